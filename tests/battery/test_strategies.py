@@ -1,0 +1,107 @@
+"""Every registered strategy on the embedded backbone: it learns, repeats itself and resumes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from transferlab.backbone.load import load_backbone
+from transferlab.config.pipeline import BackboneSection, StrategySpec, TrainSection
+from transferlab.continual import fisher
+from transferlab.continual.learner import Learner
+from transferlab.continual.registry import STRATEGIES
+from transferlab.core.events import TrainStep
+from transferlab.core.records import MediaRef, Sample
+
+COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 70, 220)}
+TRAIN = TrainSection(epochs=2, batch_samples=2, learning_rate=4e-3, schedule="constant")
+
+
+def plain(ref: MediaRef) -> list[np.ndarray]:
+    """A picture of the colour that its file is named after."""
+    return [np.full((112, 112, 3), COLOURS[ref.path.stem], dtype=np.uint8)]
+
+
+def samples_of(domain: str, count: int) -> list[Sample]:
+    names = list(COLOURS)
+    return [
+        Sample(
+            id=f"{domain}-{number}",
+            domain=domain,
+            task="colour",
+            kind="classify",
+            media=(MediaRef(kind="image", path=Path(f"{names[number % 3]}.png")),),
+            prompt=f"<image>\nWhich colour does the {domain} have?",
+            answer=f"{domain} {names[number % 3]}",
+            choices=tuple(f"{domain} {name}" for name in names),
+        )
+        for number in range(count)
+    ]
+
+
+DOMAINS = {name: samples_of(name, 4) for name in ("door", "kite")}
+SOURCE = samples_of("ball", 3)
+COMBINATIONS = [[name] for name in STRATEGIES.names()] + [["ewc", "replay"]]
+
+
+def new_backbone():
+    return load_backbone(BackboneSection(device="cpu"), decode=plain, seed=0)
+
+
+def new_learner(backbone, names, listener=lambda event: None):
+    specs = [StrategySpec(name=name) for name in names]
+    return Learner(backbone, specs, TRAIN, seed=0, listener=listener)
+
+
+def test_the_registry_is_not_empty():
+    assert {"naive", "ewc", "replay"} <= set(STRATEGIES.names())
+
+
+@pytest.mark.parametrize("names", COMBINATIONS, ids="+".join)
+def test_learns_and_resumes_as_if_never_stopped(names):
+    backbone, events = new_backbone(), []
+    learner = new_learner(backbone, names, events.append)
+    learner.consolidate(SOURCE, domain="ball")
+    first = learner.train(DOMAINS["door"], domain="door", stage="door")
+    file = io.BytesIO()
+    torch.save({"backbone": backbone.trainable_state(), "learner": learner.state_dict()}, file)
+    straight = learner.train(DOMAINS["kite"], domain="kite", stage="kite")
+    assert first.losses[-1] < 0.95 * first.losses[0]
+    assert all(np.isfinite(straight.losses))
+    steps = [event for event in events if isinstance(event, TrainStep)]
+    assert [dict(event.extra).keys() for event in steps] == [
+        {"ewc_penalty"} if "ewc" in names else set()
+    ] * len(steps)
+
+    file.seek(0)
+    state = torch.load(file, weights_only=True)
+    again = new_backbone()
+    again.load_trainable_state(state["backbone"])
+    resumed = new_learner(again, names)
+    past = {sample.id: sample for sample in (*SOURCE, *DOMAINS["door"])}
+    resumed.load_state_dict(state["learner"], past)
+    report = resumed.train(DOMAINS["kite"], domain="kite", stage="kite")
+    assert report.losses == straight.losses
+    assert report.strategy_bytes == straight.strategy_bytes
+
+
+def test_the_fisher_over_the_adapter_takes_one_pass_and_is_exact(monkeypatch):
+    backbone = new_backbone()
+    with torch.no_grad():
+        for parameter in backbone.module.parameters():
+            parameter.add_(0.02)  # a new adapter's second half is zero, and so would gradients be
+    backbone.module.eval()
+    batch = backbone.collate([*SOURCE[:3], *DOMAINS["door"][:2]])[0]
+    passes = []
+    handle = backbone.module.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
+    together = fisher.exact_fisher(backbone.module, [batch])
+    assert passes == [5]
+    monkeypatch.setattr(fisher, "_owners", lambda activation, batch: None)
+    apart = fisher.exact_fisher(backbone.module, [batch])
+    handle.remove()
+    assert float(apart.max()) > 0
+    torch.testing.assert_close(together, apart, rtol=1e-3, atol=1e-6 * float(apart.max()))

@@ -1,0 +1,148 @@
+"""The pretraining loop: it learns from answers alone, and a killed run ends as an unbroken one."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoProcessor
+
+from transferlab.backbone.pretrain import Conversations, Example, Recipe, supervised_logits, train
+from transferlab.backbone.tiny.build import ASSETS, model_for
+from transferlab.backbone.tiny.choose import ClosedQuestion, choose
+from transferlab.core.events import ignore
+from transferlab.errors import ModelError
+
+COLOURS = {"red": 0, "green": 1, "blue": 2}
+STEPS = 12
+
+
+class Killed(Exception):
+    """Stands for whatever ends a process."""
+
+
+def colour_examples(step: int) -> list[Example]:
+    rng = np.random.default_rng([9, step])
+    return [
+        Example(images=(plain(colour),), turns=(("What colour is it?", colour),))
+        for colour in rng.choice(list(COLOURS), size=4)
+    ]
+
+
+def plain(colour: str) -> np.ndarray:
+    image = np.zeros((112, 112, 3), dtype=np.uint8)
+    image[:, :, COLOURS[colour]] = 255
+    return image
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return AutoProcessor.from_pretrained(ASSETS)
+
+
+def recipe(**changes) -> Recipe:
+    return Recipe(
+        **{
+            "total_steps": STEPS,
+            "learning_rate": 2e-3,
+            "warmup_steps": 3,
+            "decay_fraction": 0.25,
+            "weight_decay": 0.01,
+            "max_grad_norm": 1.0,
+            "checkpoint_steps": 4,
+        }
+        | changes
+    )
+
+
+def run(processor, folder, *, listener=ignore, **changes):
+    model = model_for(processor.tokenizer, seed=0)
+    train(
+        model,
+        processor,
+        colour_examples,
+        recipe=recipe(**changes),
+        checkpoint=folder / "checkpoint.pt",
+        stage=lambda step: "colours",
+        listener=listener,
+    )
+    return model
+
+
+def test_it_learns_and_a_killed_run_ends_the_same(processor, tmp_path):
+    events = []
+    (tmp_path / "straight").mkdir()
+    (tmp_path / "killed").mkdir()
+    straight = run(processor, tmp_path / "straight", listener=events.append)
+    losses = [event.loss for event in events]
+    assert [event.step for event in events] == list(range(1, STEPS + 1))
+    assert losses[-1] < losses[0] / 2
+    assert events[0].learning_rate < events[4].learning_rate > events[-1].learning_rate
+
+    def kill(event):
+        if event.step == 7:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(processor, tmp_path / "killed", listener=kill)
+    resumed_events = []
+    resumed = run(processor, tmp_path / "killed", listener=resumed_events.append)
+    assert resumed_events[0].step == 5
+    for name, value in straight.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_finished_checkpoint_is_not_trained_again(processor, tmp_path):
+    events = []
+    run(processor, tmp_path, total_steps=2)
+    run(processor, tmp_path, total_steps=2, listener=events.append)
+    assert events == []
+
+
+def test_a_checkpoint_of_another_backbone_is_refused(processor, tmp_path):
+    torch.save({"model": {}, "optimizer": {}, "steps": 1}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ModelError, match="of another backbone"):
+        run(processor, tmp_path)
+
+
+def test_a_broken_checkpoint_is_named(processor, tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(ModelError, match=r"checkpoint\.pt"):
+        run(processor, tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(processor, tmp_path):
+    with pytest.raises(ModelError, match="not finite"):
+        run(processor, tmp_path, learning_rate=1e30, warmup_steps=0, total_steps=6)
+
+
+def test_logits_are_those_of_the_whole_forward_pass(processor):
+    model = model_for(processor.tokenizer, seed=0).eval()
+    batch = Conversations(processor).collate(colour_examples(0))
+    with torch.no_grad():
+        here = supervised_logits(model, batch)
+        whole = model(**{name: value for name, value in batch.items() if name != "labels"}).logits
+    torch.testing.assert_close(here, whole[batch["labels"] != -100], rtol=1e-4, atol=1e-4)
+
+
+def test_the_likeliest_choice_is_chosen_whatever_the_batch(processor):
+    """Against one forward pass per choice."""
+    model = model_for(processor.tokenizer, seed=0).eval()
+    conversations = Conversations(processor)
+    questions = [
+        ClosedQuestion(images=images, text="What colour is it?", choices=tuple(COLOURS))
+        for images in ((plain("red"),), (), (plain("green"), plain("blue")), (plain("blue"),))
+    ]
+    expected = []
+    for question in questions:
+        losses = {}
+        for choice in question.choices:
+            example = Example(images=question.images, turns=((question.text, choice),))
+            batch = conversations.collate([example])
+            with torch.no_grad():
+                logits = supervised_logits(model, batch)
+            targets = batch["labels"][batch["labels"] != -100]
+            losses[choice] = float(
+                torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+            )
+        expected.append(min(losses, key=losses.get))
+    for size in (1, 100):
+        assert choose(model, conversations, questions, batch_samples=size) == expected

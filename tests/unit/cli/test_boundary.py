@@ -1,0 +1,111 @@
+"""Every error leaves as one sentence and an exit code, and only --debug shows a traceback."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from transferlab.cli import checked
+from transferlab.errors import DataError, EnvironmentProblem, InputError, ModelError
+
+ROOT = Path(__file__).parents[3]
+ARGUMENTS = ("validate", "radiology")
+
+
+@pytest.fixture
+def failing(command, monkeypatch):
+    """Run a command that raises the given error in its middle."""
+
+    def call(error, *more):
+        def fail(*args, **kwargs):
+            raise error
+
+        monkeypatch.setattr(checked, "checked_pipeline", fail)
+        return command(*ARGUMENTS, *more)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError("the sentence"), 2),
+        (DataError("the sentence"), 3),
+        (ModelError("the sentence"), 4),
+        (EnvironmentProblem("the sentence"), 5),
+    ],
+)
+def test_our_errors_are_their_sentence(failing, error, code):
+    done = failing(error)
+    assert (done.code, done.out, done.err) == (code, "", "transferlab: the sentence\n")
+
+
+def test_an_interruption_is_said(failing):
+    done = failing(KeyboardInterrupt())
+    assert (done.code, done.err) == (130, "transferlab: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space left", "runs/x"), "runs/x: the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "runs"), "runs: permission denied"),
+        (OSError(errno.EROFS, "Read-only"), "the file system is read-only"),
+        (MemoryError(), "the memory is used up; lower train.batch_samples"),
+    ],
+)
+def test_what_the_machine_lacks_is_an_environment_problem(failing, error, expected):
+    done = failing(error)
+    assert done.code == 5
+    assert done.err.startswith(f"transferlab: {expected}")
+
+
+def test_anything_else_is_one_line_and_points_to_debug(failing):
+    done = failing(RuntimeError("shapes differ\nand a second line"))
+    assert done.code == 1
+    assert done.err.startswith("transferlab: unexpected RuntimeError: shapes differ; ")
+    assert "--debug shows the traceback" in done.err
+    assert "second line" not in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("error", [RuntimeError("oops"), DataError("no pixels")])
+def test_debug_shows_the_traceback_and_keeps_the_code(failing, error):
+    quiet, loud = failing(error), failing(error, "--debug")
+    assert loud.code == quiet.code
+    assert "Traceback" in loud.err
+    assert "Traceback" not in quiet.err
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "transferlab", "validate", "--schema"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_scheduler_ends_a_run_as_ctrl_c_does(command, monkeypatch):
+    def send_and_wait(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+        raise AssertionError("the signal did not interrupt the command")
+
+    monkeypatch.setattr(checked, "checked_pipeline", send_and_wait)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert command(*ARGUMENTS).code == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)

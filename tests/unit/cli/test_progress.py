@@ -1,0 +1,129 @@
+"""Few plain lines where nobody watches, bars where somebody does, and the same facts in both."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from transferlab.cli.progress import Bars, PlainLines, duration, progress
+from transferlab.cli.terminal import is_watched
+from transferlab.core.events import StageFinished, StageStarted, TrainStep, Warned
+
+STAGE = "sequential 1/2: [lectures]"
+
+
+def events(steps, loss=1.0):
+    yield StageStarted(stage=STAGE, total_steps=steps)
+    for step in range(1, steps + 1):
+        yield TrainStep(
+            stage=STAGE,
+            step=step,
+            total_steps=steps,
+            loss=loss,
+            learning_rate=1e-3,
+            samples_per_second=93.4,
+        )
+    yield StageFinished(stage=STAGE, seconds=185.0, note="kept 20 samples")
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=400, markup=False, highlight=False)
+
+
+def plain(console, steps, **options):
+    listener = PlainLines(console)
+    for event in events(steps, **options):
+        listener(event)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(("steps", "lines"), [(1, 2), (4, 5), (10, 11), (60, 11), (1000, 11)])
+def test_a_stage_is_about_ten_lines_however_long(console, steps, lines):
+    assert len(plain(console, steps)) == lines
+
+
+def test_plain_lines_say_what_a_bar_would(console):
+    lines = plain(console, 20)
+    assert lines[0] == f"{STAGE}: started (20 steps)"
+    assert lines[1].startswith(f"{STAGE}: step 2/20, loss 1.0000, 93.4 samples/s, ")
+    assert lines[-1] == (
+        f"{STAGE}: done in 3 min 05 s, loss 1.000 -> 1.000, 93 samples/s, kept 20 samples"
+    )
+
+
+def test_a_stage_without_steps_has_a_start_and_an_end(console):
+    listener = PlainLines(console)
+    listener(StageStarted(stage="scoring", total_steps=0))
+    listener(Warned(text="3 samples were quarantined"))
+    listener(StageFinished(stage="scoring", seconds=2.0))
+    assert console.file.getvalue().splitlines() == [
+        "scoring: started",
+        "warning: 3 samples were quarantined",
+        "scoring: done in 2.0 s",
+    ]
+
+
+def test_a_loss_that_is_not_a_number_is_shown_and_stops_nothing(console):
+    assert "loss nan" in plain(console, 10, loss=float("nan"))[1]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_bar_shows_loss_speed_and_time_left_on_one_line(width):
+    console = Console(file=io.StringIO(), width=width, markup=False, force_terminal=True)
+    bars = Bars(console)
+    for event in list(events(60))[:40]:
+        bars(event)
+    shown = Console(file=io.StringIO(), width=width, markup=False)
+    shown.print(bars.display.get_renderable())
+    lines = [line for line in shown.file.getvalue().splitlines() if line.strip()]
+    assert len(lines) == 1
+    assert len(lines[0]) <= width
+    for fact in ("sequential 1/2: [lec", "39/60", "loss 1.000", "93 samples/s", " left"):
+        assert fact in lines[0]
+
+
+def test_a_finished_stage_leaves_its_line_and_no_bar():
+    console = Console(file=io.StringIO(), width=120, markup=False, force_terminal=True)
+    bars = Bars(console)
+    for event in events(3):
+        bars(event)
+    assert bars.display.tasks == []
+    assert "done" in console.file.getvalue()
+    assert "3 min 05 s, loss 1.000 -> 1.000" in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("environment", "watched"),
+    [
+        ({}, True),
+        ({"CI": "true"}, False),
+        ({"CI": "1"}, False),
+        ({"CI": "false"}, True),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_bars_need_a_terminal_outside_ci(monkeypatch, environment, watched):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    console = Console(file=io.StringIO(), force_terminal=True)
+    assert is_watched(console) is watched
+    with progress(console) as listener:
+        assert isinstance(listener, Bars if watched else PlainLines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7800, "2 h 10 min"),
+        (float("inf"), "?"),
+    ],
+)
+def test_durations_are_read_at_a_glance(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,125 @@
+"""What stands in the closing tables, also where something was not measured."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from transferlab.cli.closing import show_closing, show_plan
+from transferlab.cli.tables import arms_and_controls, show_result
+
+
+@pytest.fixture
+def shown():
+    """What a function prints, at 120 columns or as many as asked for."""
+
+    def call(function, *args, width=120, **kwargs):
+        console = Console(file=io.StringIO(), width=width, markup=False, highlight=False)
+        function(console, *args, **kwargs)
+        return console.file.getvalue()
+
+    return call
+
+
+def row(text, start):
+    """The cells of the first line that starts so."""
+    return next(line for line in text.splitlines() if line.strip().startswith(start)).split()
+
+
+def test_the_matrix_and_its_gaps(shown, result):
+    text = shown(show_result, result)
+    assert row(text, "pretrained") == ["pretrained", "0.710", "0.200"]
+    assert row(text, "cats ") == ["cats", "0.680", "-"]
+
+
+def test_the_summary_keeps_square_brackets_and_signs(shown, result):
+    text = shown(show_result, result)
+    assert "mean of R[T][j]" in text
+    assert row(text, "ACC")[1:4] == ["0.755", "[+0.710,", "+0.800]"]
+    assert row(text, "BWT")[1:3] == ["-", "-"]
+    assert "FWT" not in text
+
+
+def test_negative_transfer_is_flagged(shown, result):
+    text = shown(show_result, result)
+    expected = ["cats", "sequential", "single", "-0.060", "[-0.090,", "-0.020]", "negative"]
+    assert expected in [line.split() for line in text.splitlines()]
+    result["gains"][0]["negative_transfer"] = False
+    assert "negative" not in shown(show_result, result)
+
+
+def test_a_tuned_arm_below_a_control_is_marked(shown, result):
+    text = shown(show_result, result)
+    # single 0.7 is below pixels 0.8; sequential 0.9 is not; zero shot is tuned by nobody.
+    cells = ["0.200", "0.700*", "0.900", "0.300", "0.350", "0.800"]
+    assert row(text, "finding")[2:] == cells
+    assert "* below a control" in text
+    result["controls"]["cats"]["finding"]["pixels"] = 0.5
+    assert "below a control" not in shown(show_result, result)
+
+
+def test_a_task_without_controls_has_dashes(shown, result):
+    assert row(shown(show_result, result), "report")[-3:] == ["-", "-", "-"]
+
+
+def test_nothing_compared_leaves_its_tables_out(shown, result):
+    result |= {"gains": [], "arms": {}, "controls": {}, "quarantined": []}
+    text = shown(show_result, result)
+    assert "Transfer gains" not in text
+    assert "controls" not in text
+    assert "quarantined" not in text
+    assert arms_and_controls(result) == []
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_number_is_cut_at_common_widths(shown, result, width):
+    result["arms"] |= dict.fromkeys(("scratch", "joint"), result["arms"]["single"])
+    text = shown(show_result, result, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    arms, controls = ["0.200", "0.700", "0.700*", "0.900", "0.700"], ["0.300", "0.350", "0.800"]
+    assert row(text, "finding")[-8:] == arms + controls
+
+
+def test_the_end_says_where_to_look(shown, result, tmp_path):
+    text = shown(show_closing, result, out=tmp_path, tracking_uri="sqlite:///mlruns/mlflow.db")
+    assert text.splitlines()[-3:] == [
+        f"result  {tmp_path}/result.json",
+        f"export  {tmp_path}/exports/adapter",
+        "MLflow  transferlab ui",
+    ]
+    assert "1 quarantined sample(s): see result.json" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("sqlite:///else.db", "transferlab ui --tracking-uri sqlite:////somewhere/mlflow.db"),
+        ("http://u:secret@host", "open sqlite:////somewhere/mlflow.db"),
+    ],
+)
+def test_another_store_is_named_as_the_result_has_it(shown, result, tmp_path, given, expected):
+    text = shown(show_closing, result, out=tmp_path, tracking_uri=given)
+    assert text.splitlines()[-1] == f"MLflow  {expected}"
+
+
+def test_a_plan_shows_samples_steps_and_parameters(shown):
+    plan = {
+        "domains": [
+            {
+                "name": "cats",
+                "role": "stream",
+                "samples": {"train": 1400, "validation": 200, "test": 400},
+                "train_samples_used": 320,
+                "quarantined": 2,
+            }
+        ],
+        "steps": [
+            {"arm": "sequential", "domain": "cats", "train_samples": 320, "optimizer_steps": 60}
+        ],
+        "parameters": {"trainable": 430_000, "total": 4_300_000},
+    }
+    text = shown(show_plan, plan)
+    assert row(text, "cats") == ["cats", "stream", "1,400", "200", "400", "320", "2"]
+    assert row(text, "sequential") == ["sequential", "cats", "320", "60"]
+    assert "430,000 trained of 4,300,000 (10 %)" in text

@@ -1,0 +1,125 @@
+"""What the continual tests share: a toy backbone, samples, and Avalanche's own EWC."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.config.pipeline import StrategySpec, TrainSection
+from transferlab.continual.avalanche_api import EWCPlugin
+from transferlab.continual.learner import Learner
+from transferlab.continual.strategy import Strategy
+from transferlab.continual.template import MLLMTemplate
+from transferlab.core.batch import Batch
+from transferlab.core.records import Sample
+
+VOCABULARY, WIDTH, END = 32, 12, 1
+
+
+class ToyModel(nn.Module):
+    """Adds a bag of earlier tokens to each position; two trainable linear layers, as in LoRA."""
+
+    def __init__(self, dtype: torch.dtype, dropout: float) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            self.embedding = nn.Embedding(VOCABULARY, WIDTH, dtype=dtype)
+            self.down = nn.Linear(WIDTH, 4, bias=False, dtype=dtype)
+            self.up = nn.Linear(4, WIDTH, bias=False, dtype=dtype)
+            self.head = nn.Linear(WIDTH, VOCABULARY, dtype=dtype)
+        self.dropout = nn.Dropout(dropout)
+        self.embedding.requires_grad_(False)
+        self.head.requires_grad_(False)
+
+    def forward(self, batch: Batch) -> Tensor:
+        shown = self.embedding(batch.input_ids) * batch.attention_mask[..., None]
+        hidden = shown.cumsum(dim=1).tanh()
+        hidden = hidden + self.up(self.dropout(self.down(hidden).tanh()))
+        return self.head(hidden)[batch.labels != -100]
+
+    def named_parameters(self, *args, **kwargs):
+        for name, parameter in super().named_parameters(*args, **kwargs):
+            if parameter.requires_grad:
+                yield name, parameter
+
+
+class ToyBackbone:
+    """What ``Learner`` uses of ``core.protocols.Backbone``."""
+
+    name = "toy"
+    device = torch.device("cpu")
+
+    def __init__(self, dtype: torch.dtype = torch.float32, dropout: float = 0.0) -> None:
+        self.module = ToyModel(dtype, dropout)
+        self.trainable_parameters = sum(p.numel() for p in self.module.parameters())
+        self.batches: list[tuple[str, ...]] = []
+        """The sample ids of every collated batch."""
+
+    def collate(self, samples: Sequence[Sample]) -> tuple[Batch, Tensor]:
+        rows = [(tokens(sample.prompt), [*tokens(sample.answer), END]) for sample in samples]
+        width = max(len(prompt) + len(answer) - 1 for prompt, answer in rows)
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        mask, labels = torch.zeros_like(ids), torch.full_like(ids, -100)
+        for at, (prompt, answer) in enumerate(rows):
+            row = torch.tensor(prompt + answer[:-1])
+            ids[at, -len(row) :], mask[at, -len(row) :] = row, 1
+            labels[at, -len(answer) :] = torch.tensor(answer)
+        names = tuple(sample.id for sample in samples)
+        self.batches.append(names)
+        batch = Batch(
+            input_ids=ids,
+            attention_mask=mask,
+            labels=labels,
+            media={},
+            media_rows=(0,) * len(rows),
+            sample_ids=names,
+        )
+        return batch, batch.targets()
+
+    def trainable_state(self) -> dict[str, Tensor]:
+        return {name: p.detach().clone() for name, p in self.module.named_parameters()}
+
+    def load_trainable_state(self, state: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self.module.named_parameters():
+                parameter.copy_(state[name])
+
+
+def tokens(text: str) -> list[int]:
+    digests = [hashlib.sha256(word.encode()).digest()[0] for word in text.split()]
+    return [2 + digest % (VOCABULARY - 2) for digest in digests]
+
+
+def make_samples(domain: str, count: int) -> list[Sample]:
+    """Three labels, answers of one to three words, so that batches are ragged."""
+    labels = ["clear", "fluid level", "heart too large"]
+    return [
+        Sample(
+            id=f"{domain}-{i}",
+            domain=domain,
+            task="finding",
+            kind="classify",
+            media=(),
+            prompt=f"{domain} view {i % 5} note {i} shows",
+            answer=labels[i % 3],
+            choices=tuple(labels),
+            group=f"{domain}-{i}",
+        )
+        for i in range(count)
+    ]
+
+
+class StockEWC(Strategy, EWCPlugin):
+    """Avalanche's own, its penalty in the loss."""
+
+
+def learner_with(plugin, backbone, **section) -> Learner:
+    """A learner whose one strategy is a given plugin; one epoch, nothing clipped."""
+    train = TrainSection(**{"epochs": 1, "batch_samples": 4, "max_grad_norm": None, **section})
+    learner = Learner(backbone, [StrategySpec(name="naive")], train, seed=0)
+    learner._strategies = [plugin]
+    learner._template = MLLMTemplate(backbone=backbone, train=train, strategies=[plugin])
+    return learner

@@ -1,0 +1,218 @@
+"""EWC: the Fisher against brute force, the penalty against Avalanche's and against autograd."""
+
+import pytest
+import torch
+from continual_cases import StockEWC, ToyBackbone, learner_with, make_samples
+from torch import nn
+
+from transferlab.continual import fisher
+from transferlab.continual.ewc import EWC, flatten
+from transferlab.continual.fisher import exact_fisher
+from transferlab.continual.options import EWCOptions
+from transferlab.core.batch import Batch
+
+
+def brute_force(module, backbone, samples):
+    """Squared gradients of the summed log-likelihood, one sample at a time through ``backward``."""
+    total = 0
+    for sample in samples:
+        batch, targets = backbone.collate([sample])
+        module.zero_grad()
+        module(batch).log_softmax(-1)[torch.arange(len(targets)), targets].sum().backward()
+        total = total + flatten([p.grad for _, p in module.named_parameters()]).square()
+    module.zero_grad()
+    return total / len(samples)
+
+
+def batches_of(backbone, samples, size):
+    return [backbone.collate(samples[i : i + size])[0] for i in range(0, len(samples), size)]
+
+
+@pytest.mark.parametrize("size", [1, 4, 23])
+def test_the_exact_fisher_is_the_mean_of_squared_per_sample_gradients(xray, size):
+    backbone = ToyBackbone()
+    expected = brute_force(backbone.module, backbone, xray)
+    got = exact_fisher(backbone.module, batches_of(backbone, xray, size))
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-9)
+    assert all(p.grad is None for p in backbone.module.parameters())
+
+
+def test_linear_layers_need_one_pass_per_batch_and_other_parameters_one_per_sample(xray):
+    backbone = ToyBackbone()
+    passes = []
+    backbone.module.register_forward_pre_hook(lambda module, args: passes.append(len(args[0])))
+    exact_fisher(backbone.module, batches_of(backbone, xray, 8))
+    assert passes == [8, 8, 7]
+    passes.clear()
+    backbone.module.embedding.requires_grad_(True)
+    got = exact_fisher(backbone.module, batches_of(backbone, xray, 8))
+    assert passes == [1] * 23
+    torch.testing.assert_close(
+        got, brute_force(backbone.module, backbone, xray), rtol=1e-4, atol=1e-9
+    )
+
+
+class MediaModel(nn.Module):
+    """A trainable layer over media rows, whose sum goes to the sample that each belongs to."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.tower = nn.Linear(3, 6, bias=False)
+
+    def forward(self, batch):
+        rows = self.tower(batch.media["pixels"]).tanh().sum(dim=1)
+        owner = torch.repeat_interleave(torch.tensor(batch.media_rows))
+        logits = rows.new_zeros(len(batch), 6).index_add(0, owner, rows)
+        return logits[:, None].expand(-1, batch.labels.shape[1], -1)[batch.labels != -100]
+
+
+@pytest.mark.parametrize("rows", [(2, 0, 1, 3), (1, 1, 1, 1), (2, 0, 1, 1)])
+def test_media_rows_count_for_their_sample(rows):
+    text = ToyBackbone().collate(make_samples("xray", 4))[0]
+    batch = type(text)(
+        input_ids=text.input_ids,
+        attention_mask=text.attention_mask,
+        labels=text.labels.clamp(max=5),
+        media={"pixels": torch.randn(sum(rows), 5, 3, generator=torch.Generator().manual_seed(1))},
+        media_rows=rows,
+        sample_ids=text.sample_ids,
+    )
+    module = MediaModel()
+    expected = 0
+    for one in batch:
+        module.zero_grad()
+        nn.functional.cross_entropy(module(one), one.targets(), reduction="sum").backward()
+        expected = expected + module.tower.weight.grad.square().reshape(-1) / 4
+    torch.testing.assert_close(exact_fisher(module, [batch]), expected, rtol=1e-4, atol=1e-9)
+
+
+def test_drawn_labels_give_the_expectation_under_the_model():
+    """Positions are drawn apart, so F sums over positions and tokens: p(v) * gradient(v)^2."""
+    backbone = ToyBackbone()
+    module, batch = backbone.module, backbone.collate(make_samples("xray", 2))[0]
+    expected = 0
+    for sample in batch:
+        logs = module(sample).log_softmax(-1)
+        for position in logs:
+            for log in position:
+                gradients = torch.autograd.grad(log, list(module.parameters()), retain_graph=True)
+                expected = expected + log.exp().detach() * flatten(gradients).square() / len(batch)
+    generator = torch.Generator().manual_seed(0)
+    copies = Batch.cat([batch] * 300)
+    got = exact_fisher(module, [copies] * 5, generator=generator)
+    assert float((got - expected).abs().sum() / expected.sum()) < 0.1
+    observed = exact_fisher(module, [batch])
+    assert float((observed - expected).abs().sum() / expected.sum()) > 0.2
+
+
+@pytest.mark.parametrize("mode", ["separate", "online"])
+def test_with_batch_fisher_training_is_that_of_avalanches_plugin(mode, xray, lecture):
+    """Three domains, so that separate penalties pile up and online importances decay."""
+    decay = 0.7 if mode == "online" else None
+    stock = StockEWC(ewc_lambda=40.0, mode=mode, decay_factor=decay)
+    options = EWCOptions(strength=40.0, mode=mode, decay=decay, fisher="batch")
+    states = []
+    for plugin in (stock, EWC(options, seed=0)):
+        backbone = ToyBackbone()
+        learner = learner_with(plugin, backbone, epochs=2)
+        for name, samples in (("x", xray), ("l", lecture), ("s", make_samples("scenes", 15))):
+            learner.train(samples, domain=name, stage=name)
+        states.append(backbone.trainable_state())
+    start = ToyBackbone().trainable_state()
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, rtol=1e-3, atol=2e-5)
+        assert float((value - start[name]).abs().max()) > 1e-2
+
+
+def test_batch_importances_are_avalanches_and_exact_ones_are_not(xray):
+    found = {}
+    for kind in ("batch", "exact"):
+        backbone = ToyBackbone()
+        plugin = EWC(EWCOptions(fisher=kind), seed=0)
+        learner = learner_with(plugin, backbone)
+        learner.consolidate(xray, domain="xray")
+        found[kind] = plugin._importance
+    stock = StockEWC(ewc_lambda=1.0)
+    learner_with(stock, ToyBackbone()).consolidate(xray, domain="xray")
+    expected = flatten([data.data for data in stock.importances[0].values()])
+    torch.testing.assert_close(found["batch"], expected)
+    assert not torch.allclose(found["exact"], expected, rtol=0.1)
+
+
+@pytest.mark.parametrize("mode", ["separate", "online"])
+def test_the_analytic_gradient_and_value_are_those_of_the_penalty_in_autograd(mode, xray, lecture):
+    backbone = ToyBackbone()
+    plugin = EWC(EWCOptions(strength=3.0, mode=mode), seed=0)
+    learner = learner_with(plugin, backbone)
+    parabolas = []
+    for name, samples in (("x", xray), ("l", lecture)):
+        learner.train(samples, domain=name, stage=name)
+        parabolas.append(
+            (brute_force(backbone.module, backbone, samples), flatten(parameters(backbone)))
+        )
+    if mode == "online":
+        parabolas = [(parabolas[0][0] + parabolas[1][0], parabolas[1][1])]
+    with torch.no_grad():
+        for at, parameter in enumerate(parameters(backbone)):
+            parameter.add_(0.1 * (at + 1))
+    theta = torch.cat([p.reshape(-1) for p in parameters(backbone)])
+    penalty = 3.0 * sum((f * (theta - anchor).square()).sum() for f, anchor in parabolas)
+    expected = torch.autograd.grad(penalty, parameters(backbone))
+    backbone.module.zero_grad()
+    plugin.after_backward(learner._template)
+    for parameter, gradient in zip(parameters(backbone), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-7)
+    assert plugin.step_terms() == (("ewc_penalty", pytest.approx(penalty.item(), rel=1e-4)),)
+
+
+def parameters(backbone):
+    return [p for _, p in backbone.module.named_parameters()]
+
+
+@pytest.mark.parametrize("mode", ["separate", "online"])
+def test_two_numbers_per_trainable_parameter_however_long_the_stream(mode, xray, lecture):
+    backbone = ToyBackbone()
+    plugin = EWC(EWCOptions(mode=mode), seed=0)
+    learner = learner_with(plugin, backbone)
+    for name, samples in (("x", xray), ("l", lecture), ("s", make_samples("scenes", 9))):
+        report = learner.train(samples, domain=name, stage=name)
+        assert report.strategy_bytes == 2 * 4 * backbone.trainable_parameters
+
+
+def test_the_cap_draws_that_many_samples_with_the_seed(monkeypatch, xray):
+    seen = []
+
+    def spy(module, batches, generator=None):
+        seen.append([name for batch in batches for name in batch.sample_ids])
+        return torch.zeros(sum(p.numel() for p in module.parameters()))
+
+    monkeypatch.setattr("transferlab.continual.ewc.exact_fisher", spy)
+    for seed in (0, 0, 1):
+        plugin = EWC(EWCOptions(fisher_samples=10), seed=seed)
+        learner_with(plugin, ToyBackbone()).consolidate(xray, domain="xray")
+    assert [len(set(names)) for names in seen] == [10, 10, 10]
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_strength_holds_the_parameters_where_they_were(make_learner, xray, lecture):
+    moved = {}
+    for strength in (1e-3, 1e3):
+        backbone = ToyBackbone()
+        learner = make_learner(backbone, ewc={"strength": strength})
+        learner.train(xray, domain="xray", stage="one")
+        needed = learner._strategies[0]._importance
+        before = flatten(parameters(backbone))
+        learner.train(lecture, domain="lecture", stage="two")
+        after = flatten(parameters(backbone))
+        moved[strength] = float((needed * (after - before).square()).sum())
+    assert moved[1e3] < 0.1 * moved[1e-3]
+
+
+def test_a_model_whose_rows_cannot_be_told_apart_is_measured_one_by_one(xray, monkeypatch):
+    backbone = ToyBackbone()
+    monkeypatch.setattr(fisher, "_owners", lambda activation, batch: None)
+    got = exact_fisher(backbone.module, batches_of(backbone, xray, 8))
+    torch.testing.assert_close(
+        got, brute_force(backbone.module, backbone, xray), rtol=1e-4, atol=1e-9
+    )

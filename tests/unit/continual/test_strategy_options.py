@@ -1,0 +1,71 @@
+"""The ``strategy:`` list of a pipeline."""
+
+import subprocess
+import sys
+
+import pytest
+
+from transferlab.config.pipeline import StrategySpec
+from transferlab.continual.options import OPTIONS, check_strategies, read_options
+from transferlab.continual.registry import STRATEGIES
+from transferlab.errors import InputError
+
+
+def spec(name, **options):
+    return StrategySpec(name=name, options=options)
+
+
+def test_sound_lists_have_no_problems():
+    assert check_strategies([spec("naive")]) == []
+    assert check_strategies([spec("ewc", strength=10), spec("replay", memory_samples=5)]) == []
+
+
+@pytest.mark.parametrize(
+    ("specs", "words"),
+    [
+        ([spec("ewc", strenght=1)], ["strategy.ewc.strenght", "unknown key", "'strength'"]),
+        ([spec("ewc", strength=0)], ["strategy.ewc.strength", "greater than 0"]),
+        ([spec("ewc", strength="high")], ["strategy.ewc.strength", "a number"]),
+        ([spec("ewc", mode="seperate")], ["strategy.ewc.mode", "'separate'"]),
+        ([spec("ewc", mode="separate", decay=0.9)], ["strategy.ewc.decay", "online"]),
+        ([spec("ewc", fisher="batch", labels="model")], ["strategy.ewc.labels", "exact"]),
+        ([spec("replay", memory_samples=0)], ["strategy.replay.memory_samples", "at least 1"]),
+        ([spec("naive", strength=1)], ["strategy.naive.strength", "unknown key"]),
+        ([spec("ewcc")], ["'ewcc'", "'ewc'", "replay"]),
+        ([spec("naive"), spec("ewc")], ["'naive'", "ewc", "cannot be combined"]),
+        ([spec("ewc"), spec("ewc")], ["'ewc'", "2 times"]),
+        ([], ["strategy", "empty", "'naive'"]),
+    ],
+)
+def test_each_mistake_is_one_sentence_with_its_path(specs, words):
+    problems = check_strategies(specs)
+    assert len(problems) == 1
+    assert [word for word in words if word not in problems[0]] == []
+
+
+def test_all_problems_are_reported_at_once():
+    problems = check_strategies([spec("ewc", strenght=1, decay=2), spec("replay", policy="fifo")])
+    assert len(problems) == 3
+
+
+def test_reading_unsound_options_is_an_input_error():
+    with pytest.raises(InputError, match=r"strategy\.ewc\.strenght"):
+        read_options(spec("ewc", strenght=1))
+    assert read_options(spec("replay", memory_samples=7)).memory_samples == 7
+
+
+def test_every_registered_strategy_has_options():
+    assert sorted(OPTIONS) == STRATEGIES.names()
+
+
+def test_checking_needs_neither_torch_nor_avalanche():
+    code = (
+        "import sys\n"
+        "from transferlab.config.pipeline import StrategySpec\n"
+        "from transferlab.continual.options import check_strategies\n"
+        "import transferlab.continual.registry\n"
+        "assert check_strategies([StrategySpec(name='ewc')]) == []\n"
+        "print(sorted({'torch', 'avalanche'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,164 @@
+"""The loop: accumulation, hooks, precision, clipping, and losses that are no numbers."""
+
+import pytest
+import torch
+from continual_cases import StockEWC, ToyBackbone, learner_with
+
+from transferlab.continual.avalanche_api import SupervisedPlugin
+from transferlab.continual.strategy import Strategy
+from transferlab.errors import ModelError
+
+HOOKS = [name for name in dir(SupervisedPlugin) if name.startswith(("before_", "after_"))]
+STEP = ["after_backward", "before_update", "after_update", "after_training_iteration"]
+PASS = ["before_forward", "after_forward", "before_backward"]
+
+
+class Spy(Strategy):
+    """Writes down which hooks fire, and how long the mini-batch was."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.lengths = [], []
+        for name in HOOKS:
+            setattr(self, name, lambda strategy, name=name, **kwargs: self.see(name, strategy))
+
+    def see(self, name, strategy):
+        self.seen.append(name)
+        if name in ("before_forward", "after_backward"):
+            x, y, t = strategy.mbatch
+            assert len(x) == len(t)
+            assert torch.equal(x.targets(), y)
+            self.lengths.append(len(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("options", [{}, {"ewc": {"strength": 3.0}, "replay": {}}])
+def test_accumulation_changes_nothing(make_learner, xray, lecture, dtype, options):
+    outcomes = []
+    for pieces in (1, 2, 8):
+        backbone = ToyBackbone(dtype)
+        learner = make_learner(
+            backbone, train={"batch_samples": 8, "accumulation_steps": pieces}, **options
+        )
+        first = learner.train(xray, domain="xray", stage="one").losses
+        second = learner.train(lecture, domain="lecture", stage="two").losses
+        outcomes.append((first + second, backbone.trainable_state()))
+    whole_losses, whole_state = outcomes[0]
+    for losses, state in outcomes[1:]:
+        assert losses == pytest.approx(whole_losses, rel=1e-6)
+        for name, value in state.items():
+            torch.testing.assert_close(value, whole_state[name], rtol=1e-5, atol=1e-6)
+
+
+def test_a_stock_penalty_counts_once_however_a_step_is_split(xray, lecture):
+    states = []
+    for pieces in (1, 4):
+        backbone = ToyBackbone(torch.float64)
+        plugin = StockEWC(ewc_lambda=50.0)
+        learner = learner_with(plugin, backbone, accumulation_steps=pieces)
+        learner.train(xray, domain="xray", stage="one")
+        learner.train(lecture, domain="lecture", stage="two")
+        states.append(backbone.trainable_state())
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, rtol=1e-6, atol=1e-8)
+
+
+def test_hooks_fire_in_avalanches_order(xray):
+    spy = Spy()
+    learner_with(spy, ToyBackbone(), max_steps=1).train(xray, domain="xray", stage="one")
+    assert spy.seen == [
+        "before_training",
+        "before_train_dataset_adaptation",
+        "after_train_dataset_adaptation",
+        "before_training_exp",
+        "before_training_epoch",
+        "before_training_iteration",
+        *PASS,
+        *STEP,
+        "after_training_epoch",
+        "after_training_exp",
+        "after_training",
+    ]
+
+
+def test_with_accumulation_forward_hooks_see_the_pieces_and_step_hooks_the_whole(xray):
+    spy = Spy()
+    learner = learner_with(spy, ToyBackbone(), max_steps=1, accumulation_steps=2)
+    learner.train(xray, domain="xray", stage="one")
+    at = spy.seen.index("before_training_iteration")
+    assert spy.seen[at + 1 : -3] == [*PASS, *PASS, *STEP]
+    assert spy.lengths == [2, 2, 4]
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient norm"])
+def test_a_number_that_is_none_stops_the_run_and_says_where(xray, what):
+    class Breaks(Strategy):
+        def after_forward(self, strategy, **kwargs):
+            if strategy.clock.train_exp_iterations == 2 and what == "loss":
+                strategy.mb_output = strategy.mb_output * float("nan")
+
+        def after_backward(self, strategy, **kwargs):
+            if strategy.clock.train_exp_iterations == 2:
+                strategy.trainable[0].grad[0, 0] = float("inf")
+
+    backbone = ToyBackbone()
+    learner = learner_with(Breaks(), backbone)
+    with pytest.raises(ModelError, match=f"the {what} became .* at step 3 of 6 on domain 'xray'"):
+        learner.train(xray, domain="xray", stage="one")
+    assert all(value.isfinite().all() for value in backbone.trainable_state().values())
+
+
+def test_gradients_are_clipped_to_the_norm(make_learner, xray):
+    section = {"optimizer": "sgd", "schedule": "constant", "warmup_fraction": 0}
+    section |= {"max_steps": 1, "learning_rate": 1.0}
+    moved = {}
+    for limit in (1e-3, None):
+        backbone = ToyBackbone()
+        before = backbone.trainable_state()
+        make_learner(
+            backbone, train={**section, "max_grad_norm": limit, "learning_rate": 1.0}
+        ).train(xray, domain="xray", stage="one")
+        after = backbone.trainable_state()
+        moved[limit] = sum(float((after[n] - before[n]).square().sum()) for n in after) ** 0.5
+    assert moved[1e-3] == pytest.approx(1e-3, rel=1e-3)
+    assert moved[None] > 0.1
+
+
+def test_bfloat16_autocasts_the_forward_pass_and_keeps_the_parameters(make_learner, xray):
+    exact, rounded = ToyBackbone(), ToyBackbone()
+    seen = []
+    rounded.module.head.register_forward_hook(lambda m, i, output: seen.append(output.dtype))
+    expected = make_learner(exact).train(xray, domain="xray", stage="one").losses
+    got = make_learner(rounded, train={"mixed_precision": "bfloat16"}).train(
+        xray, domain="xray", stage="one"
+    )
+    assert set(seen) == {torch.bfloat16}
+    assert got.losses != expected
+    assert got.losses == pytest.approx(expected, rel=0.02)
+    assert {value.dtype for value in rounded.trainable_state().values()} == {torch.float32}
+
+
+def test_float16_scales_the_loss_and_still_learns(make_learner, xray):
+    backbone = ToyBackbone()
+    expected = make_learner(ToyBackbone()).train(xray, domain="xray", stage="one").losses
+    got = make_learner(backbone, train={"mixed_precision": "float16"}).train(
+        xray, domain="xray", stage="one"
+    )
+    assert got.losses == pytest.approx(expected, rel=0.02)
+
+
+def test_after_training_the_module_is_in_eval_mode(make_learner, xray):
+    backbone = ToyBackbone(dropout=0.5)
+    make_learner(backbone).train(xray, domain="xray", stage="one")
+    assert not backbone.module.training
+
+
+def test_running_out_of_memory_names_the_settings_to_change(xray):
+    class Fills(Strategy):
+        def after_forward(self, strategy, **kwargs):
+            if strategy.clock.train_exp_iterations == 1:
+                raise torch.OutOfMemoryError("no memory left")
+
+    learner = learner_with(Fills(), ToyBackbone())
+    with pytest.raises(ModelError, match=r"step 2 on domain 'xray'.*accumulation_steps"):
+        learner.train(xray, domain="xray", stage="one")

@@ -1,0 +1,62 @@
+import pytest
+
+from transferlab.domain.table import WHERE, read_table
+from transferlab.errors import DataError
+
+
+def write(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_bytes(text.encode("utf-8"))
+    return path
+
+
+def test_words_that_look_like_nothing_stay_words(tmp_path):
+    path = write(tmp_path, "t.csv", 'a,b\r\nNone,NA\r\n"two\r\nlines",007\r\n')
+    first, second = read_table(path)
+    assert (first["a"], first["b"]) == ("None", "NA")
+    assert (second["a"], second["b"]) == ("two\r\nlines", "007")
+    assert second[WHERE] == "t.csv row 2"
+
+
+def test_a_unicode_line_separator_does_not_end_a_row(tmp_path):
+    (row,) = read_table(write(tmp_path, "t.csv", "a,b\nx\u2028y,z\n"))
+    assert row["a"] == "x\u2028y"
+
+
+def test_tsv_and_byte_order_mark(tmp_path):
+    (row,) = read_table(write(tmp_path, "t.tsv", "\ufeffa\tb\n1,5\t2\n"))
+    assert (row["a"], row["b"]) == ("1,5", "2")
+
+
+def test_jsonl_values_become_text(tmp_path):
+    line = '{"a": "x", "n": 3, "none": null, "yes": true, "list": ["é", 1]}'
+    (row,) = read_table(write(tmp_path, "t.jsonl", f"\n{line}\n"))
+    assert row == {
+        "a": "x", "n": "3", "none": "", "yes": "true", "list": '["é", 1]', WHERE: "t.jsonl line 2"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("t.csv", "a,b\n1,2\n3\n", "row 2.*1 cells.*2"),
+        ("t.csv", "a,a\n1,2\n", "column 'a' twice"),
+        ("t.csv", "a,b\n", "no rows"),
+        ("t.csv", "", "no rows"),
+        ("t.jsonl", '{"a": 1}\n{"a":\n', "line 2: is not JSON"),
+        ("t.jsonl", "[1]\n", "not a JSON object"),
+        ("t.xlsx", "a,b\n1,2\n", "must end with"),
+    ],
+)
+def test_a_broken_table_is_one_sentence(tmp_path, name, text, says):
+    with pytest.raises(DataError, match=says) as caught:
+        read_table(write(tmp_path, name, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_and_wrongly_encoded_files(tmp_path):
+    with pytest.raises(DataError, match="there is no such table"):
+        read_table(tmp_path / "none.csv")
+    (tmp_path / "t.csv").write_bytes(b"a,b\n\xe9,1\n")
+    with pytest.raises(DataError, match="not UTF-8 text \\(byte 4\\)"):
+        read_table(tmp_path / "t.csv")

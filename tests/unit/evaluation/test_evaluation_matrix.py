@@ -1,0 +1,198 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from transferlab.core.records import DomainScore, TaskScore
+from transferlab.evaluation.controls import Controls
+from transferlab.evaluation.matrix import PRETRAINED, ScoreMatrix
+from transferlab.evaluation.report import (
+    arms_record,
+    controls_record,
+    gains_record,
+    score_record,
+    similarity_record,
+)
+from transferlab.metrics.bootstrap import Interval
+from transferlab.metrics.similarity import Similarity
+from transferlab.metrics.transfer import Gain
+
+SETTINGS = {"draws": 300, "confidence": 0.9, "seed": 0}
+VALUES = {
+    "scenes": [0.80, 0.70, 0.60],
+    "chest": [0.20, 0.90, 0.70],
+    "lectures": [0.30, 0.40, 0.95],
+}
+
+
+def a_score(domain, value, *, groups=20):
+    rng = np.random.default_rng(int(value * 1000))
+    noise = rng.normal(0, 0.05, groups)
+    values = value + noise - noise.mean()
+    task = TaskScore(
+        task="t",
+        kind="describe",
+        metric="token_f1",
+        value=value,
+        metrics={"token_f1": value},
+        samples=groups,
+        groups=[f"g{index}" for index in range(groups)],
+        sample_values=values.tolist(),
+    )
+    return DomainScore(domain=domain, value=value, metric="token_f1 (t)", tasks={"t": task})
+
+
+def a_matrix(*, stream=("chest", "lectures"), source="scenes", groups=20):
+    matrix = ScoreMatrix(stream, source=source)
+    for domain in matrix.columns:
+        for row, value in zip(matrix.rows, VALUES[domain], strict=False):
+            matrix.add(after=row, on=domain, score=a_score(domain, value, groups=groups))
+    return matrix
+
+
+def test_records_keep_the_order_and_name_what_was_measured_after():
+    records = a_matrix().to_records()
+    assert [one["domain"] for one in records["columns"]] == ["scenes", "chest", "lectures"]
+    assert records["columns"][0]["metric"] == "token_f1 (t)"
+    assert [one["after"] for one in records["rows"]] == [PRETRAINED, "chest", "lectures"]
+    assert records["rows"][1]["values"] == {"scenes": 0.70, "chest": 0.90, "lectures": 0.40}
+    json.dumps(records, allow_nan=False)
+
+
+def test_the_summary_of_a_matrix_worked_by_hand():
+    scratch = {"chest": a_score("chest", 0.5), "lectures": a_score("lectures", 0.25)}
+    found = a_matrix().summary(**SETTINGS, scratch=scratch)
+    assert {name: one["value"] for name, one in found.items()} == pytest.approx(
+        {
+            "acc": (0.70 + 0.95) / 2,
+            "bwt": 0.70 - 0.90,
+            "fwt": 0.40 - 0.25,
+            "forgetting": 0.90 - 0.70,
+            "source_retention": 0.60 - 0.80,
+        }
+    )
+    for name, one in found.items():
+        low, high = one["interval"]
+        assert low < one["value"] < high, name
+        assert high - low < 0.15, name
+        assert one["confidence"] == 0.9
+    assert "scratch arm" in found["fwt"]["definition"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_without_a_scratch_arm_forward_transfer_is_over_zero_shot_and_says_so():
+    found = a_matrix().summary(**SETTINGS)
+    assert found["fwt"]["value"] == pytest.approx(0.40 - 0.30)
+    assert "zero-shot" in found["fwt"]["definition"]
+    assert "scratch" not in found["fwt"]["definition"]
+
+
+def test_intervals_are_paired_within_a_column():
+    matrix = ScoreMatrix(["chest", "lectures"])
+    for row in matrix.rows:
+        matrix.add(after=row, on="chest", score=a_score("chest", 0.7))
+        matrix.add(after=row, on="lectures", score=a_score("lectures", 0.5))
+    found = matrix.summary(**SETTINGS)
+    assert found["bwt"]["interval"] == [0.0, 0.0]  # the same answers after every step
+    assert found["forgetting"]["interval"] == [0.0, 0.0]
+    assert found["acc"]["interval"][0] < found["acc"]["interval"][1]
+
+
+def test_what_a_short_stream_or_a_missing_source_leaves_undefined_is_said():
+    found = a_matrix(stream=("chest",), source=None).summary(**SETTINGS)
+    assert found["acc"]["value"] == pytest.approx(0.9)
+    for name, reason in (
+        ("bwt", "one domain only"),
+        ("fwt", "one domain only"),
+        ("forgetting", "one domain only"),
+        ("source_retention", "no source"),
+    ):
+        assert (found[name]["value"], found[name]["interval"]) == (None, None)
+        assert reason in found[name]["definition"]
+
+
+def test_few_groups_give_values_without_intervals():
+    found = a_matrix(groups=4).summary(**SETTINGS)
+    assert found["acc"]["value"] == pytest.approx((0.70 + 0.95) / 2)
+    assert {one["interval"] for one in found.values()} == {None}
+
+
+def test_the_matrix_refuses_what_does_not_belong():
+    matrix = ScoreMatrix(["chest", "lectures"], source="scenes")
+    matrix.add(after=PRETRAINED, on="chest", score=a_score("chest", 0.2))
+    for after, on, score, message in (
+        (PRETRAINED, "chest", a_score("chest", 0.2), "entered before"),
+        ("scenes", "chest", a_score("chest", 0.2), "no cell"),
+        ("chest", "mars", a_score("mars", 0.2), "no cell"),
+        ("chest", "chest", a_score("lectures", 0.2), "score of 'lectures'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            matrix.add(after=after, on=on, score=score)
+    with pytest.raises(ValueError, match="after 'pretrained' on 'scenes' is missing"):
+        matrix.to_records()
+    for stream in ([], ["chest", "chest"], ["pretrained"], ["scenes"]):
+        with pytest.raises(ValueError, match="distinct"):
+            ScoreMatrix(stream, source="scenes")
+
+
+def test_arms_carry_tasks_and_an_interval_but_no_sample():
+    record = arms_record({"single": {"chest": a_score("chest", 0.7)}}, **SETTINGS)
+    chest = record["single"]["chest"]
+    assert chest["interval"][0] < chest["value"] < chest["interval"][1]
+    assert chest["tasks"]["t"] == {
+        "metric": "token_f1",
+        "value": 0.7,
+        "metrics": {"token_f1": 0.7},
+        "samples": 20,
+        "groups": 20,
+    }
+    assert "g1" not in json.dumps(record)
+
+
+def test_gains_similarity_and_controls_become_plain_data():
+    gain = Gain(
+        domain="chest",
+        arm="single",
+        over="scratch",
+        value=-0.2,
+        interval=Interval(low=-0.3, high=-0.1, confidence=0.95),
+        negative_transfer=True,
+    )
+    (plain,) = gains_record([gain])
+    assert plain["interval"] == [-0.3, -0.1]
+    assert plain["negative_transfer"] is True
+    (bare,) = gains_record([replace(gain, interval=None, negative_transfer=False)])
+    assert (bare["interval"], bare["confidence"]) == (None, None)
+
+    measured = Similarity(
+        name="mmd",
+        features="image",
+        value=0.3,
+        baseline_mean=0.0,
+        baseline_std=0.01,
+        p_value=0.05,
+        permutations=20,
+        source_samples=200,
+        target_samples=150,
+    )
+    assert similarity_record({"chest": [measured]})["chest"][0] == vars(measured)
+
+    closed = Controls(
+        task="view", metric="auroc", closed=True, majority=0.5, reasons={"pixels": "no media"}
+    )
+    free = Controls(task="note", metric="token_f1", closed=False, frequent_answer=0.4)
+    found = controls_record({"chest": {"view": closed, "note": free}})["chest"]
+    assert found["view"] == {
+        "metric": "auroc",
+        "majority": 0.5,
+        "no_image": None,
+        "pixels": None,
+        "reasons": {"pixels": "no media"},
+    }
+    assert set(found["note"]) == {"metric", "frequent_answer", "copied_answer", "reasons"}
+
+
+def test_a_number_that_json_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match="finite"):
+        score_record(replace(a_score("chest", 0.5), value=float("nan")))

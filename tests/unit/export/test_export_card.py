@@ -1,0 +1,131 @@
+"""The card is valid, complete and honest."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+import yaml
+
+from transferlab.export.card import non_commercial, render_card
+
+
+def front_matter(card: str) -> dict:
+    _, header, _ = card.split("---\n", 2)
+    return yaml.safe_load(header)
+
+
+def cells(card: str, first: str) -> list[str]:
+    """The cells of the table row whose first cell is ``first``."""
+    (row,) = [line for line in card.splitlines() if line.startswith(f"| {first} |")]
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
+
+
+def section(card: str, title: str) -> str:
+    return card.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_front_matter_is_what_the_hub_expects(result):
+    found = front_matter(render_card(result, after="lectures"))
+    assert found == {
+        "base_model": "transferlab/tiny",
+        "library_name": "peft",
+        "pipeline_tag": "image-text-to-text",
+        "tags": ["transferlab", "continual-learning", "chest-xray", "lectures"],
+        "license": "other",
+        "license_name": "see-the-licences-of-the-data",
+    }
+
+
+def test_one_known_licence_is_the_cards_licence(result):
+    for one in result["domains"].values():
+        one["licence"] = "CC-BY-4.0"
+    card = render_card(result, after="lectures")
+    assert front_matter(card)["license"] == "cc-by-4.0"
+    assert "license_name" not in front_matter(card)
+    assert "Not for commercial use" not in card
+
+
+def test_a_name_full_of_yaml_stays_a_name(result):
+    result["pipeline"]["backbone"]["model"] = "org/name: [x] # 'no'"
+    found = front_matter(render_card(result, after="lectures"))
+    assert found["base_model"] == "org/name: [x] # 'no'"
+
+
+def test_the_matrix_is_there_to_the_last_number(result):
+    card = section(render_card(result, after="lectures"), "Scores")
+    assert cells(card, "after") == ["after", "scenes", "chest-xray", "lectures"]
+    assert cells(card, "pretrained") == ["pretrained", "0.711", "0.222", "0.111"]
+    assert cells(card, "lectures") == ["lectures", "0.688", "0.555", "0.444"]
+    assert "- chest-xray: metric of chest-xray" in card
+
+
+def test_summary_controls_and_quantity(result):
+    card = render_card(result, after="lectures")
+    assert cells(card, "acc") == ["acc", "0.500", "[0.450, 0.550]", "mean of the last row"]
+    assert cells(card, "fwt")[:3] == ["fwt", "-", ""]
+    assert cells(section(card, "Controls"), "chest-xray") == [
+        "chest-xray",
+        "finding",
+        "accuracy",
+        "**0.555**",
+        "0.310",
+        "0.320",
+        "-",
+        "-",
+        "-",
+    ]
+    assert cells(section(card, "Training data"), "chest-xray") == ["chest-xray", "64", "301"]
+
+
+def test_without_controls_the_card_says_so(result):
+    assert "None were measured" in render_card({**result, "controls": {}}, after="lectures")
+
+
+def test_non_commercial_domains_are_named(result):
+    card = section(render_card(result, after="lectures"), "Licences of the data")
+    assert "**Not for commercial use:** the licence of chest-xray forbids it." in card
+    assert cells(card, "scenes") == [
+        "scenes",
+        r"Pictures \| and notes",
+        "source",
+        "CC0-1.0",
+        "2 (abcdef012345)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("licence", "barred"),
+    [
+        ("CC-BY-NC-4.0", True),
+        ("CC BY-NC-SA 4.0", True),
+        ("Creative Commons Non-Commercial", True),
+        ("noncommercial research only", True),
+        ("CC-BY-4.0", False),
+        ("Apache-2.0", False),
+        ("NCBI public domain", False),
+    ],
+)
+def test_non_commercial(licence, barred):
+    assert non_commercial(licence) is barred
+
+
+@pytest.mark.parametrize(
+    ("model", "revision", "expected"),
+    [
+        ("transferlab/tiny", None, "base = str(assets())"),
+        ("org/llava", "abc123", "from_pretrained(base, revision='abc123')"),
+        ("/home/jane/models/llava", None, "base = 'llava'"),
+    ],
+)
+def test_the_code_to_load_it_is_python(result, model, revision, expected):
+    result["pipeline"]["backbone"] = {"model": model, "revision": revision}
+    card = render_card(result, after="lectures")
+    code = card.partition("```python\n")[2].partition("```")[0]
+    assert expected in ast.unparse(ast.parse(code))
+    assert "jane" not in card
+
+
+def test_limits_are_stated(result):
+    assert "not for clinical use" in render_card(result, after="lectures")

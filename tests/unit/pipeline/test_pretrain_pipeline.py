@@ -1,0 +1,141 @@
+"""``pretrain`` from recipe to folder, and the curriculum that it follows."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from transferlab.backbone.pretrain import Conversations
+from transferlab.backbone.tiny.build import ASSETS
+from transferlab.backbone.tiny.choose import ClosedQuestion, choose
+from transferlab.config.load import load_yaml
+from transferlab.config.pretrain import PretrainConfig, PretrainStage
+from transferlab.core.events import TrainStep
+from transferlab.domain.synthetic.scenes import exchange
+from transferlab.errors import InputError
+from transferlab.pipeline.curriculum import Curriculum, held_out, tokenizer_texts
+from transferlab.pipeline.pretrain import pretrain
+
+SHIPPED = Path(__file__).parents[3] / "pipelines" / "pretrain-tiny.yaml"
+
+
+def tiny_config(**changes) -> PretrainConfig:
+    given = {
+        "name": "two-steps",
+        "vocabulary": 700,
+        "tokenizer_scenes": 12,
+        "batch_samples": 4,
+        "stages": [
+            {"name": "first", "steps": 1, "kinds": {"single": 1}, "describe": 1},
+            {"name": "second", "steps": 1, "kinds": {"grey": 1, "clip": 1}, "describe": 0},
+        ],
+        "held_out_samples": 2,
+    }
+    return PretrainConfig.model_validate(given | changes)
+
+
+def curriculum(config: PretrainConfig) -> Curriculum:
+    return Curriculum(
+        stages=tuple(config.stages), batch_samples=config.batch_samples, seed=config.seed
+    )
+
+
+def test_the_folder_loads_and_the_scores_are_the_cards(tmp_path):
+    events = []
+    scores = pretrain(tiny_config(), tmp_path / "out", listener=events.append)
+    out = tmp_path / "out"
+    steps = [event for event in events if isinstance(event, TrainStep)]
+    assert [step.stage for step in steps] == ["first", "second"]
+    AutoModelForImageTextToText.from_pretrained(out)
+    assert len(AutoProcessor.from_pretrained(out).tokenizer) == 700
+    written = json.loads((out / "scores.json").read_text("utf-8"))
+    assert written == {task: vars(score) for task, score in scores.items()}
+    assert {"colour", "motion", "side"} <= set(written)
+    for score in scores.values():
+        assert score.samples == 2
+        assert 0 <= score.text_only <= 1
+        assert score.majority in (0.5, 1.0)
+    card = (out / "README.md").read_text("utf-8")
+    for task in scores:
+        assert re.search(rf"^\| {task} \| 2 \|", card, re.MULTILINE), task
+
+
+def test_a_kind_that_does_not_exist_is_named_before_anything_is_trained(tmp_path):
+    stage = {"name": "only", "steps": 1, "kinds": {"singel": 1}, "describe": 1}
+    with pytest.raises(InputError, match=r"stage 'only'.*'singel'.*Did you mean 'single'"):
+        pretrain(tiny_config(stages=[stage]), tmp_path, listener=lambda event: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stages_follow_one_another():
+    plan = curriculum(tiny_config())
+    assert [plan.stage(step).name for step in range(2)] == ["first", "second"]
+
+
+def test_a_step_is_the_same_each_time_and_unlike_the_next():
+    plan = curriculum(tiny_config())
+    one, again, other = plan(0), plan(0), plan(1)
+    assert all(map(np.array_equal, one[0].images, again[0].images))
+    assert [example.turns for example in one] == [example.turns for example in again]
+    assert [example.turns for example in one] != [example.turns for example in other]
+
+
+def test_a_step_has_clips_only_or_none():
+    kinds = {"single": 1, "clip": 1}
+    stage = {"name": "only", "steps": 1, "kinds": kinds, "describe": 0.5}
+    plan = curriculum(tiny_config(stages=[stage]))
+    widths = [{len(example.images) for example in plan(step)} for step in range(12)]
+    assert all(len(width) == 1 for width in widths)
+    assert {1} in widths
+    assert {3} in widths
+
+
+def test_no_question_is_asked_twice_in_a_conversation():
+    stage = PretrainStage(name="q", steps=1, kinds={"objects": 1}, describe=0, questions=4)
+    plan = Curriculum(stages=(stage,), batch_samples=16, seed=0)
+    conversations = [example.turns for example in plan(0)]
+    assert max(len(turns) for turns in conversations) == 4
+    for turns in conversations:
+        assert len({question for question, _ in turns}) == len(turns)
+
+
+def test_held_out_questions_are_not_those_of_training():
+    config = tiny_config(held_out_samples=3)
+    asked = held_out(config)
+    assert {len(of_task) for of_task in asked.values()} == {3}
+    assert "describe" not in asked
+    shown = {image.tobytes() for e in curriculum(config)(0) for image in e.images}
+    assert not shown & {
+        i.tobytes() for of_task in asked.values() for e in of_task for i in e.images
+    }
+
+
+def test_the_shipped_recipe_is_that_of_the_shipped_backbone():
+    config = load_yaml(SHIPPED, PretrainConfig)
+    tokenizer = AutoProcessor.from_pretrained(ASSETS).tokenizer
+    assert len(tokenizer) == config.vocabulary
+    text = next(tokenizer_texts(config))
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+    card = (ASSETS / "README.md").read_text("utf-8")
+    for stage in config.stages:
+        assert f"| {stage.name} | {stage.steps:,} |" in card
+
+
+def test_the_shipped_backbone_sees():
+    """The card's claim in one number: seven colours, told apart on scenes never trained on."""
+    model = AutoModelForImageTextToText.from_pretrained(ASSETS)
+    conversations = Conversations(AutoProcessor.from_pretrained(ASSETS))
+    rng = np.random.default_rng(11)
+    asked = [exchange(rng, kind="single", describe_share=0.0) for _ in range(150)]
+    colours = [one for one in asked if one.task == "colour"]
+    questions = [
+        ClosedQuestion(images=one.images, text=one.prompt.split("\n")[1], choices=one.choices)
+        for one in colours
+    ]
+    chosen = choose(model, conversations, questions, batch_samples=64)
+    assert len(colours) >= 10
+    right = sum(said == one.answer for said, one in zip(chosen, colours, strict=True))
+    assert right / len(colours) > 0.6

@@ -1,0 +1,178 @@
+"""Samples to batches: media and text tokenised once, padded on the left, answers marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from transferlab.backbone.cache import ByteCache
+from transferlab.backbone.chat import Chat
+from transferlab.backbone.media import EncodedMedia, MediaEncoder, join_media
+from transferlab.core.batch import Batch
+from transferlab.core.records import Sample
+from transferlab.errors import DataError, ModelError
+
+IGNORED = -100
+TEXT_CACHE_BYTES = 64 * 2**20
+_ENTRY_BYTES = 500
+"""Of a kept list of tokens: key and objects, beside 8 bytes per token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """A sample's prompt as token ids."""
+
+    ids: list[int]
+    """As the model reads them."""
+    start: list[int]
+    """The same with one image token per frame, not yet expanded."""
+    frames: tuple[int, ...]
+    """Per medium."""
+
+
+class Collator:
+    """Makes the batches of one backbone, and remembers the tokens of every sample it has met."""
+
+    def __init__(
+        self, chat: Chat, media: MediaEncoder, *, pad_id: int, max_length_tokens: int, name: str
+    ) -> None:
+        self.chat, self.media = chat, media
+        self._pad_id, self._max_length_tokens, self._name = pad_id, max_length_tokens, name
+        self._prompts: ByteCache[Prompt] = ByteCache(TEXT_CACHE_BYTES)
+        self._answers: ByteCache[list[int]] = ByteCache(TEXT_CACHE_BYTES)
+        self._expansion_checked = False
+
+    def collate(self, samples: Sequence[Sample]) -> Batch:
+        """The samples with their answers, for training.
+
+        A row is the prompt and the answer without its last token; the label at each position is
+        the token that the model must say next, so the end token is the last row position's label.
+
+        Raises:
+            DataError: a medium cannot be read, or a sample is longer than the backbone may take.
+        """
+        answers = [self.answer(sample, sample.answer) for sample in samples]
+        return self._batch(samples, answers)
+
+    def prompts(self, samples: Sequence[Sample]) -> Batch:
+        """The samples without their answers; no position is supervised.
+
+        Raises:
+            DataError: as for ``collate``.
+        """
+        return self._batch(samples, [[] for _ in samples])
+
+    def prompt(self, sample: Sample) -> Prompt:
+        """The sample's prompt as token ids; its media are decoded at the first call only."""
+        key = (sample.id, sample.prompt, sample.media)
+        kept = self._prompts.get(key)
+        if kept is not None:
+            return kept
+        encoded = [self.media.encode(ref) for ref in sample.media]
+        frames = tuple(len(medium.tokens) for medium in encoded)
+        text = self.chat.prompt_text(sample.prompt, frames)
+        expansions = [tokens for medium in encoded for tokens in medium.tokens]
+        start = self.chat.tokens(text)
+        ids = self._expand(start, expansions, sample)
+        if expansions and not self._expansion_checked:
+            self._check_expansion(text, ids, sample)
+        prompt = Prompt(ids=ids, start=start, frames=frames)
+        self._prompts.put(key, prompt, size_bytes=_ENTRY_BYTES + 16 * len(ids))
+        return prompt
+
+    def answer(self, sample: Sample, answer: str) -> list[int]:
+        """The tokens of ``answer`` after the sample's prompt, the end token included.
+
+        Raises:
+            DataError: the answer holds the backbone's image token.
+        """
+        key = (sample.id, sample.prompt, answer)
+        kept = self._answers.get(key)
+        if kept is None:
+            prompt = self.prompt(sample)
+            kept = self.chat.answer_tokens(sample.prompt, prompt.frames, answer, start=prompt.start)
+            if self.chat.image_id in kept:
+                raise DataError(
+                    f"sample '{sample.id}' of '{sample.domain}': its answer or a choice holds the "
+                    f"image token '{self.chat.image_token}'; remove it"
+                )
+            self._answers.put(key, kept, size_bytes=_ENTRY_BYTES + 8 * len(kept))
+        return kept
+
+    def check_lengths(self, samples: Sequence[Sample]) -> None:
+        """Read every sample once, so that training does not stop half way.
+
+        Raises:
+            DataError: a medium cannot be read, or samples are too long; names up to five of them.
+        """
+        lengths = [len(self.prompt(s).ids) + len(self.answer(s, s.answer)) - 1 for s in samples]
+        self._refuse_long(samples, lengths)
+
+    def _batch(self, samples: Sequence[Sample], answers: Sequence[list[int]]) -> Batch:
+        prompts = [self.prompt(sample).ids for sample in samples]
+        rows = [prompt + answer[:-1] for prompt, answer in zip(prompts, answers, strict=True)]
+        self._refuse_long(samples, [len(row) for row in rows])
+        width = max(len(row) for row in rows)
+        ids = np.full((len(rows), width), self._pad_id, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        labels = np.full_like(ids, IGNORED)
+        for at, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+            ids[at, width - len(row) :] = row
+            mask[at, width - len(row) :] = 1
+            labels[at, width - len(answer) :] = answer
+        encoded = [[self.media.encode(ref) for ref in sample.media] for sample in samples]
+        return Batch(
+            input_ids=torch.from_numpy(ids),
+            attention_mask=torch.from_numpy(mask),
+            labels=torch.from_numpy(labels),
+            media=join_media([medium.tensors for media in encoded for medium in media]),
+            media_rows=tuple(_rows(media) for media in encoded),
+            sample_ids=tuple(sample.id for sample in samples),
+            pad_id=self._pad_id,
+        )
+
+    def _expand(
+        self, ids: list[int], expansions: list[tuple[int, ...]], sample: Sample
+    ) -> list[int]:
+        """Replace every image token by the tokens that its frame stands for."""
+        if ids.count(self.chat.image_id) != len(expansions):
+            raise DataError(
+                f"sample '{sample.id}' of '{sample.domain}': its prompt, written for backbone "
+                f"'{self._name}', has {ids.count(self.chat.image_id)} image token(s) for "
+                f"{len(expansions)} frame(s); remove '{self.chat.image_token}' from its text"
+            )
+        frames = iter(expansions)
+        return [
+            token
+            for given in ids
+            for token in (next(frames) if given == self.chat.image_id else (given,))
+        ]
+
+    def _check_expansion(self, text: str, ids: list[int], sample: Sample) -> None:
+        # Once per backbone: frames are encoded alone, and that must be what its processor does.
+        expected = self.media.whole_prompt(text, sample.media)
+        if ids != expected:
+            raise ModelError(
+                f"backbone '{self._name}': its processor writes image tokens in a way that depends "
+                "on their surroundings, which batches do not support; choose another backbone"
+            )
+        self._expansion_checked = True
+
+    def _refuse_long(self, samples: Sequence[Sample], lengths: Sequence[int]) -> None:
+        limit = self._max_length_tokens
+        long = [(s, n) for s, n in zip(samples, lengths, strict=True) if n > limit]
+        if long:
+            named = ", ".join(f"'{s.id}' of '{s.domain}' ({n} tokens)" for s, n in long[:5])
+            more = f" and {len(long) - 5} more" if len(long) > 5 else ""
+            raise DataError(
+                f"longer than backbone.max_length_tokens ({limit}), media tokens and answer "
+                f"included: {named}{more}; raise the limit, or shorten the text or the number of "
+                "frames"
+            )
+
+
+def _rows(media: Sequence[EncodedMedia]) -> int:
+    return sum(medium.rows for medium in media)

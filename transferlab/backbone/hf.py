@@ -1,0 +1,142 @@
+"""A transformers model, its processor and its adapter as the one backbone the rest sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.backbone import adapters, features, score
+from transferlab.backbone.collate import Collator
+from transferlab.backbone.quiet import no_progress_bars
+from transferlab.backbone.view import TrainableView
+from transferlab.config.pipeline import BackboneSection
+from transferlab.core.batch import Batch
+from transferlab.core.records import Features, Prediction, Sample
+from transferlab.errors import ModelError
+
+
+class HFBackbone:
+    """Any image-text-to-text model of transformers; see ``transferlab.core.protocols.Backbone``."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        processor: Any,
+        collator: Collator,
+        *,
+        section: BackboneSection,
+        device: torch.device,
+    ) -> None:
+        """``model``: with its adapter already in place, on ``device``."""
+        self.name, self.section, self.device = section.model, section, device
+        self.model, self.processor, self.collator = model, processor, collator
+        self.module = TrainableView(model, grouped_media=collator.media.grouped)
+
+    @property
+    def trainable_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
+    @property
+    def total_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def adapted(self) -> bool:
+        """Whether an adapter is trained, not the model's own parameters."""
+        return adapters.is_adapted(self.model)
+
+    def collate(self, samples: Sequence[Sample]) -> tuple[Batch, Tensor]:
+        """The batch, on the CPU, and its targets, (n_supervised,) int64.
+
+        Raises:
+            DataError: a medium cannot be read, or a sample is longer than ``max_length_tokens``.
+        """
+        batch = self.collator.collate(samples)
+        return batch, batch.targets()
+
+    def check_lengths(self, samples: Sequence[Sample]) -> None:
+        """Find samples that are too long, or media that cannot be read, before training does.
+
+        Raises:
+            DataError: names the samples.
+        """
+        self.collator.check_lengths(samples)
+
+    def score_choices(self, samples: Sequence[Sample], *, batch_samples: int) -> list[Prediction]:
+        """The log-likelihood of each choice, end token included, and the likeliest choice."""
+        with self._evaluating():
+            return score.score_choices(
+                self.model, self.module, self.collator, samples, batch_samples=batch_samples
+            )
+
+    def generate(
+        self, samples: Sequence[Sample], *, batch_samples: int, max_new_tokens: int
+    ) -> list[Prediction]:
+        """Greedy answers, cut at the end token, special tokens removed."""
+        with self._evaluating():
+            return score.generate(
+                self.model,
+                self.module,
+                self.collator,
+                samples,
+                batch_samples=batch_samples,
+                max_new_tokens=max_new_tokens,
+            )
+
+    def features(self, samples: Sequence[Sample], *, batch_samples: int) -> Features:
+        """Features of the prompts with their media, answers left out."""
+        with self._evaluating():
+            return features.read_features(
+                self.model,
+                self.module,
+                self.collator,
+                samples,
+                batch_samples=batch_samples,
+                name=self.name,
+            )
+
+    def trainable_state(self) -> dict[str, Tensor]:
+        """A detached CPU copy of the trainable parameters, by name."""
+        return {name: p.to("cpu", copy=True) for name, p in self.module.state_dict().items()}
+
+    def load_trainable_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put such a copy back, in place.
+
+        Raises:
+            ModelError: it is another backbone's state.
+        """
+        self.module.load_state_dict(state)
+
+    def save_adapter(self, folder: Path) -> None:
+        """Write the adapter so that plain peft loads it.
+
+        Raises:
+            ModelError: the backbone has no adapter.
+        """
+        if not self.adapted:
+            raise ModelError(
+                f"backbone '{self.name}' was trained without an adapter, so there is none to save; "
+                "save the whole model, or set backbone.adapter"
+            )
+        adapters.save_adapter(self.model, folder)
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write the whole model, its adapter merged in, and the processor: plain transformers."""
+        with no_progress_bars():
+            adapters.merged_copy(self.model).save_pretrained(str(folder))
+        self.processor.save_pretrained(str(folder))
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Dropout off for a while."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            yield
+        finally:
+            self.model.train(training)

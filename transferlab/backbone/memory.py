@@ -1,0 +1,24 @@
+"""How much memory the process, or the GPU, needed at most."""
+
+import resource
+import sys
+
+import torch
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Start a new measurement on a GPU; on the CPU the mark cannot be lowered again."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory in use so far, in bytes.
+
+    On a GPU: what tensors occupied since the last ``reset_peak_memory``. On the CPU: the largest
+    resident size of the whole process since it started, which never falls.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

@@ -1,0 +1,41 @@
+"""Load a saved adapter the way anybody would, and see whether it answers as the trained one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from transferlab.backbone.adapters import load_adapter
+from transferlab.backbone.hf import HFBackbone
+from transferlab.backbone.load import load_pretrained
+from transferlab.backbone.view import TrainableView
+from transferlab.core.records import Sample
+
+
+@torch.no_grad()
+def adapter_difference(backbone: HFBackbone, folder: Path, samples: Sequence[Sample]) -> float:
+    """The largest difference that reloading makes to a logit of ``samples``' answers.
+
+    Args:
+        backbone: the trained backbone, whose adapter was saved.
+        folder: what ``save_adapter`` wrote; read with ``PeftModel.from_pretrained`` on the base
+            model, which is loaded anew.
+        samples: at least one.
+
+    Raises:
+        ModelError: the base model cannot be loaded whole.
+    """
+    base = load_pretrained(backbone.section, dtype=getattr(torch, backbone.section.dtype))
+    loaded = load_adapter(base, folder).to(backbone.device)
+    again = TrainableView(loaded, grouped_media=backbone.collator.media.grouped)
+    batch, _ = backbone.collate(samples)
+    batch = batch.to(backbone.device)
+    was_training = backbone.module.training
+    backbone.module.eval()
+    again.eval()
+    try:
+        return float((backbone.module(batch).float() - again(batch).float()).abs().max())
+    finally:
+        backbone.module.train(was_training)

@@ -1,0 +1,152 @@
+"""Answers of a backbone: the likelihood of each choice, and greedy generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from transformers import GenerationConfig
+
+from transferlab.backbone.collate import Collator
+from transferlab.backbone.view import TrainableView
+from transferlab.core.batch import Batch
+from transferlab.core.records import Prediction, Sample
+
+ROWS_PER_SAMPLE = 8
+"""Choices scored at once, per sample of a batch: bounds the memory that copied prompts take."""
+
+
+@torch.no_grad()
+def score_choices(
+    model: nn.Module,
+    view: TrainableView,
+    collator: Collator,
+    samples: Sequence[Sample],
+    *,
+    batch_samples: int,
+) -> list[Prediction]:
+    """The log-likelihood of every choice of every sample, end token included.
+
+    The prompt and its media are read once; what the model remembers of them is copied for each
+    choice, so that a choice costs its own few tokens only.
+
+    Raises:
+        ValueError: a sample has no choices.
+    """
+    if not all(sample.closed for sample in samples):
+        raise ValueError("only samples with choices can be scored by likelihood")
+    predictions: dict[int, Prediction] = {}
+    for positions in _groups(samples, collator, batch_samples=batch_samples):
+        chosen = [samples[position] for position in positions]
+        flat = iter(_log_likelihoods(model, view, collator, chosen).tolist())
+        for position, sample in zip(positions, chosen, strict=True):
+            values = tuple(next(flat) for _ in sample.choices)
+            best = max(range(len(values)), key=values.__getitem__)
+            predictions[position] = Prediction(
+                sample=sample, text=sample.choices[best], log_likelihoods=values
+            )
+    return [predictions[position] for position in range(len(samples))]
+
+
+def _groups(
+    samples: Sequence[Sample], collator: Collator, *, batch_samples: int
+) -> list[list[int]]:
+    """Positions of samples of like length, at most so many samples and choices at a time."""
+    order = sorted(range(len(samples)), key=lambda at: len(collator.prompt(samples[at]).ids))
+    groups: list[list[int]] = []
+    choices = 0
+    for position in order:
+        more = len(samples[position].choices)
+        full = groups and len(groups[-1]) == batch_samples
+        if not groups or full or choices + more > ROWS_PER_SAMPLE * batch_samples:
+            groups.append([])
+            choices = 0
+        groups[-1].append(position)
+        choices += more
+    return groups
+
+
+def _log_likelihoods(
+    model: nn.Module, view: TrainableView, collator: Collator, samples: Sequence[Sample]
+) -> Tensor:
+    """(total choices,) float32: sample after sample, in the order of their choices."""
+    device = next(model.parameters()).device
+    batch = collator.prompts(samples).to(device)
+    read = model(**view.inputs(batch), use_cache=True)
+    rows = torch.tensor(
+        [at for at, s in enumerate(samples) for _ in s.choices], dtype=torch.long, device=device
+    )
+    answers = [collator.answer(s, choice) for s in samples for choice in s.choices]
+    tokens, said = _right_padded(answers, pad_id=batch.pad_id, device=device)
+    logits = read.logits[rows, -1:]
+    if tokens.shape[1] > 1:
+        cache = read.past_key_values
+        cache.batch_select_indices(rows)
+        mask = torch.cat([batch.attention_mask[rows], said[:, :-1]], dim=1)
+        rest = model(
+            input_ids=tokens[:, :-1], attention_mask=mask, past_key_values=cache, use_cache=True
+        )
+        logits = torch.cat([logits, rest.logits], dim=1)
+    log_probabilities = logits.float().log_softmax(dim=-1)
+    of_tokens = log_probabilities.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    return (of_tokens * said).sum(dim=1)
+
+
+def _right_padded(
+    rows: Sequence[list[int]], *, pad_id: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The rows as (N, longest) int64 token ids, and a mask with 0 on padding."""
+    tokens = torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(row) for row in rows], batch_first=True, padding_value=pad_id
+    )
+    lengths = torch.tensor([len(row) for row in rows])
+    mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).long()
+    return tokens.to(device), mask.to(device)
+
+
+@torch.no_grad()
+def generate(
+    model: nn.Module,
+    view: TrainableView,
+    collator: Collator,
+    samples: Sequence[Sample],
+    *,
+    batch_samples: int,
+    max_new_tokens: int,
+) -> list[Prediction]:
+    """Greedy answers, cut at the end token, special tokens removed."""
+    device = next(model.parameters()).device
+    order = sorted(range(len(samples)), key=lambda at: len(collator.prompt(samples[at]).ids))
+    texts: dict[int, str] = {}
+    for start in range(0, len(order), batch_samples):
+        positions = order[start : start + batch_samples]
+        batch = collator.prompts([samples[position] for position in positions]).to(device)
+        answers = _greedy(model, view, collator, batch, max_new_tokens=max_new_tokens)
+        texts.update(zip(positions, answers, strict=True))
+    return [Prediction(sample=sample, text=texts[at]) for at, sample in enumerate(samples)]
+
+
+def _greedy(
+    model: nn.Module,
+    view: TrainableView,
+    collator: Collator,
+    batch: Batch,
+    *,
+    max_new_tokens: int,
+) -> list[str]:
+    # Every setting that could make decoding other than greedy is set: a model's own defaults
+    # would fill what is left out.
+    config = GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        num_beams=1,
+        temperature=1.0,
+        top_p=1.0,
+        top_k=50,
+        repetition_penalty=1.0,
+        eos_token_id=list(collator.chat.end_ids),
+        pad_token_id=batch.pad_id,
+    )
+    whole = model.generate(**view.inputs(batch), generation_config=config)
+    return [collator.chat.decode(row) for row in whole[:, batch.size(1) :].tolist()]

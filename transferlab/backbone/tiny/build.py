@@ -1,0 +1,147 @@
+"""A LLaVA of about three million parameters: stock architecture, own tokenizer and processor."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+    SiglipImageProcessor,
+    SiglipVisionConfig,
+)
+
+ASSETS = Path(__file__).parent / "assets"
+"""The shipped folder; any folder that ``save`` has written has the same files."""
+
+SIDE, PATCH = 112, 16
+PAD, BEGIN, END, USER, ASSISTANT, IMAGE = (
+    "<pad>",
+    "<s>",
+    "</s>",
+    "<|user|>",
+    "<|assistant|>",
+    "<image>",
+)
+SPECIAL = (PAD, BEGIN, END, USER, ASSISTANT, IMAGE)
+
+# A prompt may be one string with <image> slots or a list of parts; both render alike, with no
+# line break after a slot, so that it does not matter which one a caller uses.
+CHAT_TEMPLATE = (
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    "{% if message['role'] == 'assistant' %}"
+    "<|assistant|>{% generation %}"
+    "{% if message['content'] is string %}{{ message['content'] | trim }}"
+    "{% else %}{% for part in message['content'] %}{{ part['text'] | trim }}{% endfor %}"
+    "{% endif %}{{ eos_token }}{% endgeneration %}"
+    "{% else %}<|user|>"
+    "{% if message['content'] is string %}"
+    "{{ message['content'] | replace('<image>\\n', '<image>') | trim }}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>"
+    "{% else %}{{ part['text'] | replace('<image>\\n', '<image>') | trim }}{% endif %}"
+    "{% endfor %}{% endif %}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def train_tokenizer(texts: Iterable[str], *, vocabulary: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of ``vocabulary`` entries, special tokens and bytes included."""
+    tokenizer = Tokenizer(models.BPE())
+    # A word is the same token after a special token as inside a sentence: the space is added here
+    # and taken away by the decoder.
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.ByteLevel(), pre_tokenizers.Digits(individual_digits=True)]
+    )
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.ByteLevel(), decoders.Strip(content=" ", left=1, right=0)]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=BEGIN,
+        eos_token=END,
+        additional_special_tokens=[USER, ASSISTANT, IMAGE],
+        padding_side="left",
+        model_max_length=2048,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def processor_for(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
+    """Resizes to 112 x 112, scales to [-1, 1] and puts 49 tokens where an image stands."""
+    images = SiglipImageProcessor(
+        size={"height": SIDE, "width": SIDE},
+        image_mean=[0.5, 0.5, 0.5],
+        image_std=[0.5, 0.5, 0.5],
+    )
+    return LlavaProcessor(
+        image_processor=images,
+        tokenizer=tokenizer,
+        patch_size=PATCH,
+        vision_feature_select_strategy="full",
+        chat_template=CHAT_TEMPLATE,
+        image_token=IMAGE,
+    )
+
+
+def model_for(tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlavaForConditionalGeneration:
+    """The architecture with random float32 weights, the same ones for the same seed."""
+    vision = SiglipVisionConfig(
+        image_size=SIDE,
+        patch_size=PATCH,
+        hidden_size=160,
+        intermediate_size=480,
+        num_hidden_layers=5,
+        num_attention_heads=5,
+        vision_use_head=False,
+    )
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        num_attention_heads=6,
+        num_key_value_heads=6,
+        max_position_embeddings=2048,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        tie_word_embeddings=True,
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_seq_length=(SIDE // PATCH) ** 2,
+        vision_feature_select_strategy="full",
+        vision_feature_layer=-1,
+        tie_word_embeddings=True,
+    )
+    config.pad_token_id = tokenizer.pad_token_id
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlavaForConditionalGeneration(config)
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.bos_token_id = tokenizer.bos_token_id
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    return model
+
+
+def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder: Path) -> None:
+    """Write what AutoModelForImageTextToText and AutoProcessor load again, offline."""
+    model.save_pretrained(folder, safe_serialization=True)
+    processor.save_pretrained(folder)

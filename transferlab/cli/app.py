@@ -1,0 +1,172 @@
+"""The commands. Each one imports what it needs when it runs, so that --help is quick."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from transferlab.cli import domains as domain_commands
+from transferlab.cli.options import Debug, Domains, Overrides, show_version
+from transferlab.cli.terminal import output
+from transferlab.errors import InputError
+
+app = typer.Typer(
+    name="transferlab",
+    help="Adapt a multimodal LLM to one domain after another, and measure the transfer.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(domain_commands.app, name="domains")
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    pipeline: Annotated[str, typer.Argument(help="A YAML file, or a shipped pipeline's name.")],
+    overrides: Overrides = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output directory; default: runs/<name>-<time>.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Run again into a directory that holds a result.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Load data and backbone, show the plan, train nothing."),
+    ] = False,
+    domains: Domains = None,
+    debug: Debug = False,
+) -> None:
+    """Run one experiment and show what was transferred and forgotten.
+
+    A run that was stopped goes on when the same command is given again with the same --out.
+    """
+    from transferlab.cli.checked import checked_pipeline, prepare_output
+    from transferlab.cli.closing import show_closing, show_plan
+    from transferlab.cli.progress import progress
+    from transferlab.config.shipped import find_pipeline
+
+    console, path, folders = output(), find_pipeline(pipeline), domains or []
+    config = checked_pipeline(path, overrides=overrides or [], domains=folders)
+    if dry_run:
+        from transferlab.pipeline.plan import dry_run as plan
+
+        show_plan(console, plan(config, domains=folders))
+        return
+    folder = prepare_output(out, name=config.name, overwrite=overwrite)
+    context.find_root().obj.out = folder
+    console.print(f"pipeline {config.name} ({path}), output in {folder}", soft_wrap=True)
+    with progress(console) as listener:
+        # The first import of torch takes seconds; the bars are there by then.
+        from transferlab.pipeline.run import run as run_pipeline
+
+        result = run_pipeline(config, folder, listener=listener, domains=folders)
+    show_closing(console, result, out=folder, tracking_uri=config.tracking.uri)
+
+
+@app.command()
+def validate(
+    pipeline: Annotated[
+        str | None, typer.Argument(help="A YAML file, or a shipped pipeline's name.")
+    ] = None,
+    overrides: Overrides = None,
+    domains: Domains = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of pipeline.yaml for editors.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Check a pipeline without loading data or models."""
+    if schema:
+        from transferlab.config.schema import pipeline_schema
+
+        typer.echo(json.dumps(pipeline_schema(), indent=2))
+        return
+    if pipeline is None:
+        raise InputError("name a pipeline to validate, or ask for the JSON schema with --schema")
+    from transferlab.cli.checked import checked_pipeline
+    from transferlab.config.shipped import find_pipeline
+
+    path = find_pipeline(pipeline)
+    config = checked_pipeline(path, overrides=overrides or [], domains=domains or [])
+    typer.echo(f"{path}: sound ({len(config.stream)} domain(s): {', '.join(config.stream)})")
+
+
+@app.command()
+def export(
+    runs: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Directories of runs.")],
+    to: Annotated[
+        Path | None, typer.Option(help="Where to; default: exports/ in each run's directory.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the tuned model of finished runs, and load each again to compare it."""
+    from transferlab.cli.checked import RESULT
+
+    for folder in runs:
+        if not (folder / RESULT).is_file():
+            raise InputError(f"{folder}: holds no {RESULT}; name the output directory of a run")
+    from transferlab.pipeline.export import export_result
+
+    for folder in runs:
+        # Several runs into one place: each keeps a folder of its own there.
+        target = to / folder.resolve().name if to is not None and len(runs) > 1 else to
+        for written in export_result(folder, target):
+            typer.echo(written)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(help="The store; default: that of a pipeline without tracking.uri."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Show the runs in the MLflow UI, for this machine only."""
+    from transferlab.config.pipeline import TrackingSection
+    from transferlab.tracking.ui import serve
+
+    code = serve(tracking_uri or TrackingSection().uri, port)
+    raise typer.Exit(code)
+
+
+@app.command()
+def pretrain(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or a shipped recipe's name.")],
+    out: Annotated[Path, typer.Option(help="Output directory; one with a checkpoint goes on.")],
+    overrides: Overrides = None,
+    debug: Debug = False,
+) -> None:
+    """Pretrain the embedded backbone on the scenes domain."""
+    from transferlab.cli.checked import try_writing
+    from transferlab.cli.progress import progress
+    from transferlab.config.load import load_yaml
+    from transferlab.config.pretrain import PretrainConfig
+    from transferlab.config.shipped import find_pipeline
+
+    console = output()
+    config = load_yaml(find_pipeline(recipe), PretrainConfig, overrides=overrides or [])
+    try_writing(out)
+    with progress(console) as listener:
+        from transferlab.pipeline.pretrain import pretrain as pretrain_backbone
+
+        pretrain_backbone(config, out, listener=listener)
+    console.print(f"backbone written to {out}", soft_wrap=True)

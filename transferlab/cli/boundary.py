@@ -1,0 +1,125 @@
+"""The one place where an exception becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import typer
+
+from transferlab.cli.options import Session
+from transferlab.errors import EnvironmentProblem, InputError, TransferlabError
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""128 + SIGPIPE: what shells report for a program whose reader went away."""
+UNEXPECTED = 1
+
+_MACHINE = {
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open",
+    errno.EIO: "the disk does not answer",
+}
+
+# Typer lost, and its own copy of click hides, the name of this class; its child is public.
+_UsageError: type[Any] = typer.BadParameter.__base__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the arguments without the program's name; None takes the process's own.
+
+    Returns:
+        The exit code: 0 done, 1 unexpected, 2 input, 3 data, 4 model, 5 environment,
+        130 interrupted.
+    """
+    from transferlab.cli.app import app
+
+    session = Session()
+    _treat_termination_as_interruption()
+    try:
+        # Not command.main(): it turns interruptions and closed pipes into exits of its own.
+        command = typer.main.get_command(app)
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        with command.make_context("transferlab", arguments, obj=session) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+        return 0
+    # The only broad one: here every error, and an interruption, becomes a sentence and a code.
+    except BaseException as error:  # noqa: BLE001
+        return _report(error, session)
+
+
+def _report(error: BaseException, session: Session) -> int:
+    """Say on stderr what happened; returns the exit code."""
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        # The interpreter flushes stdout once more at exit; let it flush into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    if session.debug:
+        traceback.print_exception(error)
+    known = _as_ours(error)
+    if known is not None:
+        _say(str(known))
+        return known.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        resume = f"; go on with --out {session.out}" if session.out else ""
+        _say(f"interrupted{resume}")
+        return INTERRUPTED
+    first_line = str(error).strip().partition("\n")[0][:300]
+    _say(
+        f"unexpected {type(error).__name__}: {first_line}; this is a fault in transferlab or in a "
+        "library it uses: --debug shows the traceback"
+    )
+    return UNEXPECTED
+
+
+def _as_ours(error: BaseException) -> TransferlabError | None:
+    """The error as one of ours, or None where it is not the user's to act on."""
+    if isinstance(error, TransferlabError):
+        return error
+    if isinstance(error, _UsageError):
+        where = error.ctx.command_path if error.ctx else "transferlab"
+        return InputError(f"{error.format_message().rstrip('.')}; see `{where} --help`")
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        place = f"{error.filename}: " if error.filename else ""
+        return EnvironmentProblem(f"{place}{_MACHINE[error.errno]}; free or change it, and retry")
+    if isinstance(error, MemoryError):
+        return EnvironmentProblem("the memory is used up; lower train.batch_samples")
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return EnvironmentProblem(
+            "the GPU's memory is used up; lower train.batch_samples or raise "
+            "train.accumulation_steps, and evaluation.batch_samples"
+        )
+    return None
+
+
+def _say(text: str) -> None:
+    print(f"transferlab: {text}", file=sys.stderr)
+
+
+def _treat_termination_as_interruption() -> None:
+    """A scheduler's SIGTERM ends a run as Ctrl-C does, so that its tracking is closed properly."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,192 @@
+"""The end of a run as tables, made from the content of result.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+SUMMARY = {
+    "acc": "ACC",
+    "bwt": "BWT",
+    "fwt": "FWT",
+    "forgetting": "forgetting",
+    "source_retention": "source retention",
+}
+ARMS = {
+    "zero_shot": "zero shot",
+    "scratch": "scratch",
+    "single": "single",
+    "sequential": "sequential",
+    "joint": "joint",
+}
+CONTROLS = {"majority": "majority", "no_image": "no image", "pixels": "pixels"}
+WIDE_COLUMNS = 100
+TUNED_ARMS = ("single", "sequential")
+"""Arms that a control must not beat."""
+
+Result = Mapping[str, Any]
+
+
+def show_result(console: Console, result: Result) -> None:
+    """Print every table that the result has content for."""
+    wide = console.width >= WIDE_COLUMNS
+    tables = [score_matrix(result), summary(result), gains(result)]
+    for table in tables + arms_and_controls(result, wide=wide):
+        if table is not None:
+            console.print()
+            console.print(table)
+    metrics = {column["domain"]: column["metric"] for column in result["scores"]["columns"]}
+    console.print()
+    for domain, metric in metrics.items():
+        console.print(f"{domain}: {metric}", style="dim")
+    quarantined = result.get("quarantined") or []
+    if quarantined:
+        console.print(
+            f"{_count(quarantined)} quarantined sample(s): see result.json", style="yellow"
+        )
+
+
+def score_matrix(result: Result) -> Table:
+    """R: a row per step, a column per domain; what a step has just learned is bold."""
+    table = _table("Scores after each step (higher is better)")
+    table.add_column("after")
+    domains = [column["domain"] for column in result["scores"]["columns"]]
+    for domain in domains:
+        table.add_column(domain, justify="right", min_width=6)
+    for row in result["scores"]["rows"]:
+        cells = [
+            Text(number(row["values"].get(domain)), style="bold" if domain == row["after"] else "")
+            for domain in domains
+        ]
+        table.add_row(row["after"], *cells)
+    return table
+
+
+def summary(result: Result) -> Table:
+    """ACC, BWT, FWT, forgetting and what is left of the source."""
+    table = _table("Summary")
+    for heading in ("", "value", "interval"):
+        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
+    table.add_column("definition", style="dim")
+    for key, label in SUMMARY.items():
+        entry = result["summary"].get(key)
+        if entry is None:
+            continue
+        signed = key in ("bwt", "fwt")
+        value = number(entry.get("value"), signed=signed)
+        table.add_row(label, value, interval(entry.get("interval")), entry.get("definition", ""))
+    return table
+
+
+def gains(result: Result) -> Table | None:
+    """One arm's score minus another's; None where nothing was compared."""
+    rows = result.get("gains") or []
+    if not rows:
+        return None
+    table = _table("Transfer gains")
+    for heading in ("domain", "arm", "over"):
+        table.add_column(heading)
+    for heading in ("gain", "interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("transfer")
+    for row in rows:
+        flag = Text("negative", style="bold red") if row.get("negative_transfer") else ""
+        table.add_row(
+            row["domain"],
+            ARMS.get(row["arm"], row["arm"]),
+            ARMS.get(row["over"], row["over"]),
+            number(row["value"], signed=True),
+            interval(row.get("interval")),
+            flag,
+        )
+    return table
+
+
+def arms_and_controls(result: Result, *, wide: bool = True) -> list[Table]:
+    """Per domain: every task's score in every arm, beside what needs no understanding at all.
+
+    A narrow table leaves the metrics' names out; they stand below it, by domain.
+    """
+    arms = [arm for arm in ARMS if arm in (result.get("arms") or {})]
+    domains = dict.fromkeys(domain for arm in arms for domain in result["arms"][arm])
+    return [_arms_of(result, arms, domain, wide=wide) for domain in domains]
+
+
+def _arms_of(result: Result, arms: Sequence[str], domain: str, *, wide: bool) -> Table:
+    table = _table(f"{domain}: arms and controls")
+    if not wide:
+        table.padding = 0
+    table.add_column("task", overflow="fold", min_width=8)
+    for label in (ARMS[arm] for arm in arms):
+        table.add_column(label, justify="right", min_width=_longest_word(label))
+    for label in CONTROLS.values():
+        table.add_column(label, justify="right", min_width=_longest_word(label), style="cyan")
+    beaten = False
+    for task, metric in _tasks_of(result, arms, domain).items():
+        cells, lost = _task_cells(result, arms, domain, task)
+        beaten = beaten or lost
+        table.add_row(f"{task} ({metric})" if wide else task, *cells)
+    if beaten:
+        table.caption = "* below a control: this score shows no understanding of the media"
+        table.caption_justify = "left"
+    return table
+
+
+def number(value: float | None, *, signed: bool = False) -> str:
+    """Three decimals; a dash where nothing was measured."""
+    if value is None:
+        return "-"
+    return f"{value:+.3f}" if signed else f"{value:.3f}"
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """``[+0.012, +0.101]``, or a dash."""
+    return "-" if bounds is None else f"[{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
+
+
+def _task_cells(
+    result: Result, arms: Sequence[str], domain: str, task: str
+) -> tuple[list[Text], bool]:
+    """A row's cells, and whether a tuned arm stays below a control."""
+    controls = ((result.get("controls") or {}).get(domain) or {}).get(task) or {}
+    known = [controls[key] for key in CONTROLS if controls.get(key) is not None]
+    cells, lost = [], False
+    for arm in arms:
+        value = _task(result, arm, domain, task).get("value")
+        below = arm in TUNED_ARMS and value is not None and bool(known) and value < max(known)
+        lost = lost or below
+        cells.append(Text(number(value) + ("*" if below else ""), style="red" if below else ""))
+    return cells + [Text(number(controls.get(key))) for key in CONTROLS], lost
+
+
+def _task(result: Result, arm: str, domain: str, task: str) -> Mapping[str, Any]:
+    return result["arms"][arm].get(domain, {}).get("tasks", {}).get(task, {})
+
+
+def _tasks_of(result: Result, arms: Sequence[str], domain: str) -> dict[str, str]:
+    """The metric of each task of a domain."""
+    return {
+        task: score["metric"]
+        for arm in arms
+        for task, score in result["arms"][arm].get(domain, {}).get("tasks", {}).items()
+    }
+
+
+def _longest_word(label: str) -> int:
+    """Columns: a heading may break between words, never inside one; five hold a number."""
+    return max(5, *(len(word) for word in label.split()))
+
+
+def _count(quarantined: Any) -> int:
+    if isinstance(quarantined, Mapping):
+        return sum(len(rows) for rows in quarantined.values())
+    return len(quarantined)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)

@@ -1,0 +1,1 @@
+"""The schemas of pipeline.yaml and domain.yaml, and how a file becomes one."""

@@ -1,0 +1,119 @@
+"""The schema of domain.yaml: what a domain is made of."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from transferlab.config.section import Name, Section
+
+
+class MediaSection(Section):
+    """One medium of a row."""
+
+    kind: Literal["image", "dicom", "video"]
+    path: str
+    """Template relative to the source's folder, e.g. "images/{file}"."""
+    start: str | None = None
+    """Video: column that holds the segment's start, in seconds."""
+    end: str | None = None
+    """Video: column that holds the segment's end, in seconds."""
+    frames: Annotated[int, Field(ge=1)] = 1
+    """Video: frames shown, evenly spaced over the segment."""
+
+
+class TranscriptSection(Section):
+    """A WebVTT file per row: the row becomes one row per cue, with what was said and when.
+
+    The new columns are cue_text, cue_start and cue_end (seconds); a video medium may name the
+    latter two as its start and end, so that its frames are those seen while the words are spoken.
+    """
+
+    path: str
+    """Template relative to the source's folder, e.g. "transcripts/{file}.vtt"."""
+    optional: bool = False
+    """Keep a row whose path is empty, with the cue columns it has, or empty ones; otherwise such a
+    row is a bad row."""
+    cue: str | None = None
+    """Column that holds the number, from 1, of the one cue that a row is about, for a table that
+    says something of its own about every cue; the row then stays one row."""
+
+
+class SourceSection(Section):
+    """Where the rows come from."""
+
+    kind: Literal["table", "generated"]
+    path: str = "metadata.csv"
+    """The table, relative to the domain's data root. CSV, TSV or JSONL by its ending."""
+    media: dict[str, MediaSection] = {}
+    """Media by name; a task's prompt names them as <name>."""
+    transcript: TranscriptSection | None = None
+    """Table and generated: rows are videos, and these are their transcripts."""
+    generator: str | None = None
+    """Generated only: which built-in world writes the table and its media."""
+    options: dict[str, Any] = {}
+    """Generated only: options of the generator, e.g. samples and seed."""
+
+    @model_validator(mode="after")
+    def _generator_given(self) -> "SourceSection":
+        if (self.kind == "generated") != (self.generator is not None):
+            raise ValueError("generator: needed with kind 'generated', and only there")
+        return self
+
+
+class SplitsSection(Section):
+    """Shares of the groups, not of the samples."""
+
+    train: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+    stratify: str | None = None
+    """Column whose values are spread over the splits alike; a group counts by its commonest one."""
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> "SplitsSection":
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, validation and test must sum to 1, got {total:g}")
+        return self
+
+
+class TaskSection(Section):
+    """What is asked of a row."""
+
+    kind: Literal["classify", "answer", "describe"]
+    prompt: str
+    """Template over the row's columns; <name> marks where a medium of ``source.media`` belongs."""
+    answer: str
+    """Template over the row's columns."""
+    choices: list[str] | str | None = None
+    """The label set; or a column that holds a JSON list; None collects the answers of all rows."""
+    where: dict[str, list[str]] = {}
+    """Asked only of rows whose column has one of these values; "*" means any non-empty value."""
+    metrics: Annotated[list[str], Field(min_length=1)]
+    """The first is the primary one."""
+
+
+class DomainConfig(Section):
+    """One domain."""
+
+    name: Name
+    version: Annotated[int, Field(ge=1)]
+    title: str
+    field: str
+    licence: str
+    data_root: str = ""
+    """Folder inside the data packs' root, e.g. "radiology"; empty for generated domains."""
+    source: SourceSection
+    group: str
+    """Column of the patient, lecture or chapter."""
+    splits: SplitsSection = SplitsSection()
+    attributes: list[str] = []
+    tasks: Annotated[dict[str, TaskSection], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _classify_has_closed_metrics(self) -> "DomainConfig":
+        for name, task in self.tasks.items():
+            if task.kind != "classify" and task.choices is not None:
+                raise ValueError(f"tasks.{name}.choices: only a classify task has a label set")
+        return self

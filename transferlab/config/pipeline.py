@@ -1,0 +1,178 @@
+"""The schema of pipeline.yaml: one file is one experiment."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from transferlab.config.section import Name, Section
+
+Arm = Literal["zero_shot", "scratch", "single", "joint"]
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class AdapterSection(Section):
+    """The PEFT parameters that are trained."""
+
+    kind: Literal["lora"] = "lora"
+    rank: PositiveInt = 16
+    alpha: PositiveFloat | None = None
+    """Scale of the update is alpha / rank; None means alpha = 2 * rank."""
+    dropout: Fraction = 0.0
+    targets: str | list[str] = "all-linear"
+    """Module name endings, or "all-linear"."""
+
+
+class BackboneSection(Section):
+    """The pretrained model that is adapted."""
+
+    model: str = "transferlab/tiny"
+    """The embedded backbone, a Hugging Face id or a local path."""
+    revision: str | None = None
+    adapter: AdapterSection | None = AdapterSection()
+    """None trains every parameter."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = "auto"
+    """"auto" takes the GPU where there is one."""
+    trust_remote_code: bool = False
+    max_length_tokens: PositiveInt = 2048
+    """A sample with its media tokens and answer must fit; one that does not is an error."""
+
+
+class TrainOverride(Section):
+    """Settings of one domain that differ from the others'."""
+
+    epochs: PositiveInt | None = None
+    learning_rate: PositiveFloat | None = None
+    max_steps: PositiveInt | None = None
+
+
+class TrainSection(Section):
+    """How each step of the stream, and each arm, is trained."""
+
+    epochs: PositiveInt = 3
+    max_steps: PositiveInt | None = None
+    """Stops a domain's training early; None trains all epochs."""
+    batch_samples: PositiveInt = 16
+    """Samples per optimizer step; ``accumulation_steps`` splits them."""
+    accumulation_steps: PositiveInt = 1
+    learning_rate: PositiveFloat = 2e-3
+    scratch_learning_rate: PositiveFloat = 1e-3
+    """The scratch arm trains every parameter and needs a rate of its own."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    warmup_fraction: Fraction = 0.05
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    max_grad_norm: PositiveFloat | None = 1.0
+    mixed_precision: Literal["none", "bfloat16", "float16"] = "none"
+    per_domain: dict[str, TrainOverride] = {}
+
+    @model_validator(mode="after")
+    def _splits_evenly(self) -> "TrainSection":
+        if self.batch_samples % self.accumulation_steps:
+            raise ValueError(
+                f"batch_samples {self.batch_samples} is not a multiple of "
+                f"accumulation_steps {self.accumulation_steps}"
+            )
+        return self
+
+
+class StrategySpec(Section):
+    """One entry of ``strategy:``; ``ewc: {strength: 100}`` in YAML, or just ``naive``."""
+
+    name: str
+    options: dict[str, Any] = {}
+    """Checked against the strategy's own options when the pipeline is validated."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"name": given}
+        if isinstance(given, dict) and len(given) == 1 and "name" not in given:
+            ((name, options),) = given.items()
+            if not isinstance(options, dict | None):
+                raise ValueError(f"the options of '{name}' must be keys and values, in braces")
+            return {"name": name, "options": options or {}}
+        if isinstance(given, dict) and "name" not in given:
+            raise ValueError("needs one strategy per list item, such as '- ewc: {strength: 100}'")
+        return given
+
+
+class EvaluationSection(Section):
+    """How domains are scored after every step."""
+
+    max_test_samples: PositiveInt | None = None
+    """Per task, chosen by a hash of groups and ids, the same for every seed; None scores all."""
+    batch_samples: PositiveInt = 32
+    max_new_tokens: PositiveInt = 48
+    controls: bool = True
+    """Score majority class, no image and raw pixels beside every closed task."""
+    bootstrap_samples: PositiveInt = 1000
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class SimilaritySection(Section):
+    """Source-target similarity on backbone features."""
+
+    max_samples: PositiveInt = 200
+    """Per domain, from its training split."""
+    permutations: PositiveInt = 20
+    """Random splits of the pooled features that say what 'no difference' looks like."""
+
+
+class DataSection(Section):
+    """What of each domain is used."""
+
+    max_train_samples: PositiveInt | None = None
+    """Per task of each stream domain; None uses all."""
+    max_source_samples: PositiveInt = 400
+    """Training samples of the source that similarity, anchors and replay may use."""
+    on_bad_sample: Literal["stop", "quarantine"] = "stop"
+
+
+class TrackingSection(Section):
+    """Where MLflow keeps the runs."""
+
+    uri: str = "sqlite:///mlruns/mlflow.db"
+    artifacts: str | None = None
+    """Artifact root of a new experiment; None means ``mlruns/artifacts`` for a local store."""
+    experiment: str | None = None
+    """None takes the pipeline's name."""
+    system_metrics: bool = True
+
+
+class PipelineConfig(Section):
+    """One experiment."""
+
+    name: Name
+    seed: Annotated[int, Field(ge=0)] = 0
+    backbone: BackboneSection = BackboneSection()
+    source: str | None = None
+    """What the backbone was pretrained on: similarity starts here, forgetting is watched here."""
+    stream: Annotated[list[str], Field(min_length=1)]
+    strategy: list[StrategySpec] = [StrategySpec(name="naive")]
+    protect_source: bool = True
+    """Let the strategy anchor or remember the source domain before the first step."""
+    arms: list[Arm] = ["zero_shot", "scratch", "single", "joint"]
+    train: TrainSection = TrainSection()
+    data: DataSection = DataSection()
+    data_root: Path | None = None
+    """Where real data packs are; None means $TRANSFERLAB_DATA, then ../shared/data."""
+    evaluation: EvaluationSection = EvaluationSection()
+    similarity: SimilaritySection = SimilaritySection()
+    tracking: TrackingSection = TrackingSection()
+    export: list[Literal["adapter"]] = []
+
+    @model_validator(mode="after")
+    def _domains_are_distinct(self) -> "PipelineConfig":
+        if len(set(self.stream)) != len(self.stream):
+            raise ValueError("stream: a domain may appear only once")
+        if self.source in self.stream:
+            raise ValueError(f"stream: the source domain '{self.source}' cannot be in the stream")
+        unknown = set(self.train.per_domain) - set(self.stream)
+        if unknown:
+            raise ValueError(f"train.per_domain: not in the stream: {', '.join(sorted(unknown))}")
+        return self

@@ -1,0 +1,58 @@
+"""The schema of a pretraining recipe: what the embedded backbone is made from."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from transferlab.config.section import Section
+
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class PretrainStage(Section):
+    """One part of the curriculum."""
+
+    name: str
+    steps: PositiveInt
+    kinds: Annotated[dict[str, PositiveFloat], Field(min_length=1)]
+    """Kinds of scenes and how often each is drawn; the weights need not sum to 1."""
+    describe: Share
+    """Share of scenes that are described; of the others, questions are asked."""
+    questions: PositiveInt = 3
+    """Questions asked one after another about one scene, at most."""
+
+
+class PretrainConfig(Section):
+    """A curriculum over generated scenes, for a backbone with random weights."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    seed: Annotated[int, Field(ge=0)] = 0
+    vocabulary: Annotated[int, Field(ge=600, le=8000)] = 1600
+    """Entries of the tokenizer."""
+    tokenizer_scenes: PositiveInt = 1800
+    """Scenes whose texts the tokenizer is trained on, beside sentences of the target fields."""
+    batch_samples: PositiveInt = 64
+    learning_rate: PositiveFloat = 1.5e-3
+    warmup_steps: Annotated[int, Field(ge=0)] = 60
+    decay_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Share of all steps, the last ones, in which the learning rate falls."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    max_grad_norm: PositiveFloat = 1.0
+    checkpoint_steps: PositiveInt = 200
+    stages: Annotated[list[PretrainStage], Field(min_length=1)]
+    held_out_samples: PositiveInt = 100
+    """Closed questions per task, about scenes that training never drew."""
+
+    @model_validator(mode="after")
+    def _stages_have_names_of_their_own(self) -> "PretrainConfig":
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError("stages: two stages have the same name")
+        return self
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of all stages together."""
+        return sum(stage.steps for stage in self.stages)

@@ -1,0 +1,84 @@
+"""Counts what a stage sees, and tells the listener after every optimizer step."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+import torch
+
+from transferlab.core.batch import Batch
+from transferlab.core.events import Listener, TrainStep
+
+
+class Recorder:
+    """The account of one stage: steps, samples, tokens, losses, time and memory."""
+
+    def __init__(
+        self, *, stage: str, total_steps: int, listener: Listener, device: torch.device
+    ) -> None:
+        self.stage = stage
+        self.total_steps = total_steps
+        self.losses: list[float] = []
+        self.samples_seen = 0
+        self.peak_memory_bytes = 0
+        """GPU memory that torch allocated, or on the CPU the process's resident memory."""
+        self._listener = listener
+        self._device = device
+        self._process = psutil.Process()
+        self._tokens: dict[str, int] = {}
+        self._stepping_seconds = 0.0
+        self._resumed_at = time.perf_counter()
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        self.observe_memory()
+
+    @property
+    def steps(self) -> int:
+        return len(self.losses)
+
+    @property
+    def samples_per_second(self) -> float:
+        """While stepping: what strategies do before and after the steps is left out."""
+        return self.samples_seen / self._stepping_seconds if self._stepping_seconds else 0.0
+
+    def start_stepping(self) -> None:
+        self._resumed_at = time.perf_counter()
+
+    def observe_batch(self, batch: Batch) -> None:
+        """Count a step's samples, and the supervised tokens of those not met before."""
+        self.samples_seen += len(batch)
+        if not self._tokens.keys() >= set(batch.sample_ids):
+            counts = batch.labels.ne(-100).sum(dim=1).tolist()
+            self._tokens.update(zip(batch.sample_ids, counts, strict=True))
+
+    def observe_memory(self) -> None:
+        """Called when a forward pass has ended, which is when activations fill the memory."""
+        if self._device.type == "cuda":
+            used = torch.cuda.max_memory_allocated(self._device)
+        else:
+            used = self._process.memory_info().rss
+        self.peak_memory_bytes = max(self.peak_memory_bytes, used)
+
+    def tokens(self, sample_ids: list[str]) -> int:
+        """Supervised tokens in one pass over those of the samples that training reached."""
+        return sum(self._tokens.get(sample_id, 0) for sample_id in sample_ids)
+
+    def finish_step(
+        self, *, loss: float, learning_rate: float, extra: tuple[tuple[str, float], ...]
+    ) -> None:
+        now = time.perf_counter()
+        self._stepping_seconds += now - self._resumed_at
+        self._resumed_at = now
+        self.losses.append(loss)
+        self._listener(
+            TrainStep(
+                stage=self.stage,
+                step=self.steps,
+                total_steps=self.total_steps,
+                loss=loss,
+                learning_rate=learning_rate,
+                samples_per_second=self.samples_per_second,
+                extra=extra,
+            )
+        )

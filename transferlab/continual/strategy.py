@@ -1,0 +1,49 @@
+"""What every strategy is: an Avalanche plugin that can save and account for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from transferlab.config.pipeline import StrategySpec
+from transferlab.continual.avalanche_api import SupervisedPlugin
+from transferlab.continual.options import check_strategies, read_options
+from transferlab.continual.registry import STRATEGIES
+from transferlab.errors import InputError
+
+Remembered = Sequence[tuple[str, int]]
+"""Sample ids, each with the index of the experience it came with."""
+
+DatasetOf = Callable[[Remembered], Any]
+"""Makes the dataset of remembered samples again."""
+
+
+class Strategy(SupervisedPlugin):
+    """A plugin that keeps nothing and reports nothing, until it says otherwise."""
+
+    def step_terms(self) -> tuple[tuple[str, float], ...]:
+        """Terms of the last optimizer step beside the task loss, by name."""
+        return ()
+
+    def kept_bytes(self) -> int:
+        """How much the strategy keeps from past domains."""
+        return 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next domain depends on: plain values, tensors and salted sample ids."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
+        """Take up what ``state_dict`` returned."""
+
+
+def build_strategies(specs: Sequence[StrategySpec], *, seed: int) -> list[Strategy]:
+    """The plugins of a ``strategy:`` list, in its order.
+
+    Raises:
+        InputError: the list is not sound; the message holds every problem.
+    """
+    problems = check_strategies(specs)
+    if problems:
+        raise InputError("; ".join(problems))
+    return [STRATEGIES.get(spec.name)(read_options(spec), seed=seed) for spec in specs]

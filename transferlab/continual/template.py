@@ -1,0 +1,225 @@
+"""Avalanche's supervised template for mini-batches of a multimodal LLM.
+
+An Avalanche iteration is one optimizer step. Its hooks fire in Avalanche's order; with gradient
+accumulation, the hooks of forward and backward fire for each micro-batch:
+
+    before_training_iteration
+        before_forward, after_forward, before_backward      (each micro-batch)
+    after_backward, before_update, after_update, after_training_iteration
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from transferlab.config.pipeline import TrainSection
+from transferlab.continual.avalanche_api import SupervisedTemplate, silent_evaluator
+from transferlab.continual.optimizer import build_optimizer, learning_rate_factor
+from transferlab.continual.recorder import Recorder
+from transferlab.continual.strategy import Strategy
+from transferlab.core.protocols import Backbone
+from transferlab.errors import ModelError
+
+AUTOCAST_DTYPES = {"none": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSettings:
+    """What one domain's training is told beside the pipeline's ``train`` section."""
+
+    domain: str
+    epochs: int
+    """0 runs every hook and trains nothing."""
+    total_steps: int
+    learning_rate: float
+
+
+class MLLMTemplate(SupervisedTemplate):
+    """Trains ``backbone.module`` on batches ``[x: Batch, y, t]``, with strategies as plugins."""
+
+    def __init__(
+        self, *, backbone: Backbone, train: TrainSection, strategies: Sequence[Strategy]
+    ) -> None:
+        self.settings = StageSettings(
+            domain="", epochs=0, total_steps=0, learning_rate=train.learning_rate
+        )
+        self.recorder: Recorder
+        self.trainable = [p for _, p in backbone.module.named_parameters()]
+        self._config = train
+        self._strategies = list(strategies)
+        self._share = 1.0
+        self._autocast_dtype = AUTOCAST_DTYPES[train.mixed_precision]
+        self._scaler = torch.amp.GradScaler(
+            backbone.device.type, enabled=self._autocast_dtype is torch.float16
+        )
+        super().__init__(
+            model=backbone.module,
+            optimizer=build_optimizer(self.trainable, train, learning_rate=train.learning_rate),
+            criterion=nn.CrossEntropyLoss(),
+            train_mb_size=train.batch_samples,
+            eval_mb_size=train.batch_samples,
+            device=backbone.device,
+            plugins=list(strategies),
+            evaluator=silent_evaluator(),
+        )
+
+    @property
+    def micro_batch_samples(self) -> int:
+        """How many new samples go through the model at once."""
+        return self.train_mb_size // self._config.accumulation_steps
+
+    def run_stage(self, experience, *, settings: StageSettings, recorder: Recorder) -> None:
+        """Train on one experience, every plugin hook included.
+
+        Raises:
+            ModelError: the loss or its gradient is not a finite number.
+        """
+        self.settings, self.recorder = settings, recorder
+        self.train_epochs = settings.epochs
+        self.train(experience, eval_streams=[])
+
+    def make_optimizer(self, **kwargs) -> None:
+        """A fresh optimizer for each domain: the moments of the last one are no use to the next."""
+        self.optimizer = build_optimizer(
+            self.trainable, self._config, learning_rate=self.settings.learning_rate
+        )
+        self.optimized_param_id = dict(self.model.named_parameters())
+
+    def make_train_dataloader(self, shuffle: bool = True, **kwargs) -> None:
+        """Avalanche's builder would lose the collate function and balance batches over tasks."""
+        self.dataloader = self.loader_over(self.adapted_dataset, shuffle=shuffle)
+
+    def make_eval_dataloader(self, **kwargs) -> None:
+        self.dataloader = self.loader_over(self.adapted_dataset, shuffle=False)
+
+    def loader_over(self, dataset, **how) -> DataLoader:
+        """A loader of ``[x, y, t]``; ``how`` holds a ``batch_sampler`` or ``shuffle``."""
+        if "batch_sampler" not in how:
+            how["batch_size"] = self.train_mb_size
+        return DataLoader(
+            dataset,
+            collate_fn=dataset.collate_fn,
+            pin_memory=self.device.type == "cuda",
+            **how,
+        )
+
+    def forward(self) -> Tensor:
+        """(n_supervised, vocab) logits, in the order of the mini-batch's targets."""
+        return self.model(self.mb_x)
+
+    def training_epoch(self, **kwargs) -> None:
+        self.recorder.start_stepping()
+        for mbatch in self.dataloader:
+            if self._stop_training:
+                break
+            self.mbatch = mbatch
+            self.recorder.observe_batch(mbatch[0])
+            self._unpack_minibatch()
+            self._before_training_iteration(**kwargs)
+            self.optimizer.zero_grad()
+            loss = self._check_finite(self._forward_and_backward(**kwargs), "loss")
+            self._scaler.unscale_(self.optimizer)
+            self._after_backward(**kwargs)
+            self._before_update(**kwargs)
+            learning_rate = self._set_learning_rate()
+            self.optimizer_step()
+            self._after_update(**kwargs)
+            self._after_training_iteration(**kwargs)
+            self._finish_step(loss, learning_rate)
+            if self.recorder.steps == self.settings.total_steps:
+                self.stop_training()
+                break  # before the loader decodes a batch that nobody trains on
+
+    def _forward_and_backward(self, **kwargs) -> Tensor:
+        """Add up the gradient of a step over its micro-batches; returns the detached task loss.
+
+        A micro-batch's mean loss, with what plugins add to it, counts by its share of the step's
+        supervised tokens. The shares sum to 1, so how a step is split changes nothing.
+        """
+        whole = self.mbatch
+        task_loss = torch.zeros((), device=self.device)
+        for mbatch, share in self._micro_batches():
+            self.mbatch, self._share = mbatch, share
+            self.loss = self._make_empty_loss()
+            self._before_forward(**kwargs)
+            with self._autocast():
+                self.mb_output = self.forward()
+            self._after_forward(**kwargs)
+            with self._autocast():
+                loss = self.criterion()
+            self.recorder.observe_memory()
+            task_loss = task_loss + share * loss.detach()
+            self.loss = self.loss + loss
+            self._before_backward(**kwargs)
+            self.backward()
+        self.mbatch = whole
+        return task_loss
+
+    def _micro_batches(self) -> Iterator[tuple[list, float]]:
+        """The step's mini-batch in pieces, each with its share of the supervised tokens."""
+        x, y, t = self.mbatch
+        if self._config.accumulation_steps == 1:
+            yield self.mbatch, 1.0
+            return
+        size = -(-len(x) // self._config.accumulation_steps)
+        for start in range(0, len(x), size):
+            rows = slice(start, start + size)
+            piece = x[rows]
+            targets = piece.targets()
+            yield [piece, targets, t[rows]], len(targets) / len(y)
+
+    def backward(self) -> None:
+        scaled = self._scaler.scale(self.loss * self._share)
+        scaled.backward(retain_graph=self.retain_graph)
+
+    def optimizer_step(self) -> None:
+        norm = nn.utils.clip_grad_norm_(
+            self.trainable,
+            self._config.max_grad_norm or math.inf,  # no limit: measured and left as it is
+            foreach=True if self.device.type in ("cpu", "cuda") else None,
+        )
+        # In float16 an overflow is expected now and then: the scaler leaves out the step.
+        if not self._scaler.is_enabled():
+            self._check_finite(norm, "gradient norm")
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+
+    def _set_learning_rate(self) -> float:
+        factor = learning_rate_factor(
+            self.recorder.steps,
+            self.settings.total_steps,
+            warmup_fraction=self._config.warmup_fraction,
+            schedule=self._config.schedule,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * factor
+        return self.settings.learning_rate * factor
+
+    def _finish_step(self, loss: float, learning_rate: float) -> None:
+        extra = tuple(term for strategy in self._strategies for term in strategy.step_terms())
+        self.recorder.finish_step(loss=loss, learning_rate=learning_rate, extra=extra)
+
+    def _check_finite(self, value: Tensor, what: str) -> float:
+        number = float(value)
+        if not math.isfinite(number):
+            raise ModelError(
+                f"the {what} became {number} at step {self.recorder.steps + 1} of "
+                f"{self.settings.total_steps} on domain '{self.settings.domain}'; lower "
+                "train.learning_rate or the strategy's strength, or set "
+                "train.mixed_precision: none"
+            )
+        return number
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self._autocast_dtype is not None
+        return torch.autocast(self.device.type, dtype=self._autocast_dtype, enabled=enabled)
+
+    def _make_empty_loss(self) -> Tensor:
+        # Without dimensions, so that adding a float64 loss gives float64.
+        return torch.zeros((), device=self.device)

@@ -1,0 +1,1 @@
+"""Records and registries that every other unit may use."""

@@ -1,0 +1,122 @@
+"""A mini-batch that Avalanche's plugins may treat as the tensor they expect ``x`` to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What a processor made of some samples, left-padded, with the answers marked.
+
+    Left padding puts all answers at the end, so that a forward pass computes vocabulary logits for
+    the last few positions only.
+    """
+
+    input_ids: Tensor
+    """(B, S) int64."""
+    attention_mask: Tensor
+    """(B, S) int64; 0 on padding."""
+    labels: Tensor
+    """(B, S) int64; the token to be predicted **at** each answer position, -100 elsewhere."""
+    media: dict[str, Tensor]
+    """The processor's media tensors, e.g. pixel_values; first dimension as counted by media_rows."""
+    media_rows: tuple[int, ...]
+    """Per sample: how many rows of every tensor in ``media`` belong to it."""
+    sample_ids: tuple[str, ...]
+    pad_id: int = 0
+
+    def __len__(self) -> int:
+        return self.input_ids.shape[0]
+
+    def size(self, dim: int | None = None) -> int | torch.Size:
+        return self.input_ids.size() if dim is None else self.input_ids.size(dim)
+
+    @property
+    def shape(self) -> torch.Size:
+        return self.input_ids.shape
+
+    @property
+    def device(self) -> torch.device:
+        return self.input_ids.device
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self[index] for index in range(len(self)))
+
+    def _map(self, change) -> Batch:
+        return replace(
+            self,
+            input_ids=change(self.input_ids),
+            attention_mask=change(self.attention_mask),
+            labels=change(self.labels),
+            media={name: change(tensor) for name, tensor in self.media.items()},
+        )
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def targets(self) -> Tensor:
+        """(n_supervised,) int64: the answer tokens, in the order in which a model's logits come."""
+        return self.labels[self.labels != -100]
+
+    def __getitem__(self, index: int | slice | Tensor | Sequence[int]) -> Batch:
+        """The samples at ``index``: an int, a slice, a boolean mask or a list of positions."""
+        rows = torch.arange(len(self))
+        if isinstance(index, Tensor):
+            rows = rows[index.to("cpu")]
+        elif isinstance(index, int):
+            rows = rows[index].reshape(1)
+        elif isinstance(index, slice):
+            rows = rows[index]
+        else:
+            rows = rows[torch.as_tensor(list(index))]
+        chosen = rows.reshape(-1).tolist()
+        starts = [0]
+        for count in self.media_rows:
+            starts.append(starts[-1] + count)
+        media_index = torch.tensor(
+            [r for i in chosen for r in range(starts[i], starts[i + 1])], dtype=torch.long
+        )
+        at = torch.tensor(chosen, dtype=torch.long, device=self.device)
+        return replace(
+            self,
+            input_ids=self.input_ids[at],
+            attention_mask=self.attention_mask[at],
+            labels=self.labels[at],
+            media={n: t[media_index.to(t.device)] for n, t in self.media.items()},
+            media_rows=tuple(self.media_rows[i] for i in chosen),
+            sample_ids=tuple(self.sample_ids[i] for i in chosen),
+        )
+
+    @staticmethod
+    def cat(batches: Sequence[Batch]) -> Batch:
+        """Join batches, padding the shorter ones on the left."""
+        width = max(batch.input_ids.shape[1] for batch in batches)
+
+        def widen(tensor: Tensor, value: int) -> Tensor:
+            return torch.nn.functional.pad(tensor, (width - tensor.shape[1], 0), value=value)
+
+        names = {name for batch in batches for name in batch.media}
+        return Batch(
+            input_ids=torch.cat([widen(b.input_ids, b.pad_id) for b in batches]),
+            attention_mask=torch.cat([widen(b.attention_mask, 0) for b in batches]),
+            labels=torch.cat([widen(b.labels, -100) for b in batches]),
+            media={n: torch.cat([b.media[n] for b in batches if n in b.media]) for n in names},
+            media_rows=tuple(rows for b in batches for rows in b.media_rows),
+            sample_ids=tuple(i for b in batches for i in b.sample_ids),
+            pad_id=batches[0].pad_id,
+        )
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        """Plugins join mini-batches with ``torch.cat``; every other tensor function is refused."""
+        if function is torch.cat:
+            return cls.cat(args[0])
+        return NotImplemented

@@ -1,0 +1,62 @@
+"""What a run tells its listeners (progress bars, tracking) while it goes on."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStarted:
+    """A stage: one step of the stream, one arm on one domain, one round of scoring."""
+
+    stage: str
+    """Shown to people, e.g. "sequential 1/2: chest-xray" or "scoring after chest-xray"."""
+    total_steps: int
+    """0 where the stage has no steps to count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainStep:
+    """One optimizer step is done."""
+
+    stage: str
+    step: int
+    """From 1."""
+    total_steps: int
+    loss: float
+    learning_rate: float
+    samples_per_second: float
+    extra: tuple[tuple[str, float], ...] = ()
+    """Strategy terms beside the task loss, e.g. (("ewc_penalty", 0.1),)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFinished:
+    stage: str
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warned:
+    """Something the user should know that does not stop the run."""
+
+    text: str
+
+
+Event = StageStarted | TrainStep | StageFinished | Warned
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The listener that does nothing."""
+
+
+@contextmanager
+def told(listener: Listener, stage: str) -> Iterator[None]:
+    """Tell the listener of a stage without steps; one that fails is never told as finished."""
+    listener(StageStarted(stage=stage, total_steps=0))
+    started = time.monotonic()
+    yield
+    listener(StageFinished(stage=stage, seconds=time.monotonic() - started))

@@ -1,0 +1,50 @@
+"""What strategies and evaluation ask of a backbone, so that neither imports how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.core.batch import Batch
+from transferlab.core.records import Features, Prediction, Sample
+
+
+class Backbone(Protocol):
+    """A pretrained MLLM, its processor and its adapter, behind one door."""
+
+    name: str
+    device: torch.device
+    module: nn.Module
+    """The view that Avalanche trains: ``module(batch)`` is (n_supervised, vocab) logits, in the
+    order of ``batch.targets()``; ``named_parameters()`` yields trainable parameters only."""
+    trainable_parameters: int
+    total_parameters: int
+
+    def collate(self, samples: Sequence[Sample]) -> tuple[Batch, Tensor]:
+        """The batch and its targets, (n_supervised,) int64. Answers end with the end token."""
+        ...
+
+    def score_choices(self, samples: Sequence[Sample], *, batch_samples: int) -> list[Prediction]:
+        """For closed samples: the summed log-likelihood of each choice, and the likeliest."""
+        ...
+
+    def generate(
+        self, samples: Sequence[Sample], *, batch_samples: int, max_new_tokens: int
+    ) -> list[Prediction]:
+        """Greedy answers, special tokens removed."""
+        ...
+
+    def features(self, samples: Sequence[Sample], *, batch_samples: int) -> Features:
+        """Features of the prompts with their media, answers left out."""
+        ...
+
+    def trainable_state(self) -> dict[str, Tensor]:
+        """A detached CPU copy of the trainable parameters (and nothing else)."""
+        ...
+
+    def load_trainable_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put such a copy back, in place."""
+        ...

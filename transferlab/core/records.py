@@ -1,0 +1,197 @@
+"""The records in which domains, backbones, strategies and evaluation meet. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from transferlab.errors import DataError
+
+MEDIA_SLOT = "<image>"
+"""Stands in a prompt where a medium belongs; a video's slot becomes as many as it has frames."""
+
+MediaKind = Literal["image", "dicom", "video"]
+TaskKind = Literal["classify", "answer", "describe"]
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+Frames = list[np.ndarray]
+"""One decoded medium: one (H, W, 3) uint8 array for a picture, several for a video, in time order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaRef:
+    """Where a medium is and which part of it is meant; decoded on demand."""
+
+    kind: MediaKind
+    path: Path
+    start_seconds: float = 0.0
+    """Videos only: where the segment begins."""
+    end_seconds: float | None = None
+    """Videos only: where the segment ends; None means the end of the file."""
+    frames: int = 1
+    """Videos only: how many frames, evenly spaced over the segment, are shown to the backbone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One exchange: a prompt with media slots, and its answer, before any tokenizer has seen it."""
+
+    id: str
+    """Salted and stable; never a patient's identifier or a file name."""
+    domain: str
+    task: str
+    kind: TaskKind
+    media: tuple[MediaRef, ...]
+    prompt: str
+    answer: str
+    choices: tuple[str, ...] = ()
+    """The closed label set, or this sample's options; empty for free text."""
+    group: str = ""
+    """Salted id of the patient, lecture or chapter: never on two sides of a split."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        slots = self.prompt.count(MEDIA_SLOT)
+        if slots != len(self.media):
+            raise DataError(
+                f"sample '{self.id}' of '{self.domain}': the prompt has {slots} media slot(s), "
+                f"{len(self.media)} media given"
+            )
+        if not self.answer.strip():
+            raise DataError(f"sample '{self.id}' of '{self.domain}': the answer is empty")
+        if self.choices and self.answer not in self.choices:
+            raise DataError(
+                f"sample '{self.id}' of '{self.domain}': the answer '{self.answer}' is not one of "
+                f"{', '.join(self.choices)}"
+            )
+
+    @property
+    def closed(self) -> bool:
+        """Whether the answer comes from a closed set."""
+        return bool(self.choices)
+
+    def without_media(self) -> Sample:
+        """The same question with its media and their slots taken away: the text-only control."""
+        prompt = self.prompt.replace(MEDIA_SLOT, "").lstrip("\n ")
+        return replace(self, media=(), prompt=prompt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quarantined:
+    """A row that could not become a sample, and why."""
+
+    domain: str
+    where: str
+    """File and row, without any content of the row."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainData:
+    """A loaded domain: its samples by split, and what travels with every score."""
+
+    name: str
+    version: int
+    title: str
+    licence: str
+    primary_metrics: Mapping[str, str]
+    """The metric of each task, by task name: the first that domain.yaml lists."""
+    splits: Mapping[SplitName, tuple[Sample, ...]]
+    digest: str
+    """SHA-256 over the samples' ids, prompts, answers and media fingerprints, in hex."""
+    quarantined: tuple[Quarantined, ...] = ()
+    metrics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Every metric of each task, as domain.yaml lists them; a task left out has its primary one."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(self.primary_metrics)
+
+
+Decode = Callable[[MediaRef], Frames]
+"""Turns a reference into frames. Raises DataError when the file is missing, broken or empty."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Backbone features of N samples, float32, in the order of the samples."""
+
+    image: np.ndarray
+    """(N, D): mean over the projected image tokens; rows of zeros for samples without media."""
+    text: np.ndarray
+    """(N, D): mean over the prompt's token embeddings, media slots left out."""
+    joint: np.ndarray
+    """(N, D): mean of the language model's last hidden state over the prompt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What the backbone said to one sample."""
+
+    sample: Sample
+    text: str
+    """The likeliest choice, or the generated text."""
+    log_likelihoods: tuple[float, ...] = ()
+    """Per choice, in the order of ``sample.choices``; empty for free text. Sum over answer tokens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskScore:
+    """One task of one domain: its metrics and the per-sample values the intervals need."""
+
+    task: str
+    kind: TaskKind
+    metric: str
+    """The primary metric's name."""
+    value: float
+    """The primary metric, in [0, 1]; higher is better."""
+    metrics: Mapping[str, float]
+    """Every metric of the task, the primary one too."""
+    samples: int
+    groups: Sequence[str]
+    """Per sample: its group."""
+    sample_values: Sequence[float]
+    """Per sample: its contribution to an additive metric (correct or not, token F1), in [0, 1]."""
+    labels: Sequence[int] = ()
+    """Closed tasks, per sample: the answer's position in the task's sorted label set."""
+    predicted: Sequence[int] = ()
+    """Closed tasks, per sample: the prediction's position in the same set."""
+    margins: Sequence[float] = ()
+    """Tasks of two labels, per sample: log-likelihood of label 1 minus that of label 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainScore:
+    """A domain's test split scored: the mean of its tasks' primary metrics."""
+
+    domain: str
+    value: float
+    metric: str
+    """How ``value`` is made, e.g. "mean of accuracy (finding), token_f1 (report)"."""
+    tasks: Mapping[str, TaskScore]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """What one training step of the stream, or one arm, cost and saw."""
+
+    domain: str
+    steps: int
+    samples_seen: int
+    """Samples passed through the model, repeats and replayed ones counted."""
+    train_samples: int
+    """Distinct samples of the domain."""
+    train_tokens: int
+    """Supervised tokens in one pass over the distinct samples."""
+    seconds: float
+    samples_per_second: float
+    peak_memory_bytes: int
+    losses: Sequence[float]
+    """Task loss per optimizer step."""
+    strategy_bytes: int = 0
+    """What the strategy keeps: Fisher, anchors, remembered ids."""

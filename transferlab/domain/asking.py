@@ -1,0 +1,186 @@
+"""Samples out of rows: what each task asks of each row, and which rows cannot be asked."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from transferlab.config.domain import DomainConfig, TaskSection
+from transferlab.core.records import MEDIA_SLOT, MediaRef, Quarantined, Sample
+from transferlab.domain.identity import salted_id
+from transferlab.domain.shelf import Shelf
+from transferlab.domain.table import WHERE, BadRow, Row
+from transferlab.domain.template import (
+    check_columns,
+    check_marks,
+    columns_of,
+    fill,
+    marks_of,
+    value,
+    with_slots,
+)
+from transferlab.errors import DataError
+
+ANY = "*"
+"""In a task's ``where``: any value but an empty one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A sample, and the stratum of the row that it was made from."""
+
+    sample: Sample
+    stratum: str
+
+
+class Asker:
+    """Asks every task of one domain about its rows."""
+
+    def __init__(self, config: DomainConfig, *, file: Path, shelf: Shelf) -> None:
+        self._config, self._file, self._shelf = config, file, shelf
+        self._times_seen: Counter[str] = Counter()
+
+    def ask(self, rows: list[Row]) -> tuple[list[Asked], list[Quarantined]]:
+        """The samples of all tasks, and the rows that gave none because something is wrong.
+
+        Raises:
+            InputError: domain.yaml names a column or a medium that does not exist.
+            DataError: no row fits a task, or a task has only one possible answer.
+        """
+        self._check_templates({column for row in rows for column in row if column != WHERE})
+        asked: list[Asked] = []
+        bad: dict[Quarantined, None] = {}  # a set that keeps its order
+        for name, task in self._config.tasks.items():
+            chosen = [row for row in rows if selected(task, row)]
+            if not chosen:
+                raise DataError(f"{self._file}: tasks.{name}.where fits none of {len(rows)} rows")
+            made, broken = self._ask_task(name, task, chosen)
+            asked += made
+            bad |= dict.fromkeys(broken)
+        return asked, list(bad)
+
+    def _ask_task(
+        self, name: str, task: TaskSection, rows: Iterable[Row]
+    ) -> tuple[list[Asked], list[Quarantined]]:
+        made: list[Asked] = []
+        broken: list[Quarantined] = []
+        for row in rows:
+            try:
+                made.append(self._one(name, task, row))
+            except BadRow as error:
+                broken.append(
+                    Quarantined(domain=self._config.name, where=row[WHERE], reason=str(error))
+                )
+        if task.kind == "classify" and task.choices is None and made:
+            made = self._with_collected_choices(name, made)
+        return made, broken
+
+    def _one(self, name: str, task: TaskSection, row: Row) -> Asked:
+        config = self._config
+        group = value(row, config.group).strip()
+        if not group:
+            raise BadRow(f"the group column '{config.group}' is empty")
+        refs = self._references(task, row)
+        prompt = fill(with_slots(task.prompt), row)
+        if prompt.count(MEDIA_SLOT) != len(refs):
+            raise BadRow(f"a column of its prompt contains '{MEDIA_SLOT}', which marks a medium")
+        answer, choices = _answer(name, task, row)
+        identity = [name, *map(self._shelf.identity, refs), prompt, answer, group]
+        sample = Sample(
+            id=self._unique_id(identity),
+            domain=config.name,
+            task=name,
+            kind=task.kind,
+            media=tuple(refs),
+            prompt=prompt,
+            answer=answer,
+            choices=choices,
+            group=salted_id(config.name, ["group", group]),
+            attributes={column: row[column] for column in config.attributes if row.get(column)},
+        )
+        stratify = config.splits.stratify
+        return Asked(sample=sample, stratum=value(row, stratify) if stratify else "")
+
+    def _references(self, task: TaskSection, row: Row) -> list[MediaRef]:
+        media = self._config.source.media
+        refs = []
+        for mark in marks_of(task.prompt):
+            try:
+                refs.append(self._shelf.reference(media[mark], row))
+            except BadRow as error:
+                raise BadRow(f"medium '{mark}': {error}") from None
+        return refs
+
+    def _unique_id(self, identity: list[str]) -> str:
+        """Identical rows are told apart by a count, so that each keeps its own sample."""
+        first = salted_id(self._config.name, identity)
+        self._times_seen[first] += 1
+        times = self._times_seen[first]
+        return first if times == 1 else salted_id(self._config.name, [*identity, str(times)])
+
+    def _with_collected_choices(self, name: str, made: list[Asked]) -> list[Asked]:
+        labels = tuple(sorted({asked.sample.answer for asked in made}))
+        if len(labels) < 2:
+            raise DataError(
+                f"{self._file}: tasks.{name} has only one answer in the data; nothing to classify"
+            )
+        return [replace(asked, sample=replace(asked.sample, choices=labels)) for asked in made]
+
+    def _check_templates(self, known: set[str]) -> None:
+        for where, columns in self._columns_named():
+            check_columns(columns, known, where=where)
+
+    def _columns_named(self) -> Iterator[tuple[str, list[str]]]:
+        """Every column that domain.yaml names, with the place where it does."""
+        config, file = self._config, self._file
+        yield f"{file}: group", [config.group]
+        yield f"{file}: attributes", config.attributes
+        if config.splits.stratify:
+            yield f"{file}: splits.stratify", [config.splits.stratify]
+        for name, medium in config.source.media.items():
+            where = f"{file}: source.media.{name}"
+            yield f"{where}.path", columns_of(medium.path, where=f"{where}.path")
+            yield where, [column for column in (medium.start, medium.end) if column]
+        for name, task in config.tasks.items():
+            where = f"{file}: tasks.{name}"
+            check_marks(task.prompt, config.source.media, where=f"{where}.prompt")
+            yield f"{where}.prompt", columns_of(task.prompt, where=f"{where}.prompt")
+            yield f"{where}.answer", columns_of(task.answer, where=f"{where}.answer")
+            yield f"{where}.where", list(task.where)
+            if isinstance(task.choices, str):
+                yield f"{where}.choices", [task.choices]
+
+
+def selected(task: TaskSection, row: Row) -> bool:
+    """Whether the task's ``where`` fits the row; a column that the row lacks counts as empty."""
+    for column, allowed in task.where.items():
+        given = row.get(column, "")
+        if given not in allowed and not (ANY in allowed and given):
+            return False
+    return True
+
+
+def _answer(name: str, task: TaskSection, row: Row) -> tuple[str, tuple[str, ...]]:
+    """The answer, and the label set of this row (empty where there is none, or it comes later)."""
+    answer = fill(task.answer, row).strip()
+    if not answer:
+        raise BadRow(f"task '{name}': the answer is empty")
+    if task.choices is None:
+        return answer, ()
+    choices = task.choices if isinstance(task.choices, list) else _listed(task.choices, row)
+    if answer not in choices:
+        raise BadRow(f"task '{name}': the answer is not one of the task's choices")
+    return answer, tuple(choices)
+
+
+def _listed(column: str, row: Row) -> list[str]:
+    try:
+        listed = json.loads(value(row, column))
+    except json.JSONDecodeError:
+        listed = None
+    if not isinstance(listed, list) or len(listed) < 2:
+        raise BadRow(f"the column '{column}' is not a JSON list of two or more choices")
+    return [str(choice) for choice in listed]

@@ -1,0 +1,110 @@
+"""One domain, from its entry in the catalogue to samples in splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from transferlab.core.records import SPLITS, DomainData, Quarantined, Sample, SplitName
+from transferlab.domain.asking import Asked, Asker
+from transferlab.domain.catalogue import DomainEntry
+from transferlab.domain.places import domain_root
+from transferlab.domain.rows import read_rows
+from transferlab.domain.shelf import Shelf
+from transferlab.domain.splits import commonest, split_groups
+from transferlab.errors import DataError
+
+NEEDED_BY_TASKS: tuple[SplitName, ...] = ("train", "test")
+
+
+def load_domain(
+    entry: DomainEntry,
+    *,
+    data_root: Path | None = None,
+    on_bad_sample: Literal["stop", "quarantine"] = "stop",
+    cache_root: Path | None = None,
+) -> DomainData:
+    """Read a domain's rows, check its media and deal its groups out to the splits.
+
+    Args:
+        entry: from ``find_domains``.
+        data_root: folder of the data packs; None means $TRANSFERLAB_DATA, then ../shared/data.
+        on_bad_sample: whether a row that cannot be used stops the load or is reported in
+            ``DomainData.quarantined``.
+        cache_root: folder of generated data; None means $TRANSFERLAB_CACHE, then ~/.cache.
+
+    Raises:
+        InputError: domain.yaml does not fit its table.
+        DataError: the data are missing, a row is bad (with "stop"), nothing is left, or a split is
+            empty.
+    """
+    config = entry.config
+    root = domain_root(entry, data_root=data_root, cache_root=cache_root)
+    rows, bad = read_rows(entry, root)
+    shelf = Shelf(root)
+    asked, unasked = Asker(config, file=entry.file, shelf=shelf).ask(rows)
+    bad += unasked
+    if bad and on_bad_sample == "stop":
+        raise _bad_rows(entry.name, bad)
+    if not asked:
+        raise DataError(
+            f"domain '{entry.name}': not one row can be used; {bad[0].where}: {bad[0].reason}"
+        )
+    splits = _split(entry, asked)
+    samples = [one.sample for one in asked]
+    return DomainData(
+        name=config.name,
+        version=config.version,
+        title=config.title,
+        licence=config.licence,
+        primary_metrics={name: task.metrics[0] for name, task in config.tasks.items()},
+        splits=splits,
+        digest=_digest(samples, shelf),
+        quarantined=tuple(bad),
+        metrics={name: tuple(task.metrics) for name, task in config.tasks.items()},
+    )
+
+
+def _split(entry: DomainEntry, asked: Sequence[Asked]) -> Mapping[SplitName, tuple[Sample, ...]]:
+    strata: defaultdict[str, list[str]] = defaultdict(list)
+    for one in asked:
+        strata[one.sample.group].append(one.stratum)
+    try:
+        sides = split_groups(
+            {group: commonest(values) for group, values in strata.items()}, entry.config.splits
+        )
+    except DataError as error:
+        raise DataError(f"domain '{entry.name}': {error}") from None
+    # By id, so that the order of rows in a table changes nothing downstream.
+    ordered = sorted((one.sample for one in asked), key=lambda sample: sample.id)
+    splits = {name: tuple(s for s in ordered if sides[s.group] == name) for name in SPLITS}
+    for task in entry.config.tasks:
+        for side in NEEDED_BY_TASKS:
+            if not any(sample.task == task for sample in splits[side]):
+                raise DataError(
+                    f"domain '{entry.name}': task '{task}' has no sample in the {side} split; "
+                    "it needs more groups, another splits.seed, or splits.stratify"
+                )
+    return splits
+
+
+def _bad_rows(name: str, bad: Sequence[Quarantined]) -> DataError:
+    first = bad[0]
+    more = f" ({len(bad) - 1} more problems)" if len(bad) > 1 else ""
+    return DataError(
+        f"domain '{name}': {first.where}: {first.reason}{more}; repair the data, or set "
+        "data.on_bad_sample=quarantine to leave such rows out and report them"
+    )
+
+
+def _digest(samples: Iterable[Sample], shelf: Shelf) -> str:
+    digest = hashlib.sha256()
+    for sample in sorted(samples, key=lambda sample: sample.id):
+        for part in (sample.id, sample.prompt, sample.answer, *sample.choices):
+            digest.update(part.encode() + b"\x1f")
+        for ref in sample.media:
+            digest.update(shelf.fingerprint(ref).encode() + b"\x1f")
+    return digest.hexdigest()

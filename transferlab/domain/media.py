@@ -1,0 +1,60 @@
+"""Media on disk turned into pixels; the decoder of a kind is imported when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from transferlab.core.records import Frames, MediaKind, MediaRef
+from transferlab.core.registry import Registry
+from transferlab.domain.unreadable import UnreadableMedium
+
+DECODERS = Registry(
+    "medium",
+    {
+        "image": "transferlab.domain.image:decode_image",
+        "dicom": "transferlab.domain.dicom:decode_dicom",
+        "video": "transferlab.domain.video:decode_video",
+    },
+)
+
+CHECKS = Registry(
+    "medium",
+    {
+        "image": "transferlab.domain.image:check_image",
+        "dicom": "transferlab.domain.dicom:check_dicom",
+        "video": "transferlab.domain.video:check_video",
+    },
+)
+
+
+def decode(ref: MediaRef) -> Frames:
+    """The frames of a medium: (H, W, 3) uint8 each, one for a picture, ``ref.frames`` for a video.
+
+    Raises:
+        DataError: the file is missing, broken or empty; the message is one sentence with its path.
+    """
+    _require_file(ref.path)
+    frames: Frames = DECODERS.get(ref.kind)(ref)
+    return frames
+
+
+def check(kind: MediaKind, path: Path) -> float | None:
+    """Find out, as cheaply as can be done reliably, whether a file can be decoded.
+
+    Returns:
+        A video's length in seconds where it is known; None for a picture.
+
+    Raises:
+        UnreadableMedium: it cannot be decoded.
+    """
+    _require_file(path)
+    inspect: Callable[[Path], float | None] = CHECKS.get(kind)
+    return inspect(path)
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise UnreadableMedium(path, "the file is missing")
+    if path.stat().st_size == 0:
+        raise UnreadableMedium(path, "the file is empty (0 bytes)")

@@ -1,0 +1,77 @@
+"""Where a domain's files are, and that no row can point outside that place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from transferlab.domain.catalogue import DomainEntry
+from transferlab.domain.generated import generate
+from transferlab.errors import DataError, InputError
+
+DATA_VARIABLE = "TRANSFERLAB_DATA"
+DEFAULT_DATA = Path("..") / "shared" / "data"
+
+
+def domain_root(entry: DomainEntry, *, data_root: Path | None, cache_root: Path | None) -> Path:
+    """The folder to which a domain's table and media paths are relative.
+
+    A generated domain is generated if it is not in the cache yet. A table without ``data_root`` in
+    its domain.yaml lies beside that file; one with it lies in that folder of the data packs.
+
+    Args:
+        entry: the domain.
+        data_root: folder of the data packs; None means $TRANSFERLAB_DATA, then ../shared/data.
+        cache_root: folder of generated data; None means $TRANSFERLAB_CACHE, then ~/.cache.
+
+    Raises:
+        DataError: the data are not there; the message says where to put them.
+    """
+    config = entry.config
+    if config.source.kind == "generated":
+        return generate(entry, cache_root)
+    if not config.data_root:
+        return entry.folder
+    packs, origin = _packs_root(data_root)
+    how = (
+        f"put the folder '{config.data_root}' of the data packs there, or say where it is with "
+        f"--set data_root=FOLDER or {DATA_VARIABLE}=FOLDER"
+    )
+    if not packs.is_dir():
+        raise DataError(f"domain '{entry.name}': there is no folder {packs} ({origin}); {how}")
+    try:
+        root = inside(packs, config.data_root)
+    except ValueError:
+        raise InputError(
+            f"{entry.file}: data_root: '{config.data_root}' leaves the data packs; "
+            "name a folder inside them"
+        ) from None
+    if not root.is_dir():
+        raise DataError(f"domain '{entry.name}': there is no folder {root} ({origin}); {how}")
+    return root
+
+
+def inside(root: Path, relative: str) -> Path:
+    """The path that ``relative`` means under ``root``, symbolic links followed.
+
+    Raises:
+        ValueError: it is empty, absolute, or leaves ``root``.
+    """
+    path = Path(relative)
+    # A NUL would make the file system calls below fail with a message of their own.
+    if not relative or "\0" in relative or path.is_absolute():
+        raise ValueError("not a path inside the domain's folder")
+    base = root.resolve()
+    resolved = (base / path).resolve()
+    if not resolved.is_relative_to(base):
+        raise ValueError("not a path inside the domain's folder")
+    return resolved
+
+
+def _packs_root(given: Path | None) -> tuple[Path, str]:
+    if given is not None:
+        return given, "from data_root"
+    variable = os.environ.get(DATA_VARIABLE)
+    if variable:
+        return Path(variable), f"from ${DATA_VARIABLE}"
+    return DEFAULT_DATA, "the default"

@@ -1,0 +1,101 @@
+"""All rows of a domain: its table, then its own code, then its transcripts."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+
+from transferlab.core.records import Quarantined
+from transferlab.domain.catalogue import DomainEntry
+from transferlab.domain.places import inside
+from transferlab.domain.table import WHERE, BadRow, Row, read_table
+from transferlab.domain.template import check_columns, columns_of
+from transferlab.domain.transcript import explode
+from transferlab.errors import DataError, TransferlabError
+
+
+def read_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantined]]:
+    """Rows ready to be asked about, and those that could not be read.
+
+    Raises:
+        DataError: the table or the domain's own code cannot be used.
+        InputError: source.transcript names a column that does not exist.
+    """
+    source = entry.config.source
+    try:
+        table = inside(root, source.path)
+    except ValueError as error:
+        raise DataError(f"{entry.file}: source.path is {error}") from None
+    rows = read_table(table)
+    if entry.rows_file is not None:
+        rows = _transformed(entry.rows_file, rows, root)
+    if source.transcript is None:
+        return rows, []
+    where = f"{entry.file}: source.transcript"
+    known = {column for row in rows for column in row}
+    path_columns = columns_of(source.transcript.path, where=f"{where}.path")
+    check_columns(path_columns, known, where=f"{where}.path")
+    if source.transcript.cue is not None:
+        check_columns([source.transcript.cue], known, where=f"{where}.cue")
+    return _with_cues(entry, rows, root)
+
+
+def _with_cues(
+    entry: DomainEntry, rows: Iterable[Row], root: Path
+) -> tuple[list[Row], list[Quarantined]]:
+    section = entry.config.source.transcript
+    good: list[Row] = []
+    bad: list[Quarantined] = []
+    for row in rows:
+        try:
+            good += explode(row, section, root)
+        except BadRow as error:
+            bad.append(Quarantined(domain=entry.name, where=row[WHERE], reason=str(error)))
+    return good, bad
+
+
+def _transformed(file: Path, rows: list[Row], root: Path) -> list[Row]:
+    """What the domain's own ``rows(rows, root)`` makes of the rows."""
+    transform = _rows_function(file)
+    try:
+        changed = list(transform(rows, root))
+    except TransferlabError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, OSError) as error:
+        line = error.__traceback__.tb_next.tb_lineno if error.__traceback__.tb_next else 0
+        raise DataError(
+            f"{file} line {line}: rows() failed with {type(error).__name__}; "
+            "run with --debug to see why"
+        ) from error
+    if not changed:
+        raise DataError(f"{file}: rows() returned no rows")
+    for number, row in enumerate(changed, start=1):
+        odd = [key for key, value in row.items() if not isinstance(value, str)]
+        if odd:
+            raise DataError(f"{file}: rows() gave column '{odd[0]}' a value that is not text")
+        row.setdefault(WHERE, f"{file.name} row {number}")
+    return changed
+
+
+def _rows_function(file: Path) -> Callable[[list[Row], Path], Iterable[Row]]:
+    module = _module(file)
+    transform = getattr(module, "rows", None)
+    if not callable(transform):
+        raise DataError(f"{file}: defines no function rows(rows, root)")
+    return transform
+
+
+def _module(file: Path) -> ModuleType:
+    """The domain's own code, which runs only for a domain that is being loaded."""
+    name = f"transferlab_domain_{file.parent.name.replace('-', '_')}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise DataError(f"{file}: is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError) as error:
+        raise DataError(f"{file}: cannot be imported ({error})") from error
+    return module

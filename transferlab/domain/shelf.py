@@ -1,0 +1,98 @@
+"""The media of a domain: resolved inside its root, checked once each, and fingerprinted."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from transferlab.config.domain import MediaSection
+from transferlab.core.records import MediaKind, MediaRef
+from transferlab.domain.media import check
+from transferlab.domain.places import inside
+from transferlab.domain.table import BadRow, Row
+from transferlab.domain.template import fill, value
+from transferlab.domain.unreadable import UnreadableMedium
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Checked:
+    """What was found out about one file."""
+
+    reason: str | None = None
+    """Why it cannot be used; None when it can."""
+    length_seconds: float | None = None
+    fingerprint: str = ""
+
+
+class Shelf:
+    """Turns a row's media into references. A file that many rows share is checked once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._checked: dict[tuple[MediaKind, Path], _Checked] = {}
+
+    def reference(self, section: MediaSection, row: Row) -> MediaRef:
+        """The medium that a row means.
+
+        Raises:
+            BadRow: it points outside the domain's folder, cannot be decoded, its segment makes no
+                sense, or the row lacks a column.
+        """
+        try:
+            path = inside(self._root, fill(section.path, row))
+        except ValueError as error:
+            raise BadRow(f"it is {error}") from None
+        found = self._look(section.kind, path)
+        if found.reason is not None:
+            raise BadRow(found.reason)
+        start = _seconds(row, section.start) or 0.0
+        end = _seconds(row, section.end)
+        if end is not None and end <= start:
+            raise BadRow(f"its segment ends at {end:g} s, not after its start, {start:g} s")
+        if found.length_seconds is not None and start >= found.length_seconds:
+            raise BadRow(
+                f"its segment begins at {start:g} s, the video is {found.length_seconds:g} s long"
+            )
+        return MediaRef(
+            kind=section.kind,
+            path=path,
+            start_seconds=start,
+            end_seconds=end,
+            frames=section.frames,
+        )
+
+    def identity(self, ref: MediaRef) -> str:
+        """What distinguishes the medium, the same on every machine."""
+        relative = ref.path.relative_to(self._root.resolve()).as_posix()
+        return f"{relative}@{ref.start_seconds:.3f}-{ref.end_seconds or 0:.3f}/{ref.frames}"
+
+    def fingerprint(self, ref: MediaRef) -> str:
+        """SHA-256 of the file's bytes, in hex."""
+        return self._checked[ref.kind, ref.path].fingerprint
+
+    def _look(self, kind: MediaKind, path: Path) -> _Checked:
+        if (kind, path) not in self._checked:
+            try:
+                length_seconds = check(kind, path)
+            except UnreadableMedium as error:
+                found = _Checked(reason=error.reason)
+            else:
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                found = _Checked(length_seconds=length_seconds, fingerprint=digest)
+            self._checked[kind, path] = found
+        return self._checked[kind, path]
+
+
+def _seconds(row: Row, column: str | None) -> float | None:
+    if column is None:
+        return None
+    try:
+        seconds = float(value(row, column))
+    except ValueError:
+        raise BadRow(f"its column '{column}' is not a number of seconds") from None
+    if not math.isfinite(seconds) or seconds < 0:
+        raise BadRow(f"its column '{column}' is not a number of seconds from 0 on")
+    return seconds

@@ -1,0 +1,137 @@
+"""Grey, noisy, nearly symmetric pictures: two dark fields on a bright body, with what differs.
+
+Nothing here is anatomy; the pictures ask for what reading radiographs asks for: small differences
+of brightness, extent and symmetry under noise.
+"""
+
+import numpy as np
+
+from transferlab.domain.synthetic.scenes_draw import SIDE, finish
+from transferlab.domain.synthetic.scenes_record import Question, Scene
+
+SIDES = ("left", "right", "neither")
+SPOTS = tuple(f"{level} {side}" for level in ("upper", "middle", "lower") for side in SIDES[:2])
+WIDTHS = ("narrow", "wide")
+
+_AXIS = np.linspace(-1, 1, SIDE, dtype=np.float32)
+
+
+def _oval(
+    centre: tuple[float, float], radii: tuple[float, float], *, softness: float, tilt: float = 0.0
+) -> np.ndarray:
+    """(112, 112) float32 in [0, 1]; coordinates run from -1 to 1, ``softness`` in radii."""
+    x, y = _AXIS - np.float32(centre[0]), (_AXIS - np.float32(centre[1]))[:, None]
+    across, down = x + np.float32(tilt) * y, y - np.float32(tilt) * x
+    distance = np.sqrt((across / np.float32(radii[0])) ** 2 + (down / np.float32(radii[1])) ** 2)
+    return np.clip((1 - distance) / np.float32(softness) + np.float32(0.5), 0, 1)
+
+
+def _choose(rng: np.random.Generator, options: tuple[str, ...]) -> str:
+    return options[int(rng.integers(len(options)))]
+
+
+def _fields(
+    rng: np.random.Generator, *, brighter: str, filled: str
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """How much darker each point is, and the two fields' extents by side."""
+    spread, reach = rng.uniform(0.36, 0.44), rng.uniform(0.52, 0.66)
+    height, tilt = rng.uniform(-0.1, 0.05), rng.uniform(0.0, 0.15)
+    darkness = np.zeros((SIDE, SIDE), dtype=np.float32)
+    extents = {}
+    for side, sign in (("left", -1), ("right", 1)):
+        width = rng.uniform(0.24, 0.3)
+        extent = _oval((sign * spread, height), (width, reach), softness=0.25, tilt=-sign * tilt)
+        if filled == side:
+            level = height + reach * rng.uniform(0.15, 0.45)
+            slope = _AXIS[:, None] - np.float32(level) + 0.3 * sign * (_AXIS - sign * spread) * -1
+            extent = extent * np.clip(0.5 - slope / 0.06, 0, 1)
+        extents[side] = extent
+        darkness += extent * np.float32(rng.uniform(0.35, 0.5) if brighter == side else 0.9)
+    return darkness, extents
+
+
+def _spot(rng: np.random.Generator, where: str) -> np.ndarray:
+    level, side = where.split()
+    y = {"upper": -0.4, "middle": -0.05, "lower": 0.27}[level] + rng.uniform(-0.06, 0.06)
+    x = (-1 if side == "left" else 1) * rng.uniform(0.34, 0.48)
+    radius = rng.uniform(0.08, 0.15)
+    return _oval((x, y), (radius, radius * rng.uniform(0.8, 1.25)), softness=0.5)
+
+
+def _stripes(rng: np.random.Generator) -> np.ndarray:
+    """Bright arcs, bent downwards away from the middle."""
+    bend, period = rng.uniform(0.3, 0.6), rng.uniform(0.17, 0.24)
+    wave = np.sin((_AXIS[:, None] - bend * np.abs(_AXIS)) * np.float32(2 * np.pi / period))
+    return np.clip(wave - 0.3, 0, 1).astype(np.float32)
+
+
+def grey(rng: np.random.Generator) -> Scene:
+    """A grey picture whose differences are described and asked for."""
+    brighter = _choose(rng, SIDES)
+    filled = _choose(rng, SIDES)
+    spot = _choose(rng, SPOTS) if rng.integers(2) else ""
+    wide = _choose(rng, WIDTHS)
+    striped = bool(rng.integers(2))
+
+    darkness, extents = _fields(rng, brighter=brighter, filled=filled)
+    body = _oval((rng.uniform(-0.05, 0.05), 0.1), (0.9, 1.15), softness=0.15)
+    heart = (rng.uniform(0.30, 0.38), 0.3) if wide == "wide" else (rng.uniform(0.13, 0.19), 0.28)
+    centre = _oval((rng.uniform(0.0, 0.12), 0.2), heart, softness=0.3)
+    picture = body * 0.75 - 0.55 * darkness * (1 - centre)
+    if spot:
+        picture = picture + _spot(rng, spot) * rng.uniform(0.25, 0.45)
+    if striped:
+        inside = np.clip(extents["left"] + extents["right"], 0, 1)
+        picture = picture + _stripes(rng) * inside * rng.uniform(0.12, 0.22)
+    noise = rng.standard_normal((SIDE, SIDE), dtype=np.float32) * np.float32(rng.uniform(0, 0.07))
+    level = (picture + noise) * rng.uniform(200, 300) + rng.uniform(0, 40)
+    return Scene(
+        kind="grey",
+        images=(finish(np.repeat(level[:, :, None], 3, axis=2)),),
+        ask="Describe the grey picture.",
+        description=_describe(brighter, filled, spot, wide, striped),
+        questions=_questions(brighter, filled, spot, wide, striped),
+    )
+
+
+def _describe(brighter: str, filled: str, spot: str, wide: str, striped: bool) -> str:
+    parts = [
+        f"the centre is {wide}",
+        "both fields are equally dark"
+        if brighter == "neither"
+        else f"the {brighter} field is brighter",
+        "no base is filled" if filled == "neither" else f"the {filled} base is filled",
+        f"a bright spot in the {spot} field" if spot else "no bright spot",
+        "stripes" if striped else "no stripes",
+    ]
+    return "; ".join(parts) + "."
+
+
+def _questions(
+    brighter: str, filled: str, spot: str, wide: str, striped: bool
+) -> tuple[Question, ...]:
+    yes_no = ("yes", "no")
+    asked = [
+        Question(task="side", text="Which field is brighter?", answer=brighter, choices=SIDES),
+        Question(task="base", text="Which base is filled?", answer=filled, choices=SIDES),
+        Question(task="width", text="Is the centre narrow or wide?", answer=wide, choices=WIDTHS),
+        Question(
+            task="spot",
+            text="Is there a bright spot?",
+            answer="yes" if spot else "no",
+            choices=yes_no,
+        ),
+        Question(
+            task="stripes",
+            text="Are there stripes?",
+            answer="yes" if striped else "no",
+            choices=yes_no,
+        ),
+    ]
+    if spot:
+        asked.append(
+            Question(
+                task="spot_place", text="Where is the bright spot?", answer=spot, choices=SPOTS
+            )
+        )
+    return tuple(asked)

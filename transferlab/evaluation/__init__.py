@@ -1,0 +1,1 @@
+"""Scores of domains, what they stand beside, and how they add up."""

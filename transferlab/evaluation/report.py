@@ -1,0 +1,163 @@
+"""Scores, summaries, gains and similarities as the plain data of result.json.
+
+Every function returns dicts, lists, strings, booleans, None and finite numbers only. An interval is
+``[low, high]`` or None; ``confidence`` stands beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transferlab.core.records import DomainScore
+from transferlab.evaluation.controls import Controls
+from transferlab.evaluation.summary import Summary
+from transferlab.metrics.bootstrap import Interval, score_interval
+from transferlab.metrics.similarity import Similarity
+from transferlab.metrics.transfer import Gain
+
+CLOSED_CONTROLS = ("majority", "no_image", "pixels")
+FREE_CONTROLS = ("frequent_answer", "copied_answer")
+
+
+def summary_record(summaries: Mapping[str, Summary]) -> dict[str, Any]:
+    """The ``summary`` section.
+
+    Returns:
+        By name ``{"value", "interval", "confidence", "definition"}``.
+    """
+    return {
+        name: {
+            "value": None if one.value is None else _number(one.value),
+            **_interval(one.interval),
+            "definition": one.definition,
+        }
+        for name, one in summaries.items()
+    }
+
+
+def arms_record(
+    arms: Mapping[str, Mapping[str, DomainScore]], *, draws: int, confidence: float, seed: int
+) -> dict[str, Any]:
+    """The ``arms`` section.
+
+    Returns:
+        By arm and domain ``{"value", "interval", "confidence", "metric", "tasks": {task:
+        {"metric", "value", "metrics": {name: value}, "samples", "groups"}}}``.
+    """
+    return {
+        arm: {
+            domain: {
+                **score_record(score),
+                **_interval(score_interval(score, draws=draws, confidence=confidence, seed=seed)),
+            }
+            for domain, score in scores.items()
+        }
+        for arm, scores in arms.items()
+    }
+
+
+def score_record(score: DomainScore) -> dict[str, Any]:
+    """One domain's score: ``{"value", "metric", "tasks"}``; no sample, id or text."""
+    return {
+        "value": _number(score.value),
+        "metric": score.metric,
+        "tasks": {
+            name: {
+                "metric": task.metric,
+                "value": _number(task.value),
+                "metrics": {metric: _number(value) for metric, value in task.metrics.items()},
+                "samples": task.samples,
+                "groups": len(set(task.groups)),
+            }
+            for name, task in score.tasks.items()
+        },
+    }
+
+
+def gains_record(gains: Sequence[Gain]) -> list[dict[str, Any]]:
+    """The ``gains`` section.
+
+    Returns:
+        ``{"domain", "arm", "over", "value", "interval", "confidence", "negative_transfer"}`` each.
+    """
+    return [
+        {
+            "domain": gain.domain,
+            "arm": gain.arm,
+            "over": gain.over,
+            "value": _number(gain.value),
+            **_interval(gain.interval),
+            "negative_transfer": gain.negative_transfer,
+        }
+        for gain in gains
+    ]
+
+
+def similarity_record(
+    measured: Mapping[str, Sequence[Similarity]],
+) -> dict[str, list[dict[str, Any]]]:
+    """The ``similarity`` section: by target domain, the source's measures against it.
+
+    Returns:
+        ``{"name", "features", "value", "baseline_mean", "baseline_std", "p_value", "permutations",
+        "source_samples", "target_samples"}`` each.
+    """
+    return {
+        target: [
+            {
+                "name": one.name,
+                "features": one.features,
+                "value": _number(one.value),
+                "baseline_mean": _number(one.baseline_mean),
+                "baseline_std": _number(one.baseline_std),
+                "p_value": _number(one.p_value),
+                "permutations": one.permutations,
+                "source_samples": one.source_samples,
+                "target_samples": one.target_samples,
+            }
+            for one in measures
+        ]
+        for target, measures in measured.items()
+    }
+
+
+def controls_record(controls: Mapping[str, Mapping[str, Controls]]) -> dict[str, Any]:
+    """The ``controls`` section.
+
+    Returns:
+        By domain and task ``{"metric", "reasons": {control: why it is None}}`` and, for closed
+        tasks, ``majority``, ``no_image`` and ``pixels``; for free text ``frequent_answer`` and
+        ``copied_answer``. Scores are in the task's primary metric.
+    """
+    return {
+        domain: {task: _controls_of(one) for task, one in tasks.items()}
+        for domain, tasks in controls.items()
+    }
+
+
+def _controls_of(controls: Controls) -> dict[str, Any]:
+    names = CLOSED_CONTROLS if controls.closed else FREE_CONTROLS
+    values = {name: getattr(controls, name) for name in names}
+    return {
+        "metric": controls.metric,
+        **{name: None if value is None else _number(value) for name, value in values.items()},
+        "reasons": dict(controls.reasons),
+    }
+
+
+def _interval(interval: Interval | None) -> dict[str, Any]:
+    if interval is None:
+        return {"interval": None, "confidence": None}
+    return {
+        "interval": [_number(interval.low), _number(interval.high)],
+        "confidence": interval.confidence,
+    }
+
+
+def _number(value: float) -> float:
+    # JSON has no NaN: what is undefined must have been said in words before it comes here.
+    if not math.isfinite(value):
+        raise ValueError(f"a result must be a finite number, got {value}")
+    return float(value)

@@ -1,0 +1,1 @@
+"""What comes out of a run for others to load: adapters that are verified, with their cards."""

@@ -1,0 +1,192 @@
+"""The model card of an exported adapter, made from the content of result.json."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+EMBEDDED = "transferlab/tiny"
+KNOWN_LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
+                  "cc-by-nc-sa-4.0", "cc-by-3.0", "cc-by-sa-3.0")  # fmt: skip
+"""The identifiers, as the Hugging Face Hub knows them, that domains are likely to carry."""
+CONTROLS = ("majority", "no_image", "pixels", "frequent_answer", "copied_answer")
+
+
+def render_card(result: Mapping[str, Any], *, after: str) -> str:
+    """A Hugging Face model card: front matter, the matrix, the controls, licences and limits.
+
+    Args:
+        result: the content of result.json; ``exports`` is not read.
+        after: the domain after whose step the adapter was taken.
+    """
+    pipeline = result["pipeline"]
+    sections = (
+        _front_matter(result),
+        _head(result, after),
+        _usage(pipeline["backbone"]),
+        _scores(result["scores"]),
+        _summary(result["summary"]),
+        _controls(result["arms"], result["controls"]),
+        _training(result),
+        _licences(result["domains"]),
+        _limits(),
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def non_commercial(licence: str) -> bool:
+    """Whether a licence's name says that the data must not be used commercially."""
+    words = re.split(r"[^a-z]+", licence.lower())
+    return "nc" in words or "noncommercial" in words or {"non", "commercial"} <= set(words)
+
+
+def _front_matter(result: Mapping[str, Any]) -> str:
+    """YAML between two rules; every value is written as JSON, which YAML reads as it is."""
+    licences = sorted({one["licence"].lower() for one in result["domains"].values()})
+    fields: dict[str, Any] = {
+        "base_model": _base_name(result["pipeline"]["backbone"]["model"]),
+        "library_name": "peft",
+        "pipeline_tag": "image-text-to-text",
+        "tags": ["transferlab", "continual-learning", *result["pipeline"]["stream"]],
+    }
+    if len(licences) == 1 and licences[0] in KNOWN_LICENCES:
+        fields["license"] = licences[0]
+    else:
+        fields |= {"license": "other", "license_name": "see-the-licences-of-the-data"}
+    rows = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
+    return "\n".join(["---", *rows, "---"])
+
+
+def _base_name(model: str) -> str:
+    """A Hugging Face id as it is; of a local path the last part only."""
+    return model.rstrip("/").rpartition("/")[2] if model.startswith(("/", "~", ".")) else model
+
+
+def _head(result: Mapping[str, Any], after: str) -> str:
+    pipeline = result["pipeline"]
+    names = [one["name"] for one in pipeline["strategy"]]
+    return (
+        f"# {pipeline['name']}: {_base_name(pipeline['backbone']['model'])} after {after}\n\n"
+        f"A PEFT adapter that transferlab made by training on {' then '.join(pipeline['stream'])} "
+        f"with the strategy {' + '.join(names)} (seed {result['seed']})."
+    )
+
+
+def _usage(backbone: Mapping[str, Any]) -> str:
+    imports = (
+        "from peft import PeftModel\n"
+        "from transformers import AutoModelForImageTextToText, AutoProcessor"
+    )
+    revision = ""
+    if backbone["model"] == EMBEDDED:
+        imports += (
+            "\nfrom transferlab.backbone.tiny import assets  # the base ships with transferlab"
+        )
+        base = "str(assets())"
+    else:
+        base = json.dumps(_base_name(backbone["model"]))
+        if backbone["revision"]:
+            revision = f", revision={json.dumps(backbone['revision'])}"
+    return (
+        f"## How to load it\n\n```python\n{imports}\n\n"
+        f"base = {base}\n"
+        f"processor = AutoProcessor.from_pretrained(base{revision})\n"
+        f"model = AutoModelForImageTextToText.from_pretrained(base{revision})\n"
+        'model = PeftModel.from_pretrained(model, "path/to/this/folder").eval()\n```\n\n'
+        "Before it was exported, the adapter was loaded in this way and its logits compared with "
+        "the trained model's."
+    )
+
+
+def _scores(scores: Mapping[str, Any]) -> str:
+    domains = [column["domain"] for column in scores["columns"]]
+    rows = [
+        [row["after"], *(_number(row["values"][domain]) for domain in domains)]
+        for row in scores["rows"]
+    ]
+    metrics = "\n".join(f"- {one['domain']}: {one['metric']}" for one in scores["columns"])
+    return (
+        "## Scores\n\nRows: after which step. Columns: on which domain's test split.\n\n"
+        f"{_table(['after', *domains], rows)}\n\n{metrics}"
+    )
+
+
+def _summary(summary: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        [name, _number(one["value"]), _interval(one["interval"]), one.get("definition", "")]
+        for name, one in summary.items()
+    ]
+    return f"## Summary\n\n{_table(['', 'value', 'interval', 'definition'], rows)}"
+
+
+def _controls(arms: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]) -> str:
+    """The adapter's own scores (the sequential arm) beside what needs no understanding."""
+    rows = []
+    for domain, tasks in controls.items():
+        for task, one in tasks.items():
+            scored = arms["sequential"][domain]["tasks"][task]
+            found = [_number(one.get(control)) for control in CONTROLS]
+            rows.append([domain, task, scored["metric"], f"**{_number(scored['value'])}**", *found])
+    if not rows:
+        return "## Controls\n\nNone were measured: these scores have nothing to be held against."
+    head = ["domain", "task", "metric", "this adapter", *(c.replace("_", " ") for c in CONTROLS)]
+    return (
+        "## Controls\n\nA score means something only where it is above what needs no "
+        "understanding: the most frequent answer, the same model without the image, logistic "
+        "regression on raw pixels, a copied training answer.\n\n"
+        f"{_table(head, rows)}"
+    )
+
+
+def _training(result: Mapping[str, Any]) -> str:
+    rows = [
+        [domain, str(one["train_samples"]), str(one["train_tokens"])]
+        for domain, one in result["data_quantity"].items()
+    ]
+    return f"## Training data\n\n{_table(['domain', 'samples', 'answer tokens'], rows)}"
+
+
+def _licences(domains: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            name,
+            one["title"],
+            one["role"],
+            one["licence"],
+            f"{one['version']} ({one['digest'][:12]})",
+        ]
+        for name, one in domains.items()
+    ]
+    table = _table(["domain", "title", "role", "licence", "version (digest)"], rows)
+    barred = [name for name, one in domains.items() if non_commercial(one["licence"])]
+    text = f"## Licences of the data\n\n{table}"
+    if barred:
+        text += f"\n\n**Not for commercial use:** the licence of {', '.join(barred)} forbids it."
+    return text
+
+
+def _limits() -> str:
+    return (
+        "## Limits\n\nFor research. **Not a medical device, and not for clinical use**: no finding "
+        "of this model may decide about a patient. The scores hold for the test splits above; data "
+        "from another hospital, scanner, language or teacher will score otherwise."
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"

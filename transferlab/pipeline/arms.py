@@ -1,0 +1,155 @@
+"""The other ways to get a model for a domain, which the stream is measured against."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from transferlab.backbone.hf import HFBackbone
+from transferlab.config.pipeline import Arm, PipelineConfig, TrainSection
+from transferlab.continual.learner import Learner
+from transferlab.core.events import told
+from transferlab.core.records import DomainScore, Sample, StepReport
+from transferlab.evaluation.controls import Controls, score_controls
+from transferlab.pipeline.build import Parts
+from transferlab.pipeline.stream import StreamOutcome, score_all
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmOutcome:
+    """One arm: its scores by domain and what each training cost."""
+
+    scores: Mapping[str, DomainScore]
+    reports: Mapping[str, StepReport]
+    controls: Mapping[str, Mapping[str, Controls]] = field(default_factory=dict)
+
+
+def run_arms(parts: Parts, stream: StreamOutcome) -> dict[str, ArmOutcome]:
+    """The arms that the pipeline asks for; zero-shot is row 0 of the score matrix."""
+    runs = {"scratch": run_scratch, "single": run_single, "joint": run_joint}
+    return {arm: runs[arm](parts, stream) for arm in parts.config.arms if arm in runs}
+
+
+def controls_of(
+    parts: Parts, stream: StreamOutcome, arms: Mapping[str, ArmOutcome]
+) -> dict[str, Mapping[str, Controls]]:
+    """By domain and task; "without the image" is the single arm's model, or else the stream's."""
+    if not parts.config.evaluation.controls:
+        return {}
+    if "single" in arms:
+        return dict(arms["single"].controls)
+    return {name: control_scores(parts, stream.backbone, name) for name in parts.config.stream}
+
+
+def run_scratch(parts: Parts, stream: StreamOutcome) -> ArmOutcome:
+    """The same architecture from random initialisation, every parameter trained, per domain."""
+    backbone = parts.backbone(fresh=True, sharing=stream.backbone)
+    return _one_by_one(
+        parts, "scratch", backbone, learning_rate=parts.config.train.scratch_learning_rate
+    )
+
+
+def run_single(parts: Parts, stream: StreamOutcome) -> ArmOutcome:
+    """The pretrained backbone fine-tuned on each domain alone, without a strategy."""
+    return _one_by_one(parts, "single", parts.backbone(sharing=stream.backbone), learning_rate=None)
+
+
+def run_joint(parts: Parts, stream: StreamOutcome) -> ArmOutcome:
+    """All domains at once, the source's kept samples too: the upper bound of a stream.
+
+    It takes as many optimizer steps as the stream's steps together.
+    """
+    backbone = parts.backbone(sharing=stream.backbone)
+    union, budget = joint_budget(parts.config, parts.train)
+    learner = parts.learner(backbone, naive=True, train=budget)
+    with parts.tracker.child_run("joint", tags={"arm": "joint", "domain": "all"}):
+        report = _train(parts, "joint/all", backbone, learner, union, domain="joint")
+        scores = score_all(parts, backbone, "joint/scores")
+        parts.tracker.log_step(report, scores)
+    return ArmOutcome(scores=scores, reports={"all": report})
+
+
+def joint_budget(
+    config: PipelineConfig, train: Mapping[str, Sequence[Sample]]
+) -> tuple[list[Sample], TrainSection]:
+    """What the joint arm trains on, and its settings: the steps of the whole stream together."""
+    union = [sample for name in config.stream for sample in train[name]]
+    if config.source and config.protect_source:
+        union += train[config.source]
+    section = config.train
+    steps = sum(steps_of(section, name, len(train[name])) for name in config.stream)
+    epochs = math.ceil(steps / math.ceil(len(union) / section.batch_samples))
+    return union, section.model_copy(
+        update={"epochs": epochs, "max_steps": steps, "per_domain": {}}
+    )
+
+
+def steps_of(train: TrainSection, domain: str, samples: int) -> int:
+    """How many optimizer steps a domain gets."""
+    override = train.per_domain.get(domain)
+    epochs = (override and override.epochs) or train.epochs
+    limit = (override and override.max_steps) or train.max_steps
+    steps = epochs * math.ceil(samples / train.batch_samples)
+    return min(steps, limit) if limit else steps
+
+
+def _one_by_one(
+    parts: Parts, arm: Arm, backbone: HFBackbone, *, learning_rate: float | None
+) -> ArmOutcome:
+    start: dict[str, Tensor] = backbone.trainable_state()
+    scores: dict[str, DomainScore] = {}
+    reports: dict[str, StepReport] = {}
+    controls: dict[str, Mapping[str, Controls]] = {}
+    for name in parts.config.stream:
+        backbone.load_trainable_state(start)
+        learner = parts.learner(backbone, naive=True, learning_rate=learning_rate)
+        with parts.tracker.child_run(f"{arm}: {name}", tags={"arm": arm, "domain": name}):
+            stage = f"{arm}/{name}"
+            reports[name] = _train(parts, stage, backbone, learner, parts.train[name], domain=name)
+            scores[name] = score_all(parts, backbone, f"{stage}/scores", only=name)[name]
+            if arm == "single" and parts.config.evaluation.controls:
+                controls[name] = control_scores(parts, backbone, name)
+            parts.tracker.log_step(reports[name], {name: scores[name]})
+    return ArmOutcome(scores=scores, reports=reports, controls=controls)
+
+
+def control_scores(parts: Parts, backbone: HFBackbone, domain: str) -> dict[str, Controls]:
+    """What needs no understanding: majority, this model without the image, raw pixels."""
+    stage = f"controls/{domain}"
+    record = parts.stages.load(stage)
+    if record is None:
+        with told(parts.listener, f"controls: {domain}"):
+            found = score_controls(
+                backbone,
+                parts.domains[domain],
+                parts.train[domain],
+                section=parts.config.evaluation,
+                decode=parts.decode,
+                seed=parts.config.seed,
+            )
+        record = {task: dataclasses.asdict(one) for task, one in found.items()}
+        parts.stages.save(stage, record)
+    return {task: Controls(**one) for task, one in record.items()}
+
+
+def _train(
+    parts: Parts,
+    stage: str,
+    backbone: HFBackbone,
+    learner: Learner,
+    samples: Sequence[Sample],
+    *,
+    domain: str,
+) -> StepReport:
+    record = parts.stages.load(stage)
+    if record is None:
+        report = learner.train(samples, domain=domain, stage=stage.replace("/", ": "))
+        record = dataclasses.asdict(report)
+        parts.stages.save(stage, record, backbone.trainable_state())
+    else:
+        backbone.load_trainable_state(parts.stages.load_state(stage))
+    return StepReport(**record)

@@ -1,0 +1,147 @@
+"""From a checked config to objects: the only place that knows every class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transferlab.backbone.hf import HFBackbone
+from transferlab.backbone.load import load_backbone
+from transferlab.config.pipeline import PipelineConfig, StrategySpec, TrainSection
+from transferlab.continual.learner import Learner
+from transferlab.core.events import Event, Listener, ignore, told
+from transferlab.core.records import Decode, DomainData, Sample
+from transferlab.domain.catalogue import find_domains
+from transferlab.domain.load import load_domain
+from transferlab.domain.media import decode
+from transferlab.errors import InputError
+from transferlab.pipeline.check import check
+from transferlab.pipeline.sampling import capped
+from transferlab.pipeline.stages import StageStore, experiment_digest
+from transferlab.tracking.tracker import Tracker
+
+NAIVE = (StrategySpec(name="naive"),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What one experiment consists of, ready to run."""
+
+    config: PipelineConfig
+    domains: Mapping[str, DomainData]
+    """The source first, where there is one, then the stream in order."""
+    train: Mapping[str, tuple[Sample, ...]]
+    """Training samples by domain, after the caps of ``data``."""
+    decode: Decode
+    stages: StageStore
+    tracker: Tracker
+    listener: Listener
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.domains)
+
+    def backbone(self, *, fresh: bool = False, sharing: HFBackbone | None = None) -> HFBackbone:
+        """The pretrained backbone with a new adapter, or the same architecture from scratch.
+
+        Args:
+            fresh: random values, every parameter trained.
+            sharing: a backbone whose processed media and tokens are used again.
+        """
+        return load_backbone(
+            self.config.backbone,
+            decode=self.decode,
+            seed=self.config.seed,
+            fresh=fresh,
+            sharing=sharing,
+        )
+
+    def learner(
+        self,
+        backbone: HFBackbone,
+        *,
+        naive: bool = False,
+        train: TrainSection | None = None,
+        learning_rate: float | None = None,
+    ) -> Learner:
+        """The configured strategy on ``backbone``; ``naive`` for the arms that use none."""
+        return Learner(
+            backbone,
+            NAIVE if naive else self.config.strategy,
+            train or self.config.train,
+            seed=self.config.seed,
+            listener=self.listener,
+            learning_rate=learning_rate,
+        )
+
+
+def load_domains(
+    config: PipelineConfig, extra: Sequence[Path], *, listener: Listener = ignore
+) -> dict[str, DomainData]:
+    """Every domain that the pipeline names, the source first.
+
+    Raises:
+        InputError: the pipeline names something that does not exist or does not fit.
+        DataError: a domain cannot be loaded.
+    """
+    problems = check(config, domains=extra)
+    if problems:
+        raise InputError("\n".join(problems))
+    entries = find_domains(extra)
+    names = ([config.source] if config.source else []) + config.stream
+    loaded = {}
+    for name in names:
+        with told(listener, f"loading {name}"):
+            loaded[name] = load_domain(
+                entries[name], data_root=config.data_root, on_bad_sample=config.data.on_bad_sample
+            )
+    return loaded
+
+
+def digests(domains: Mapping[str, DomainData]) -> dict[str, str]:
+    """By domain: the digest of its content."""
+    return {name: data.digest for name, data in domains.items()}
+
+
+def training_samples(
+    config: PipelineConfig, domains: Mapping[str, DomainData]
+) -> dict[str, tuple[Sample, ...]]:
+    """The training split of every domain, cut to the caps that the pipeline sets."""
+    chosen = {}
+    for name, data in domains.items():
+        samples = data.splits["train"]
+        if name == config.source:
+            chosen[name] = capped(samples, config.data.max_source_samples, per_task=False)
+        else:
+            chosen[name] = capped(samples, config.data.max_train_samples, per_task=True)
+    return chosen
+
+
+def build(
+    config: PipelineConfig, out: Path, *, listener: Listener, domains: Sequence[Path] = ()
+) -> Parts:
+    """Load what the pipeline names and open where results go.
+
+    Raises:
+        InputError: the pipeline names something that does not exist or does not fit.
+        DataError: a domain cannot be loaded.
+        EnvironmentProblem: the output directory or the tracking store cannot be written.
+    """
+    # First what takes a second to find out: a store that does not answer.
+    tracker = Tracker(config.tracking, experiment=config.name)
+    loaded = load_domains(config, domains, listener=listener)
+
+    def tell(event: Event) -> None:
+        tracker.listener(event)
+        listener(event)
+
+    return Parts(
+        config=config,
+        domains=loaded,
+        train=training_samples(config, loaded),
+        decode=decode,
+        stages=StageStore(out, experiment_digest(config, digests(loaded))),
+        tracker=tracker,
+        listener=tell,
+    )

@@ -1,0 +1,45 @@
+"""What can be wrong with a pipeline beyond its schema, found before anything heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.continual.options import check_strategies
+from transferlab.core.registry import did_you_mean
+from transferlab.domain.catalogue import find_domains
+from transferlab.metrics.answers import check_metrics
+
+
+def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
+    """Every problem with the domains, metrics and strategies that the pipeline names; torch-free.
+
+    Args:
+        config: a pipeline whose schema is sound.
+        domains: folders of domains beside the usual search path.
+
+    Returns:
+        One sentence per problem; empty when the pipeline can start.
+
+    Raises:
+        InputError: a domain.yaml is broken, or two domains share a name.
+    """
+    entries = find_domains(domains)
+    problems = []
+    named = [("source", config.source)] if config.source else []
+    named += [(f"stream.{index}", name) for index, name in enumerate(config.stream)]
+    for path, name in named:
+        if name not in entries:
+            known = sorted(entries)
+            problems.append(
+                f"{path}: there is no domain '{name}'.{did_you_mean(name, known)} "
+                f"Known: {', '.join(known)}."
+            )
+            continue
+        for task, section in entries[name].config.tasks.items():
+            problems += [
+                f"domain '{name}': tasks.{task}.metrics: {problem}"
+                for problem in check_metrics(section.kind, section.metrics)
+            ]
+    return problems + check_strategies(config.strategy)

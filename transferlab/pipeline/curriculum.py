@@ -1,0 +1,110 @@
+"""What the embedded backbone is shown at each step of its pretraining, and asked at the end."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+
+from transferlab.backbone.pretrain import Example
+from transferlab.backbone.tiny.sentences import field_sentences
+from transferlab.config.pretrain import PretrainConfig, PretrainStage
+from transferlab.core.registry import did_you_mean
+from transferlab.domain.synthetic.scenes import KINDS, exchange, scene
+from transferlab.domain.synthetic.scenes_record import Scene, SceneExchange
+from transferlab.errors import InputError
+
+TRAINING, TOKENIZER, HELD_OUT = 0, 1, 2
+"""What a random stream is for: no two uses share a number, so held-out scenes stay unseen."""
+
+
+def tokenizer_texts(config: PretrainConfig) -> Iterator[str]:
+    """Every text that the tokenizer is trained on."""
+    yield from field_sentences()
+    rng = np.random.default_rng([config.seed, TOKENIZER])
+    kinds = tuple(KINDS)
+    for index in range(config.tokenizer_scenes):
+        drawn = scene(rng, kind=kinds[index % len(kinds)])
+        yield drawn.ask
+        yield drawn.description
+        for question in drawn.questions:
+            yield question.text
+            yield question.answer
+
+
+def check_kinds(config: PretrainConfig) -> None:
+    """Find out before anything is trained whether every kind of scene exists.
+
+    Raises:
+        InputError: one does not; the message names the stage.
+    """
+    for stage in config.stages:
+        for kind in stage.kinds:
+            if kind not in KINDS:
+                raise InputError(
+                    f"stage '{stage.name}' of '{config.name}': no kind of scene is called '{kind}';"
+                    f"{did_you_mean(kind, list(KINDS))} Known: {', '.join(KINDS)}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curriculum:
+    """The examples of each step; a step's data depend on the seed and its number only."""
+
+    stages: tuple[PretrainStage, ...]
+    batch_samples: int
+    seed: int
+
+    def stage(self, step: int) -> PretrainStage:
+        """The stage that step number ``step``, from 0, belongs to."""
+        ends = list(accumulate(stage.steps for stage in self.stages))
+        return self.stages[min(bisect_right(ends, step), len(self.stages) - 1)]
+
+    def __call__(self, step: int) -> list[Example]:
+        """The examples of one step, all with the same number of pictures."""
+        stage = self.stage(step)
+        rng = np.random.default_rng([self.seed, TRAINING, step])
+        first = scene(rng, kind=_draw_kind(rng, stage.kinds))
+        width = len(first.images)
+        fitting = {k: w for k, w in stage.kinds.items() if (k == "clip") == (first.kind == "clip")}
+        # A clip has three pictures: fewer samples keep a step's cost even.
+        count = max(1, self.batch_samples // (2 if width > 1 else 1))
+        scenes = [first]
+        while len(scenes) < count:
+            scenes.append(scene(rng, kind=_draw_kind(rng, fitting)))
+        return [_converse(rng, drawn, stage) for drawn in scenes]
+
+
+def _draw_kind(rng: np.random.Generator, kinds: Mapping[str, float]) -> str:
+    weights = np.asarray(list(kinds.values()))
+    return tuple(kinds)[int(rng.choice(len(weights), p=weights / weights.sum()))]
+
+
+def _converse(rng: np.random.Generator, drawn: Scene, stage: PretrainStage) -> Example:
+    """A description, or questions of different tasks one after another."""
+    if rng.random() < stage.describe:
+        return Example(images=drawn.images, turns=((drawn.ask, drawn.description),))
+    chosen: dict[str, tuple[str, str]] = {}
+    for index in rng.permutation(len(drawn.questions)):
+        question = drawn.questions[index]
+        chosen.setdefault(question.task, (question.text, question.answer))
+    return Example(images=drawn.images, turns=tuple(chosen.values())[: stage.questions])
+
+
+def held_out(config: PretrainConfig) -> dict[str, list[SceneExchange]]:
+    """By task, ``config.held_out_samples`` closed questions about scenes never trained on."""
+    rng = np.random.default_rng([config.seed, HELD_OUT])
+    kinds = tuple(KINDS)
+    found: defaultdict[str, list[SceneExchange]] = defaultdict(list)
+    tasks: set[str] = set()
+    drawn = 0
+    # Which tasks there are is known once every kind has been drawn often; rare ones come last.
+    while drawn < 200 or any(len(found[task]) < config.held_out_samples for task in tasks):
+        made = exchange(rng, kind=kinds[drawn % len(kinds)], describe_share=0.0)
+        tasks.add(made.task)
+        if len(found[made.task]) < config.held_out_samples:
+            found[made.task].append(made)
+        drawn += 1
+    return {task: found[task] for task in sorted(tasks)}

@@ -1,0 +1,111 @@
+"""Tuned models out of a run: written, loaded again by plain libraries, and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from transferlab.backbone.hf import HFBackbone
+from transferlab.backbone.load import load_backbone
+from transferlab.backbone.reload import adapter_difference
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.core.records import DomainData, Sample
+from transferlab.domain.media import decode
+from transferlab.errors import InputError
+from transferlab.export.adapter import ExportRecord, export_adapter
+from transferlab.export.card import render_card
+from transferlab.pipeline.build import Parts, digests, load_domains
+from transferlab.pipeline.result import RESULT_FILE, write_result
+from transferlab.pipeline.stages import StageStore, experiment_digest
+from transferlab.pipeline.stream import train_stage
+
+PROBE_SAMPLES = 4
+"""Test samples whose logits the reloaded model must reproduce."""
+EXPORTS = "exports"
+
+
+def export_models(
+    parts: Parts, backbone: HFBackbone, result: Mapping[str, Any], out: Path
+) -> list[dict[str, Any]]:
+    """What the pipeline's ``export:`` asks for, under ``out/exports``.
+
+    Raises:
+        ModelError: the backbone has no adapter, or the reloaded model answers differently.
+    """
+    if "adapter" not in parts.config.export:
+        return []
+    probe = probe_samples(parts.config, parts.domains)
+    return [_export(backbone, probe, result, out / EXPORTS / "adapter", base=out)]
+
+
+def export_result(folder: Path, to: Path | None) -> list[Path]:
+    """Write the tuned model of a finished run again, from its stages.
+
+    Args:
+        folder: a run's directory, with result.json and its stages.
+        to: where to; None means ``folder/exports``.
+
+    Returns:
+        The folders written.
+
+    Raises:
+        InputError: ``folder`` holds no finished run.
+        ModelError: the reloaded model answers differently.
+    """
+    result = _read_result(folder)
+    config = PipelineConfig.model_validate_json(json.dumps(result["pipeline"]))
+    loaded = load_domains(config, ())
+    stages = StageStore(folder, experiment_digest(config, digests(loaded)))
+    backbone = load_backbone(config.backbone, decode=decode, seed=config.seed)
+    learned = stages.load_state(train_stage(config, len(config.stream)))
+    backbone.load_trainable_state(learned["parameters"])
+    target = (to or folder / EXPORTS) / "adapter"
+    record = _export(backbone, probe_samples(config, loaded), result, target, base=folder)
+    if to is None:
+        kept = [one for one in result["exports"] if one["path"] != record["path"]]
+        write_result(folder, {**result, "exports": [*kept, record]})
+    return [target]
+
+
+def probe_samples(config: PipelineConfig, domains: Mapping[str, DomainData]) -> list[Sample]:
+    """The first test samples of each stream domain."""
+    return [
+        sample for name in config.stream for sample in domains[name].splits["test"][:PROBE_SAMPLES]
+    ]
+
+
+def _export(
+    backbone: HFBackbone,
+    probe: Sequence[Sample],
+    result: Mapping[str, Any],
+    folder: Path,
+    *,
+    base: Path,
+) -> dict[str, Any]:
+    record: ExportRecord = export_adapter(
+        backbone.save_adapter,
+        lambda written: adapter_difference(backbone, written, probe),
+        folder=folder,
+        card=render_card(result, after=result["pipeline"]["stream"][-1]),
+    )
+    inside = folder.is_relative_to(base)
+    return {
+        "kind": record.kind,
+        "path": str(folder.relative_to(base) if inside else folder),
+        "files": record.files,
+        "total_bytes": record.total_bytes,
+        "max_logit_difference": record.max_logit_difference,
+    }
+
+
+def _read_result(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / RESULT_FILE).read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder}: holds no {RESULT_FILE}; name the output directory of a finished run"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{folder / RESULT_FILE}: is not JSON ({error})") from None

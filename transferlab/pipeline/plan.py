@@ -1,0 +1,67 @@
+"""What a run would do, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transferlab.backbone.load import load_backbone
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.domain.media import decode
+from transferlab.pipeline.arms import joint_budget, steps_of
+from transferlab.pipeline.build import load_domains, training_samples
+
+
+def dry_run(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> dict[str, Any]:
+    """The steps, samples and parameters of a pipeline. Loads data and backbone; trains nothing.
+
+    Returns:
+        ``{"domains": [...], "steps": [...], "parameters": {...}}``, JSON-safe. A step has ``arm``,
+        ``domain``, ``train_samples`` and ``optimizer_steps``.
+
+    Raises:
+        InputError, DataError, ModelError: what the run itself would raise before training.
+    """
+    loaded = load_domains(config, domains)
+    train = training_samples(config, loaded)
+    backbone = load_backbone(config.backbone, decode=decode, seed=config.seed)
+    steps = []
+    arms = ["sequential", *(arm for arm in ("scratch", "single") if arm in config.arms)]
+    for arm in arms:
+        steps += [
+            {
+                "arm": arm,
+                "domain": name,
+                "train_samples": len(train[name]),
+                "optimizer_steps": steps_of(config.train, name, len(train[name])),
+            }
+            for name in config.stream
+        ]
+    if "joint" in config.arms:
+        samples, budget = joint_budget(config, train)
+        steps.append(
+            {
+                "arm": "joint",
+                "domain": "all",
+                "train_samples": len(samples),
+                "optimizer_steps": budget.max_steps,
+            }
+        )
+    return {
+        "domains": [
+            {
+                "name": name,
+                "role": "source" if name == config.source else "stream",
+                "samples": {split: len(samples) for split, samples in data.splits.items()},
+                "train_samples_used": len(train[name]),
+                "quarantined": len(data.quarantined),
+            }
+            for name, data in loaded.items()
+        ],
+        "steps": steps,
+        "parameters": {
+            "trainable": backbone.trainable_parameters,
+            "total": backbone.total_parameters,
+        },
+    }

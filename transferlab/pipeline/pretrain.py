@@ -1,0 +1,114 @@
+"""Make the embedded backbone: scenes, a tokenizer for them, a curriculum, scores and a card."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from transformers import LlavaForConditionalGeneration
+
+from transferlab.backbone.pretrain import Conversations, Recipe, train
+from transferlab.backbone.tiny.build import model_for, processor_for, save, train_tokenizer
+from transferlab.backbone.tiny.choose import ClosedQuestion, choose
+from transferlab.config.pretrain import PretrainConfig
+from transferlab.core.events import Listener, StageFinished, StageStarted
+from transferlab.core.records import MEDIA_SLOT
+from transferlab.domain.synthetic.scenes_record import SceneExchange
+from transferlab.pipeline.curriculum import Curriculum, check_kinds, held_out, tokenizer_texts
+from transferlab.pipeline.pretrain_card import TaskScore, write_card
+
+CHOICES_PER_BATCH = 128
+
+
+def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[str, TaskScore]:
+    """Train the backbone, score it on held-out scenes, and write all of it to ``out``.
+
+    ``out`` gets what the embedded backbone's folder holds (model, tokenizer, processor, README.md),
+    ``scores.json`` and ``checkpoint.pt``; from a checkpoint that is there, training continues.
+
+    Raises:
+        InputError: the recipe names a kind of scene that does not exist.
+        ModelError: the checkpoint in ``out`` is damaged or of another backbone, or the loss is not
+            finite.
+    """
+    check_kinds(config)
+    out.mkdir(parents=True, exist_ok=True)
+    listener(StageStarted(stage="tokenizer", total_steps=0))
+    tokenizer = train_tokenizer(tokenizer_texts(config), vocabulary=config.vocabulary)
+    processor = processor_for(tokenizer)
+    model = model_for(tokenizer, seed=config.seed)
+    curriculum = Curriculum(
+        stages=tuple(config.stages), batch_samples=config.batch_samples, seed=config.seed
+    )
+    listener(StageStarted(stage="pretraining", total_steps=config.total_steps))
+    seconds = train(
+        model,
+        processor,
+        curriculum,
+        recipe=_recipe(config),
+        checkpoint=out / "checkpoint.pt",
+        stage=lambda step: curriculum.stage(step).name,
+        listener=listener,
+    )
+    listener(StageFinished(stage="pretraining", seconds=seconds))
+    save(model, processor, out)
+
+    listener(StageStarted(stage="scoring", total_steps=0))
+    untrained = model_for(tokenizer, seed=config.seed)
+    scores = score(model, untrained, Conversations(processor), held_out(config))
+    (out / "scores.json").write_text(
+        json.dumps({task: vars(one) for task, one in scores.items()}, indent=2) + "\n", "utf-8"
+    )
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    write_card(out / "README.md", config, scores, parameters=parameters)
+    return scores
+
+
+def score(
+    model: LlavaForConditionalGeneration,
+    untrained: LlavaForConditionalGeneration,
+    conversations: Conversations,
+    questions: dict[str, list[SceneExchange]],
+) -> dict[str, TaskScore]:
+    """Accuracy per task, beside the three controls."""
+
+    def chosen_by(of: LlavaForConditionalGeneration, closed: list[ClosedQuestion]) -> list[str]:
+        return choose(of, conversations, closed, batch_samples=CHOICES_PER_BATCH)
+
+    scores = {}
+    for task, asked in questions.items():
+        answers = [one.answer for one in asked]
+        seen = [_closed(one) for one in asked]
+        blind = [_closed(one, blind=True) for one in asked]
+        scores[task] = TaskScore(
+            samples=len(asked),
+            pretrained=_share_right(chosen_by(model, seen), answers),
+            text_only=_share_right(chosen_by(model, blind), answers),
+            random_weights=_share_right(chosen_by(untrained, seen), answers),
+            majority=Counter(answers).most_common(1)[0][1] / len(answers),
+        )
+    return scores
+
+
+def _share_right(chosen: Sequence[str], answers: Sequence[str]) -> float:
+    return sum(c == a for c, a in zip(chosen, answers, strict=True)) / len(answers)
+
+
+def _closed(exchange: SceneExchange, *, blind: bool = False) -> ClosedQuestion:
+    return ClosedQuestion(
+        images=() if blind else exchange.images,
+        text=exchange.prompt.replace(MEDIA_SLOT, "").lstrip("\n"),
+        choices=exchange.choices,
+    )
+
+
+def _recipe(config: PretrainConfig) -> Recipe:
+    return Recipe(
+        total_steps=config.total_steps,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        decay_fraction=config.decay_fraction,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        checkpoint_steps=config.checkpoint_steps,
+    )

@@ -1,0 +1,102 @@
+"""The model card of a backbone that ``transferlab pretrain`` made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from transferlab.config.pretrain import PretrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskScore:
+    """Held-out accuracy on one closed task, in [0, 1], and what it must be compared with."""
+
+    samples: int
+    pretrained: float
+    text_only: float
+    """The pretrained backbone without the pictures."""
+    random_weights: float
+    """The same architecture before pretraining, with the pictures."""
+    majority: float
+    """Always the commonest answer."""
+
+
+def write_card(
+    path: Path, config: PretrainConfig, scores: Mapping[str, TaskScore], *, parameters: int
+) -> None:
+    """Write the card: what the backbone is, what it was made from, and what it can do."""
+    path.write_text(_card(config, scores, parameters=parameters), "utf-8")
+
+
+def _card(config: PretrainConfig, scores: Mapping[str, TaskScore], *, parameters: int) -> str:
+    stages = "\n".join(
+        f"| {stage.name} | {stage.steps:,} | {_mixture(stage.kinds)} | {stage.describe:.0%} |"
+        for stage in config.stages
+    )
+    rows = "\n".join(_row(task, score) for task, score in scores.items())
+    return f"""---
+license: apache-2.0
+library_name: transformers
+pipeline_tag: image-text-to-text
+---
+
+# transferlab/tiny
+
+A LLaVA of {parameters / 1e6:.1f} million parameters (SigLIP vision tower, 112 x 112 pixels in 49
+patches; Llama text model; byte-level tokenizer of {config.vocabulary:,} entries). It exists so that
+experiments with transferlab run anywhere without a download. It is no assistant, and nothing that
+it says about a medical picture means anything.
+
+It loads with plain `AutoProcessor` and `AutoModelForImageTextToText`. A prompt may hold several
+pictures; the frames of a clip are pictures.
+
+## Data
+
+Generated pictures only, the `scenes` domain: coloured shapes, characters, brightness patterns, grey
+noisy near-symmetric pictures, and clips of one moving object. No photograph, no medical picture, no
+text of others. The tokenizer has also seen generated sentences with words of medicine and teaching;
+the weights have not.
+
+## Recipe
+
+`transferlab pretrain {config.name} --out DIR` makes it anew. {config.total_steps:,} steps of
+{config.batch_samples} scenes (half as many where they are clips), seed {config.seed}; AdamW at
+{config.learning_rate:g} with {config.warmup_steps} steps of warm-up, a plateau, and a linear decay
+over the last {config.decay_fraction:.0%}; weight decay {config.weight_decay:g}; loss on answers
+only.
+
+| stage | steps | scenes | described |
+|---|---|---|---|
+{stages}
+
+Scenes that are not described are asked about, several questions each.
+
+## Held-out closed questions
+
+Accuracy on scenes that training never drew, beside the same model without the picture, the same
+architecture with random weights, and the commonest answer.
+
+| task | questions | pretrained | text only | random weights | majority |
+|---|---|---|---|---|---|
+{rows}
+{_mean_row(scores)}
+"""
+
+
+def _mixture(kinds: Mapping[str, float]) -> str:
+    total = sum(kinds.values())
+    return ", ".join(f"{kind} {weight / total:.0%}" for kind, weight in kinds.items())
+
+
+def _row(task: str, score: TaskScore) -> str:
+    return (
+        f"| {task} | {score.samples} | {score.pretrained:.2f} | {score.text_only:.2f} "
+        f"| {score.random_weights:.2f} | {score.majority:.2f} |"
+    )
+
+
+def _mean_row(scores: Mapping[str, TaskScore]) -> str:
+    """The unweighted mean over tasks."""
+    columns = ("pretrained", "text_only", "random_weights", "majority")
+    means = (sum(getattr(s, c) for s in scores.values()) / len(scores) for c in columns)
+    return f"| **mean of tasks** | | {' | '.join(f'{mean:.2f}' for mean in means)} |"

@@ -1,0 +1,163 @@
+"""What a run found, as the plain data of result.json (docs/result-json.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transferlab.core.records import DomainScore, StepReport
+from transferlab.evaluation.controls import Controls
+from transferlab.evaluation.matrix import PRETRAINED, ScoreMatrix
+from transferlab.evaluation.report import (
+    arms_record,
+    controls_record,
+    gains_record,
+    similarity_record,
+)
+from transferlab.metrics.transfer import Gain, transfer_gain
+from transferlab.pipeline.arms import ArmOutcome
+from transferlab.pipeline.build import Parts
+from transferlab.pipeline.stream import StreamOutcome
+from transferlab.tracking.tracker import loggable
+
+SCHEMA_VERSION = 1
+RESULT_FILE = "result.json"
+
+COMPARISONS = (
+    ("single", "zero_shot"),
+    ("single", "scratch"),
+    ("sequential", "zero_shot"),
+    ("sequential", "scratch"),
+    ("sequential", "single"),
+    ("sequential", "joint"),
+)
+"""Which arm is measured over which; those whose arms ran are reported."""
+
+
+def assemble(
+    parts: Parts,
+    stream: StreamOutcome,
+    arms: Mapping[str, ArmOutcome],
+    controls: Mapping[str, Mapping[str, Controls]],
+) -> dict[str, Any]:
+    """Everything but ``exports``, JSON-safe."""
+    config = parts.config
+    matrix = _matrix(parts, stream)
+    scores = _scores_by_arm(parts, stream, arms)
+    draws, confidence = config.evaluation.bootstrap_samples, config.evaluation.confidence
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "pipeline": loggable(config),
+        "seed": config.seed,
+        "domains": _domains(parts),
+        "scores": matrix.to_records(),
+        "summary": matrix.summary(
+            draws=draws,
+            confidence=confidence,
+            seed=config.seed,
+            scratch=arms["scratch"].scores if "scratch" in arms else None,
+        ),
+        "arms": arms_record(scores, draws=draws, confidence=confidence, seed=config.seed),
+        "gains": gains_record(_gains(parts, scores)),
+        "controls": controls_record(controls),
+        "similarity": similarity_record(stream.similarity),
+        "data_quantity": {
+            domain: {"train_samples": r.train_samples, "train_tokens": r.train_tokens}
+            for domain, r in stream.reports.items()
+        },
+        "cost": _costs(stream, arms),
+        "quarantined": [
+            dataclasses.asdict(one) for data in parts.domains.values() for one in data.quarantined
+        ],
+        "mlflow": {
+            "tracking_uri": parts.tracker.uri,
+            "experiment": config.tracking.experiment or config.name,
+            "run_id": parts.tracker.run_id,
+        },
+    }
+
+
+def write_result(out: Path, result: Mapping[str, Any]) -> Path:
+    """Write ``out/result.json`` beside and rename; NaN is refused: not every reader takes it."""
+    beside = out / f"{RESULT_FILE}.partial"
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    beside.write_text(text + "\n", "utf-8")
+    os.replace(beside, out / RESULT_FILE)
+    return out / RESULT_FILE
+
+
+def _matrix(parts: Parts, stream: StreamOutcome) -> ScoreMatrix:
+    matrix = ScoreMatrix(parts.config.stream, source=parts.config.source)
+    for after, row in stream.rows.items():
+        for domain, score in row.items():
+            matrix.add(after=after, on=domain, score=score)
+    return matrix
+
+
+def _scores_by_arm(
+    parts: Parts, stream: StreamOutcome, arms: Mapping[str, ArmOutcome]
+) -> dict[str, Mapping[str, DomainScore]]:
+    """Zero-shot and sequential are the first and last row of the matrix."""
+    last = parts.config.stream[-1]
+    found: dict[str, Mapping[str, DomainScore]] = {}
+    if "zero_shot" in parts.config.arms:
+        found["zero_shot"] = stream.rows[PRETRAINED]
+    found["sequential"] = stream.rows[last]
+    return found | {arm: outcome.scores for arm, outcome in arms.items()}
+
+
+def _gains(parts: Parts, scores: Mapping[str, Mapping[str, DomainScore]]) -> list[Gain]:
+    section = parts.config.evaluation
+    return [
+        transfer_gain(
+            scores[arm][domain],
+            scores[over][domain],
+            arm=arm,
+            over=over,
+            draws=section.bootstrap_samples,
+            confidence=section.confidence,
+            seed=parts.config.seed,
+        )
+        for domain in parts.config.stream
+        for arm, over in COMPARISONS
+        if arm in scores and over in scores
+    ]
+
+
+def _domains(parts: Parts) -> dict[str, Any]:
+    return {
+        name: {
+            "version": data.version,
+            "title": data.title,
+            "licence": data.licence,
+            "digest": data.digest,
+            "role": "source" if name == parts.config.source else "stream",
+            "samples": {split: len(samples) for split, samples in data.splits.items()},
+        }
+        for name, data in parts.domains.items()
+    }
+
+
+def _costs(stream: StreamOutcome, arms: Mapping[str, ArmOutcome]) -> list[dict[str, Any]]:
+    reports: list[tuple[str, str, StepReport]] = [
+        ("sequential", domain, report) for domain, report in stream.reports.items()
+    ]
+    for arm, outcome in arms.items():
+        reports += [(arm, domain, report) for domain, report in outcome.reports.items()]
+    return [
+        {
+            "arm": arm,
+            "domain": domain,
+            "steps": report.steps,
+            "samples_seen": report.samples_seen,
+            "seconds": report.seconds,
+            "samples_per_second": report.samples_per_second,
+            "peak_memory_bytes": report.peak_memory_bytes,
+            "strategy_bytes": report.strategy_bytes,
+        }
+        for arm, domain, report in reports
+    ]

@@ -1,0 +1,45 @@
+"""The whole experiment on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.core.events import Listener
+from transferlab.pipeline.arms import controls_of, run_arms
+from transferlab.pipeline.build import build
+from transferlab.pipeline.export import export_models
+from transferlab.pipeline.publish import publish, publish_inputs
+from transferlab.pipeline.result import assemble, write_result
+from transferlab.pipeline.stream import run_stream
+
+
+def run(
+    config: PipelineConfig, out: Path, *, listener: Listener, domains: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """Train on each domain in turn, score all of them after each one, and measure every arm.
+
+    Args:
+        config: a pipeline whose schema is sound.
+        out: the run's directory; made when missing. A run that was killed goes on from it.
+        listener: is told of every stage and training step.
+        domains: folders of domains beside the usual search path.
+
+    Returns:
+        The content of ``out/result.json`` (docs/result-json.md).
+
+    Raises:
+        TransferlabError: with the sentence for the user and the exit code.
+    """
+    parts = build(config, out, listener=listener, domains=domains)
+    with parts.tracker.pipeline_run(config, out):
+        publish_inputs(parts)
+        stream = run_stream(parts)
+        arms = run_arms(parts, stream)
+        result = assemble(parts, stream, arms, controls=controls_of(parts, stream, arms))
+        result["exports"] = export_models(parts, stream.backbone, result, out)
+        publish(parts, result)
+        write_result(out, result)
+    return result

@@ -1,0 +1,26 @@
+"""Which samples are used when a pipeline asks for fewer than there are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from transferlab.core.records import Sample
+
+
+def capped(samples: Sequence[Sample], limit: int | None, *, per_task: bool) -> tuple[Sample, ...]:
+    """At most ``limit`` samples, of each task or in all, in their first order.
+
+    The choice goes by a hash of the sample's id: it depends on neither order nor seed, so a larger
+    limit always contains a smaller one and data-quantity curves are nested.
+    """
+    if limit is None:
+        return tuple(samples)
+    by_task: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_task.setdefault(sample.task if per_task else "", []).append(sample)
+    kept: set[str] = set()
+    for members in by_task.values():
+        ranked = sorted(members, key=lambda sample: hashlib.sha256(sample.id.encode()).digest())
+        kept.update(sample.id for sample in ranked[:limit])
+    return tuple(sample for sample in samples if sample.id in kept)

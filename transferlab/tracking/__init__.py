@@ -1,0 +1,1 @@
+"""Where results are kept: MLflow, its figures and what ran where."""

@@ -1,0 +1,215 @@
+"""Open the MLflow store that a pipeline names, or say in one sentence why it cannot be used."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from transferlab.config.pipeline import TrackingSection
+from transferlab.errors import EnvironmentProblem, InputError
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+SQLITE = "sqlite:///"
+SERVERS = ("http", "https")
+DATABASES = ("postgresql", "mysql", "mssql")
+TRAINING_VIEW = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it MLflow's UI opens the experiment among traces and prompts, not among its runs."""
+ANSWER_SECONDS = 4
+"""How long a tracking server may take to answer the first question; it is asked twice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """An open store and the experiment that runs go into."""
+
+    client: MlflowClient
+    uri: str
+    """Absolute, so that it means the same from every working directory."""
+    experiment_id: str
+
+    @property
+    def shown_uri(self) -> str:
+        """The URI as it may be printed and written down."""
+        return without_password(self.uri)
+
+
+def open_store(section: TrackingSection, *, experiment: str) -> Store:
+    """Open the store, made when it is a local file, and the experiment, made when it is new.
+
+    Args:
+        section: ``uri`` is ``sqlite:///`` with a path relative to the working directory (four
+            slashes: absolute), a tracking server's http(s) address, or another database.
+        experiment: used when the section names no experiment.
+
+    Raises:
+        InputError: the URI is of a kind that cannot be used.
+        EnvironmentProblem: the store cannot be written, or the server does not answer.
+    """
+    uri = resolve(section.uri)
+    if uri.startswith(SQLITE):
+        _make_folder(Path(uri.removeprefix(SQLITE)).parent)
+    client = connect(uri)
+    name = section.experiment or experiment
+    with reported(uri, "be opened"), _asked_briefly():
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            found_id = client.create_experiment(
+                name, artifact_location=artifact_root(section, uri), tags=TRAINING_VIEW
+            )
+        else:
+            found_id = found.experiment_id
+            if found.lifecycle_stage != "active":
+                client.restore_experiment(found_id)
+    return Store(client=client, uri=uri, experiment_id=found_id)
+
+
+def resolve(uri: str) -> str:
+    """The URI with a local path made absolute.
+
+    Raises:
+        InputError: the URI is of a kind that cannot be used.
+    """
+    if uri.startswith(SQLITE):
+        return SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute())
+    scheme = urlsplit(uri).scheme
+    if scheme in SERVERS or scheme.partition("+")[0] in DATABASES:
+        return uri
+    raise InputError(
+        f"tracking.uri: '{without_password(uri)}' is no store that runs can be kept in; give "
+        "'sqlite:///mlruns/mlflow.db', a tracking server's http(s) address, or a postgresql, "
+        "mysql or mssql URI"
+    )
+
+
+def artifact_root(section: TrackingSection, uri: str) -> str | None:
+    """Where a new experiment's artifacts go; None leaves it to a tracking server.
+
+    A local database keeps them beside itself.
+    """
+    if section.artifacts is not None:
+        return section.artifacts
+    if uri.startswith(SQLITE):
+        return str(Path(uri.removeprefix(SQLITE)).parent / "artifacts")
+    return None if urlsplit(uri).scheme in SERVERS else "mlruns/artifacts"
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the store at ``uri``; nothing is asked of the store yet.
+
+    Raises:
+        EnvironmentProblem: the database's driver is missing or its file cannot be opened.
+    """
+    # MLflow reads this when it is imported: by default it sends usage figures to its makers, which
+    # a hospital's machine must not do unasked. Who wants it sets the variable to "false".
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.tracking import MlflowClient
+
+    # A new database is announced, with every step of its making, on the user's terminal.
+    for name in ("mlflow.store.db.utils", "mlflow.system_metrics", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with reported(uri, "be opened"):
+        return MlflowClient(uri)
+
+
+@contextmanager
+def reported(uri: str, what: str) -> Iterator[None]:
+    """Turn whatever a store raises into one sentence: "the store at URI cannot ``what``".
+
+    Raises:
+        EnvironmentProblem: in place of what MLflow, its database or its server raised.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError, ModuleNotFoundError) as error:
+        raise EnvironmentProblem(_sentence(uri, what, error)) from error
+
+
+def without_password(uri: str) -> str:
+    """``uri`` with the password of ``scheme://user:password@host`` replaced by stars."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))
+
+
+def _sentence(uri: str, what: str, error: Exception) -> str:
+    shown = without_password(uri)
+    reason = str(error).replace(uri, shown).strip().partition("\n")[0]
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"tracking.uri: the driver '{error.name}' of the store at {shown} is not installed; "
+            f"pip install {error.name}, or use another store"
+        )
+    if urlsplit(uri).scheme in SERVERS:
+        return (
+            f"tracking.uri: the tracking server at {shown} {_answer(error)}, so the store cannot "
+            f"{what}; start it (mlflow server) or set tracking.uri to a local store such as "
+            "'sqlite:///mlruns/mlflow.db'"
+        )
+    return (
+        f"tracking.uri: the tracking store at {shown} cannot {what}; check that it is an MLflow "
+        f"database that you may write, or set tracking.uri ({reason})"
+    )
+
+
+def _answer(error: Exception) -> str:
+    """What a server did, from MLflow's long account of a failed request."""
+    from mlflow.exceptions import RestException
+
+    text = str(error).strip().partition("\n")[0]
+    if isinstance(error, RestException):
+        return f"refused ({text})"
+    if "failed with error code" in text:
+        code = text.partition("failed with error code ")[2].partition(" ")[0]
+        return f"answers as no MLflow server does (HTTP status {code})"
+    for known in ("Connection refused", "timed out", "Failed to resolve"):
+        if known in text:
+            return f"does not answer ({known.lower()})"
+    return "does not answer"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"tracking.uri: the folder {folder} cannot be made ({error.strerror}); "
+            "set tracking.uri to a place that you may write"
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise EnvironmentProblem(
+            f"tracking.uri: the folder {folder} cannot be written; "
+            "set tracking.uri to a place that you may write"
+        )
+
+
+@contextmanager
+def _asked_briefly() -> Iterator[None]:
+    """MLflow asks a silent server for many minutes; here it is a newcomer who waits."""
+    brief = {
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(ANSWER_SECONDS),
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    }
+    before = {name: os.environ.get(name) for name in brief}
+    os.environ.update(brief)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,211 @@
+"""One pipeline in MLflow: a parent run, a child run per step and arm, and what they hold."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transferlab.config.pipeline import PipelineConfig, TrackingSection
+from transferlab.core.events import Event, TrainStep, Warned
+from transferlab.core.records import DomainData, DomainScore, SplitName, StepReport
+from transferlab.errors import EnvironmentProblem
+from transferlab.metrics.similarity import Similarity
+from transferlab.tracking import measures
+from transferlab.tracking.abandoned import close_abandoned
+from transferlab.tracking.artifacts import Artifacts
+from transferlab.tracking.buffer import MetricBuffer
+from transferlab.tracking.datasets import dataset_input
+from transferlab.tracking.params import BATCH_PARAMS, flatten, shorten
+from transferlab.tracking.provenance import provenance
+from transferlab.tracking.runs import RunStack
+from transferlab.tracking.store import open_store, reported, without_password
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow.entities import Run
+
+DESCRIPTION_TAG = "mlflow.note.content"
+"""MLflow's own tag: the text at the top of a run's page."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Tracker:
+    """Keeps one pipeline's runs.
+
+    What is logged goes to the innermost open run. Metrics may be logged from any thread; runs are
+    opened and closed by one. Metrics are sent within seconds, everything else at once; what a
+    store does not take raises EnvironmentProblem.
+    """
+
+    def __init__(
+        self, section: TrackingSection, *, experiment: str, flush_seconds: float = 5.0
+    ) -> None:
+        """
+        Raises:
+            InputError: ``section.uri`` is of a kind that cannot be used.
+            EnvironmentProblem: the store cannot be written, or its server does not answer.
+        """
+        self._store = open_store(section, experiment=experiment)
+        self._buffer = MetricBuffer(self._store, every_seconds=flush_seconds)
+        self._runs = RunStack(self._store, self._buffer, system_metrics=section.system_metrics)
+        self._warnings: list[str] = []
+        for run_id in close_abandoned(self._store):
+            _logger.warning("run %s was left by a process that died; marked as FAILED", run_id)
+
+    @property
+    def uri(self) -> str:
+        """The store, absolute, without a password."""
+        return self._store.shown_uri
+
+    @property
+    def run_id(self) -> str | None:
+        """The parent run, while it is open."""
+        return self._runs.parent_id if self._runs.any_open else None
+
+    def address(self) -> dict[str, str | None]:
+        """Where the parent run is found again: ``tracking_uri`` and ``run_id``."""
+        return {"tracking_uri": self.uri, "run_id": self.run_id}
+
+    @contextmanager
+    def pipeline_run(self, config: PipelineConfig, out: Path) -> Iterator[Run]:
+        """The parent run, with the settings, the versions and the machine.
+
+        It ends FINISHED, KILLED on Ctrl-C, and FAILED on any other way out of the block.
+        """
+        settings = loggable(config)
+        tags = {f"env.{name}": value for name, value in provenance().items()}
+        tags |= {"seed": str(config.seed), "out": out.name, "stream": ", ".join(config.stream)}
+        self._warnings.clear()
+        self._buffer.start()
+        try:
+            with self._runs.run(config.name, tags) as run:
+                self.log_params(flatten(settings))
+                self.log_yaml("config.yaml", settings)
+                try:
+                    yield run
+                finally:
+                    self._keep_warnings()
+        finally:
+            self._buffer.stop()
+
+    @contextmanager
+    def child_run(self, name: str, *, tags: Mapping[str, str]) -> Iterator[Run]:
+        """A step of the stream or an arm, under the open run; it ends as ``pipeline_run`` does."""
+        with self._runs.run(name, tags) as run:
+            yield run
+
+    def listener(self, event: Event) -> None:
+        """A ``core.events.Listener``: training steps become metrics, warnings a file."""
+        if isinstance(event, Warned):
+            self._warnings.append(event.text)
+        elif isinstance(event, TrainStep):
+            self.log_metrics(measures.training(event), step=event.step)
+
+    def log_metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
+        self._buffer.add(self._runs.current_id, dict(values), step=step)
+
+    def log_params(self, params: Mapping[str, str]) -> None:
+        """Log flat params; one that is too long for a store is cut and kept whole as a file."""
+        from mlflow.entities import Param
+
+        short = {key: shorten(key, value) for key, value in params.items()}
+        for key, value in params.items():
+            if short[key] != value:
+                self.log_text(f"params/{key}.txt", value)
+        rows = [Param(key, value) for key, value in short.items()]
+        with reported(self._store.uri, "take params"):
+            for start in range(0, len(rows), BATCH_PARAMS):
+                batch = rows[start : start + BATCH_PARAMS]
+                self._store.client.log_batch(self._runs.current_id, params=batch)
+
+    def log_dataset(self, data: DomainData, *, split: SplitName, context: str) -> None:
+        """Log which data a run saw: name, version, digest, licence and counts; no content, no ids.
+
+        Args:
+            data: the domain.
+            split: the part that was used.
+            context: what for, e.g. "train" or "test".
+        """
+        with reported(self._store.uri, "take a dataset"):
+            self._store.client.log_inputs(
+                self._runs.current_id, datasets=[dataset_input(data, split, context)]
+            )
+
+    def log_scores(self, scores: Mapping[str, DomainScore], *, after: str, step: int) -> None:
+        """One row of the score matrix: ``score/<domain>`` over the steps of the stream.
+
+        Args:
+            scores: by domain.
+            after: what the row was measured after.
+            step: 0 before any adaptation.
+        """
+        self.log_metrics(measures.scores(scores), step=step)
+        row = {name: {"value": one.value, "metric": one.metric} for name, one in scores.items()}
+        self.log_json(f"scores/{step}-{after}.json", row)
+
+    def log_step(self, report: StepReport, scores: Mapping[str, DomainScore]) -> None:
+        """What a training cost and saw, and every metric of the scores after it."""
+        self.log_metrics(measures.quantity_and_cost(report))
+        self.log_metrics(measures.scores(scores) | measures.tasks(scores))
+
+    def log_similarity(self, domain: str, measured: Sequence[Similarity]) -> None:
+        """How far ``domain`` is from the source.
+
+        The open run gets ``similarity/<measure>``, the same names for every domain, so that steps
+        can be compared; the parent gets ``similarity/<domain>/<measure>``, all of them together.
+        """
+        self.log_metrics(measures.similarity(measured))
+        together = measures.similarity(measured, under=f"{domain}/")
+        self._buffer.add(self._runs.parent_id, together, step=0)
+        self.log_json(f"similarity/{domain}.json", [asdict(one) for one in measured])
+
+    def log_gains(self, gains: Sequence[Mapping[str, Any]]) -> None:
+        """Transfer gains, as result.json has them."""
+        self.log_metrics(measures.gains(gains))
+        self.log_json("gains.json", list(gains))
+
+    def log_summary(self, summary: Mapping[str, Mapping[str, Any]]) -> None:
+        """ACC, BWT and the like, as result.json has them."""
+        self.log_metrics(measures.summary(summary))
+        self.log_json("summary.json", dict(summary))
+        with reported(self._store.uri, "take a description"):
+            self._store.client.set_tag(
+                self._runs.current_id, DESCRIPTION_TAG, measures.summary_note(summary)
+            )
+
+    def log_text(self, name: str, text: str) -> None:
+        self._artifacts().log_text(name, text)
+
+    def log_json(self, name: str, content: Any) -> None:
+        self._artifacts().log_json(name, content)
+
+    def log_yaml(self, name: str, content: Mapping[str, Any]) -> None:
+        self._artifacts().log_yaml(name, content)
+
+    def log_figure(self, name: str, figure: Figure) -> None:
+        """A matplotlib figure, kept in the format of the name's ending, e.g. ``scores.png``."""
+        self._artifacts().log_figure(name, figure)
+
+    def _artifacts(self) -> Artifacts:
+        return Artifacts(self._store, self._runs.current_id)
+
+    def _keep_warnings(self) -> None:
+        """Called on every way out of a pipeline: trouble here must not hide what ended it."""
+        if not self._warnings:
+            return
+        try:
+            self.log_text("warnings.txt", "\n".join(self._warnings) + "\n")
+        except EnvironmentProblem as problem:
+            _logger.warning("warnings.txt could not be kept: %s", problem)
+
+
+def loggable(config: PipelineConfig) -> dict[str, Any]:
+    """The checked settings as plain values, a store's password left out."""
+    settings = config.model_dump(mode="json")
+    settings["tracking"]["uri"] = without_password(config.tracking.uri)
+    return settings

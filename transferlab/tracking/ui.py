@@ -1,0 +1,112 @@
+"""Show a store in the browser: the MLflow UI, for this machine only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from transferlab.errors import EnvironmentProblem, InputError
+from transferlab.tracking.store import SERVERS, SQLITE, resolve, without_password
+
+HOST = "127.0.0.1"
+STOP_SECONDS = 10
+"""How long the UI may take to go after it was asked to."""
+
+
+def serve(uri: str, port: int) -> int:
+    """Run the MLflow UI on the store at ``uri`` until it ends or this process is told to stop.
+
+    Args:
+        uri: as ``tracking.uri`` in a pipeline.
+        port: on 127.0.0.1, from 1 to 65535.
+
+    Returns:
+        The exit code: 0 when it was stopped by Ctrl-C or a termination signal.
+
+    Raises:
+        InputError: there is nothing to show at ``uri``, or a server there shows it already.
+        EnvironmentProblem: the port is taken.
+    """
+    store = resolve(uri)
+    if store.partition(":")[0] in SERVERS:
+        raise InputError(f"{store} is a tracking server with a UI of its own: open it in a browser")
+    if store.startswith(SQLITE) and not Path(store.removeprefix(SQLITE)).exists():
+        raise InputError(
+            f"there is no tracking store at {store} yet; run a pipeline first, or name another "
+            "store with --tracking-uri"
+        )
+    _check_port(port)
+    process = subprocess.Popen(
+        command(store, port), env=_environment(store), start_new_session=True
+    )
+    print(f"MLflow UI of {without_password(store)}: http://{HOST}:{port} (Ctrl-C stops it)")
+    return _wait(process)
+
+
+def command(store: str, port: int) -> list[str]:
+    """What is run. The store's URI is not in it: a password would show in the process list."""
+    options = ["--host", HOST, "--port", str(port), "--workers", "1"]
+    if store.startswith(SQLITE):
+        artifacts = Path(store.removeprefix(SQLITE)).parent / "artifacts"
+        options += ["--default-artifact-root", str(artifacts)]
+    return [sys.executable, "-m", "mlflow", "ui", *options]
+
+
+def _environment(store: str) -> dict[str, str]:
+    return {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # The UI is for looking: MLflow's job runner would start several more processes.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": store,
+    }
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"port {port} on {HOST} cannot be used ({error.strerror}); choose another --port"
+            ) from error
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the UI, and pass Ctrl-C and termination on to it and to what it started."""
+    stopped = threading.Event()
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+        _signal_all(process, signal.SIGTERM)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, pass_on) for number in numbers}
+    try:
+        while process.poll() is None and not stopped.is_set():
+            stopped.wait(0.2)
+        if not stopped.is_set():
+            return process.returncode
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            _signal_all(process, signal.SIGKILL)
+            process.wait()
+        return 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _signal_all(process: subprocess.Popen[bytes], number: int) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return  # it went by itself
