@@ -2,7 +2,7 @@
 
 
 class TransferlabError(Exception):
-    """A problem the user can act on: the message is one sentence that says what, where and what to do."""
+    """A problem the user can act on: one sentence that says what, where and what to do."""
 
     exit_code = 1
 

@@ -45,14 +45,18 @@ def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
             answers["finding"] = "normal" if labels == ["No Finding"] else "abnormal"
         elif collection == "COVID-19":
             answers["cause"] = "covid-19" if "COVID-19" in labels else "other"
-        yield row | answers | {
-            "about": _about(years, sex, row["view"]),
-            "history": _history(row["clinical_note"]),
-            "sex_stated": sex,
-            "view_stated": row["view"].lower(),
-            "age_band": _age_band(collection, years),
-            "stratum": " ".join([collection, *answers.values()]),
-        }
+        yield (
+            row
+            | answers
+            | {
+                "about": _about(years, sex, row["view"]),
+                "history": _history(row["clinical_note"]),
+                "sex_stated": sex,
+                "view_stated": row["view"].lower(),
+                "age_band": _age_band(collection, years),
+                "stratum": " ".join([collection, *answers.values()]),
+            }
+        )
 
 
 def _about(years: int | None, sex: str, view: str) -> str:

@@ -25,6 +25,8 @@ ARMS = {
     "joint": "joint",
 }
 CONTROLS = {"majority": "majority", "no_image": "no image", "pixels": "pixels"}
+SIGNED = ("bwt", "fwt", "source_retention")
+"""Entries of the summary that are differences."""
 WIDE_COLUMNS = 100
 TUNED_ARMS = ("single", "sequential")
 """Arms that a control must not beat."""
@@ -35,11 +37,14 @@ Result = Mapping[str, Any]
 def show_result(console: Console, result: Result) -> None:
     """Print every table that the result has content for."""
     wide = console.width >= WIDE_COLUMNS
-    tables = [score_matrix(result), summary(result), gains(result)]
-    for table in tables + arms_and_controls(result, wide=wide):
+    definitions = [
+        result["summary"][key]["definition"] for key in SUMMARY if key in result["summary"]
+    ]
+    _show(console, score_matrix(result), [])
+    _show(console, summary(result), definitions)
+    for table in (gains(result), *arms_and_controls(result, wide=wide)):
         if table is not None:
-            console.print()
-            console.print(table)
+            _show(console, table, [])
     metrics = {column["domain"]: column["metric"] for column in result["scores"]["columns"]}
     console.print()
     for domain, metric in metrics.items():
@@ -49,6 +54,13 @@ def show_result(console: Console, result: Result) -> None:
         console.print(
             f"{_count(quarantined)} quarantined sample(s): see result.json", style="yellow"
         )
+
+
+def _show(console: Console, table: Table, notes: Sequence[str]) -> None:
+    console.print()
+    console.print(table)
+    for note in notes:
+        console.print(note, style="dim")
 
 
 def score_matrix(result: Result) -> Table:
@@ -72,14 +84,13 @@ def summary(result: Result) -> Table:
     table = _table("Summary")
     for heading in ("", "value", "interval"):
         table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
-    table.add_column("definition", style="dim")
     for key, label in SUMMARY.items():
         entry = result["summary"].get(key)
         if entry is None:
             continue
-        signed = key in ("bwt", "fwt")
+        signed = key in SIGNED
         value = number(entry.get("value"), signed=signed)
-        table.add_row(label, value, interval(entry.get("interval")), entry.get("definition", ""))
+        table.add_row(label, value, interval(entry.get("interval")))
     return table
 
 
@@ -112,27 +123,30 @@ def arms_and_controls(result: Result, *, wide: bool = True) -> list[Table]:
 
     A narrow table leaves the metrics' names out; they stand below it, by domain.
     """
-    arms = [arm for arm in ARMS if arm in (result.get("arms") or {})]
-    domains = dict.fromkeys(domain for arm in arms for domain in result["arms"][arm])
-    return [_arms_of(result, arms, domain, wide=wide) for domain in domains]
+    scores = result.get("arms") or {}
+    domains = dict.fromkeys(domain for arm in ARMS for domain in scores.get(arm, {}))
+    return [_arms_of(result, domain, wide=wide) for domain in domains]
 
 
-def _arms_of(result: Result, arms: Sequence[str], domain: str, *, wide: bool) -> Table:
+def _arms_of(result: Result, domain: str, *, wide: bool) -> Table:
+    arms = [arm for arm in ARMS if domain in result["arms"].get(arm, {})]
+    controls = CONTROLS if (result.get("controls") or {}).get(domain) else {}
     table = _table(f"{domain}: arms and controls")
     if not wide:
         table.padding = 0
-    table.add_column("task", overflow="fold", min_width=8)
+    table.add_column("task", no_wrap=True, overflow="fold")
+    gap = " " if wide else "\n"
     for label in (ARMS[arm] for arm in arms):
-        table.add_column(label, justify="right", min_width=_longest_word(label))
-    for label in CONTROLS.values():
-        table.add_column(label, justify="right", min_width=_longest_word(label), style="cyan")
+        table.add_column(label.replace(" ", gap), justify="right")
+    for label in controls.values():
+        table.add_column(label.replace(" ", gap), justify="right", style="cyan")
     beaten = False
     for task, metric in _tasks_of(result, arms, domain).items():
         cells, lost = _task_cells(result, arms, domain, task)
         beaten = beaten or lost
-        table.add_row(f"{task} ({metric})" if wide else task, *cells)
+        table.add_row(f"{task} ({metric})" if wide else task, *cells[: len(arms) + len(controls)])
     if beaten:
-        table.caption = "* below a control: this score shows no understanding of the media"
+        table.caption = "* below a control: nothing shows that the media were understood"
         table.caption_justify = "left"
     return table
 
@@ -175,11 +189,6 @@ def _tasks_of(result: Result, arms: Sequence[str], domain: str) -> dict[str, str
         for arm in arms
         for task, score in result["arms"][arm].get(domain, {}).get("tasks", {}).items()
     }
-
-
-def _longest_word(label: str) -> int:
-    """Columns: a heading may break between words, never inside one; five hold a number."""
-    return max(5, *(len(word) for word in label.split()))
 
 
 def _count(quarantined: Any) -> int:

@@ -13,6 +13,7 @@ with warnings.catch_warnings():
     from avalanche.benchmarks.utils.classification_dataset import (
         TaskAwareSupervisedClassificationDataset,
     )
+    from avalanche.benchmarks.utils.data import AvalancheDataset
     from avalanche.benchmarks.utils.data_attribute import DataAttribute, TaskLabels
     from avalanche.core import SupervisedPlugin
     from avalanche.training.plugins import EvaluationPlugin, EWCPlugin, ReplayPlugin
@@ -26,6 +27,7 @@ with warnings.catch_warnings():
     from avalanche.training.templates import SupervisedTemplate
 
 __all__ = [
+    "AvalancheDataset",
     "BalancedExemplarsBuffer",
     "ClassBalancedBuffer",
     "DataAttribute",

@@ -14,18 +14,21 @@ anchor to the latest parameters.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from transferlab.continual.avalanche_api import EWCPlugin
+from transferlab.continual.avalanche_api import AvalancheDataset, EWCPlugin
 from transferlab.continual.fisher import exact_fisher
 from transferlab.continual.options import EWCOptions
 from transferlab.continual.seeding import derive_seed
 from transferlab.continual.strategy import DatasetOf, Strategy
 from transferlab.core.batch import Batch
 from transferlab.errors import ModelError
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
 
 SUBSET, LABELS = 1, 2
 
@@ -48,11 +51,11 @@ class EWC(Strategy, EWCPlugin):
         self._constant = 0.0
         self._penalty: Tensor | None = None
 
-    def before_backward(self, strategy, **kwargs) -> None:
+    def before_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
         """Nothing: where Avalanche adds the penalty to the loss, its gradient is added later."""
 
     @torch.no_grad()
-    def after_backward(self, strategy, **kwargs) -> None:
+    def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
         """Add the penalty's gradient, 2 * strength * F * (theta - c), to the parameters' own."""
         if self._importance is None:
             return
@@ -67,7 +70,7 @@ class EWC(Strategy, EWCPlugin):
         self._penalty = self.ewc_lambda * (pull.dot(away) + self._constant)
 
     @torch.no_grad()
-    def after_training_exp(self, strategy, **kwargs) -> None:
+    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         """Measure what the domain needs, and add it to what earlier ones need."""
         new, here = self.importance_of(strategy), flatten(strategy.trainable)
         self._penalty = None
@@ -89,7 +92,7 @@ class EWC(Strategy, EWCPlugin):
         self._importance = both
 
     @torch.enable_grad()
-    def importance_of(self, strategy) -> Tensor:
+    def importance_of(self, strategy: MLLMTemplate) -> Tensor:
         """The importance of every trainable parameter for the current experience, float32."""
         count = strategy.clock.train_exp_counter
         dataset = self._subset(strategy.experience.dataset, count)
@@ -112,13 +115,13 @@ class EWC(Strategy, EWCPlugin):
             generator=self._generator(count, LABELS) if drawn else None,
         )
 
-    def _batches(self, strategy, dataset) -> Iterator[Batch]:
+    def _batches(self, strategy: MLLMTemplate, dataset: AvalancheDataset) -> Iterator[Batch]:
         size = strategy.micro_batch_samples
         for start in range(0, len(dataset), size):
             items = [dataset[i] for i in range(start, min(start + size, len(dataset)))]
             yield dataset.collate_fn(items)[0].to(strategy.device)
 
-    def _subset(self, dataset, experience: int):
+    def _subset(self, dataset: AvalancheDataset, experience: int) -> AvalancheDataset:
         limit = self.options.fisher_samples
         if limit is None or limit >= len(dataset):
             return dataset
@@ -150,7 +153,7 @@ class EWC(Strategy, EWCPlugin):
             self._importance = state["importance"].clone()
             self._anchor = state["anchor"].clone()
 
-    def before_training(self, strategy, **kwargs) -> None:
+    def before_training(self, strategy: MLLMTemplate, **kwargs) -> None:
         """Bring a loaded state to the device, and check that it is about these parameters."""
         if self._importance is None:
             return

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from transferlab.config.pipeline import StrategySpec, TrainOverride, TrainSection
+from transferlab.continual.avalanche_api import AvalancheDataset
 from transferlab.continual.recorder import Recorder
 from transferlab.continual.seeding import derive_seed, isolated_randomness
 from transferlab.continual.strategy import Remembered, build_strategies
@@ -146,7 +147,7 @@ class Learner:
         vars(self._template.clock).update(state["clock"])
         self._classes = Classes(state["classes"])
 
-        def dataset_of(remembered: Remembered):
+        def dataset_of(remembered: Remembered) -> AvalancheDataset:
             return self._remembered_dataset(remembered, samples or {})
 
         for strategy, entry in zip(self._strategies, state["strategies"], strict=True):
@@ -190,11 +191,14 @@ class Learner:
         finally:
             self._backbone.module.eval()
         seconds = time.perf_counter() - started
-        note = f"{recorder.samples_seen} samples in {recorder.steps} steps"
+        seen = f"{recorder.samples_seen} samples in {recorder.steps} steps"
+        note = seen if recorder.steps else f"{len(samples)} samples taken in, nothing trained"
         self._listener(StageFinished(stage=stage, seconds=seconds, note=note))
         return recorder
 
-    def _remembered_dataset(self, remembered: Remembered, samples: Mapping[str, Sample]):
+    def _remembered_dataset(
+        self, remembered: Remembered, samples: Mapping[str, Sample]
+    ) -> AvalancheDataset:
         missing = [sample_id for sample_id, _ in remembered if sample_id not in samples]
         if missing:
             raise DataError(

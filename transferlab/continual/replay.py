@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.data import Sampler
 
 from transferlab.continual.avalanche_api import (
+    AvalancheDataset,
     BalancedExemplarsBuffer,
     ClassBalancedBuffer,
     ExemplarsBuffer,
@@ -26,6 +27,9 @@ from transferlab.continual.avalanche_api import (
 from transferlab.continual.options import ReplayOptions
 from transferlab.continual.strategy import DatasetOf, Strategy
 from transferlab.errors import InputError
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
 
 POLICIES: dict[str, type[ExemplarsBuffer]] = {
     "reservoir": ReservoirSamplingBuffer,
@@ -68,7 +72,7 @@ class Replay(Strategy, ReplayPlugin):
         )
         self.options = options
 
-    def before_training_exp(self, strategy, **kwargs) -> None:
+    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         memory = self.storage_policy.buffer
         if len(memory) == 0:
             return
@@ -83,7 +87,7 @@ class Replay(Strategy, ReplayPlugin):
             ),
         )
 
-    def after_training_exp(self, strategy, **kwargs) -> None:
+    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         self.storage_policy.post_adapt(strategy, strategy.experience)
 
     def remembered(self) -> list[tuple[str, int]]:
@@ -135,7 +139,7 @@ class Replay(Strategy, ReplayPlugin):
         return {0: self.storage_policy}
 
 
-def ids_of(dataset) -> list[tuple[str, int]]:
+def ids_of(dataset: AvalancheDataset) -> list[tuple[str, int]]:
     """The id and experience of each item of a dataset; nothing is decoded."""
     items = [dataset[position] for position in range(len(dataset))]
     return [(item[0].id, int(item[-1])) for item in items]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from transferlab.config.pipeline import StrategySpec
-from transferlab.continual.avalanche_api import SupervisedPlugin
+from transferlab.continual.avalanche_api import AvalancheDataset, SupervisedPlugin
 from transferlab.continual.options import check_strategies, read_options
 from transferlab.continual.registry import STRATEGIES
 from transferlab.errors import InputError
@@ -14,7 +14,7 @@ from transferlab.errors import InputError
 Remembered = Sequence[tuple[str, int]]
 """Sample ids, each with the index of the experience it came with."""
 
-DatasetOf = Callable[[Remembered], Any]
+DatasetOf = Callable[[Remembered], AvalancheDataset]
 """Makes the dataset of remembered samples again."""
 
 

@@ -13,16 +13,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from transferlab.config.pipeline import TrainSection
-from transferlab.continual.avalanche_api import SupervisedTemplate, silent_evaluator
+from transferlab.continual.avalanche_api import (
+    AvalancheDataset,
+    SupervisedTemplate,
+    silent_evaluator,
+)
 from transferlab.continual.optimizer import build_optimizer, learning_rate_factor
 from transferlab.continual.recorder import Recorder
 from transferlab.continual.strategy import Strategy
+from transferlab.continual.stream import DomainExperience
 from transferlab.core.protocols import Backbone
 from transferlab.errors import ModelError
 
@@ -74,7 +80,9 @@ class MLLMTemplate(SupervisedTemplate):
         """How many new samples go through the model at once."""
         return self.train_mb_size // self._config.accumulation_steps
 
-    def run_stage(self, experience, *, settings: StageSettings, recorder: Recorder) -> None:
+    def run_stage(
+        self, experience: DomainExperience, *, settings: StageSettings, recorder: Recorder
+    ) -> None:
         """Train on one experience, every plugin hook included.
 
         Raises:
@@ -98,7 +106,7 @@ class MLLMTemplate(SupervisedTemplate):
     def make_eval_dataloader(self, **kwargs) -> None:
         self.dataloader = self.loader_over(self.adapted_dataset, shuffle=False)
 
-    def loader_over(self, dataset, **how) -> DataLoader:
+    def loader_over(self, dataset: AvalancheDataset, **how: Any) -> DataLoader:
         """A loader of ``[x, y, t]``; ``how`` holds a ``batch_sampler`` or ``shuffle``."""
         if "batch_sampler" not in how:
             how["batch_size"] = self.train_mb_size

@@ -24,7 +24,7 @@ class Batch:
     labels: Tensor
     """(B, S) int64; the token to be predicted **at** each answer position, -100 elsewhere."""
     media: dict[str, Tensor]
-    """The processor's media tensors, e.g. pixel_values; first dimension as counted by media_rows."""
+    """The media tensors, e.g. pixel_values; the first dimension is counted by media_rows."""
     media_rows: tuple[int, ...]
     """Per sample: how many rows of every tensor in ``media`` belong to it."""
     sample_ids: tuple[str, ...]

@@ -20,7 +20,7 @@ SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 Frames = list[np.ndarray]
-"""One decoded medium: one (H, W, 3) uint8 array for a picture, several for a video, in time order."""
+"""One medium: one (H, W, 3) uint8 array for a picture, several in time order for a video."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,7 @@ class Prediction:
     text: str
     """The likeliest choice, or the generated text."""
     log_likelihoods: tuple[float, ...] = ()
-    """Per choice, in the order of ``sample.choices``; empty for free text. Sum over answer tokens."""
+    """Per choice, summed over its tokens, in the order of ``choices``; empty for free text."""
 
 
 @dataclass(frozen=True, kw_only=True)

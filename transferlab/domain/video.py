@@ -76,6 +76,8 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             yield container, stream
+    except av.EOFError as error:
+        raise UnreadableMedium(path, "the video has no frames: it ends before the first") from error
     except av.FFmpegError as error:
         raise UnreadableMedium(
             path, f"the video is damaged or not a video ({type(error).__name__}); copy it again"

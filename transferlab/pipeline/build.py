@@ -130,12 +130,12 @@ def build(
     """
     # First what takes a second to find out: a store that does not answer.
     tracker = Tracker(config.tracking, experiment=config.name)
-    loaded = load_domains(config, domains, listener=listener)
 
     def tell(event: Event) -> None:
         tracker.listener(event)
         listener(event)
 
+    loaded = load_domains(config, domains, listener=tell)
     return Parts(
         config=config,
         domains=loaded,

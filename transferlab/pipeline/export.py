@@ -60,7 +60,7 @@ def export_result(folder: Path, to: Path | None) -> list[Path]:
     stages = StageStore(folder, experiment_digest(config, digests(loaded)))
     backbone = load_backbone(config.backbone, decode=decode, seed=config.seed)
     learned = stages.load_state(train_stage(config, len(config.stream)))
-    backbone.load_trainable_state(learned["parameters"])
+    backbone.load_trainable_state(learned["backbone"])
     target = (to or folder / EXPORTS) / "adapter"
     record = _export(backbone, probe_samples(config, loaded), result, target, base=folder)
     if to is None:

@@ -5,10 +5,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from transformers import LlavaForConditionalGeneration
-
 from transferlab.backbone.pretrain import Conversations, Recipe, train
-from transferlab.backbone.tiny.build import model_for, processor_for, save, train_tokenizer
+from transferlab.backbone.tiny.build import (
+    TinyModel,
+    model_for,
+    processor_for,
+    save,
+    train_tokenizer,
+)
 from transferlab.backbone.tiny.choose import ClosedQuestion, choose
 from transferlab.config.pretrain import PretrainConfig
 from transferlab.core.events import Listener, StageFinished, StageStarted
@@ -65,14 +69,14 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
 
 
 def score(
-    model: LlavaForConditionalGeneration,
-    untrained: LlavaForConditionalGeneration,
+    model: TinyModel,
+    untrained: TinyModel,
     conversations: Conversations,
     questions: dict[str, list[SceneExchange]],
 ) -> dict[str, TaskScore]:
     """Accuracy per task, beside the three controls."""
 
-    def chosen_by(of: LlavaForConditionalGeneration, closed: list[ClosedQuestion]) -> list[str]:
+    def chosen_by(of: TinyModel, closed: list[ClosedQuestion]) -> list[str]:
         return choose(of, conversations, closed, batch_samples=CHOICES_PER_BATCH)
 
     scores = {}

@@ -74,9 +74,8 @@ def assemble(
             dataclasses.asdict(one) for data in parts.domains.values() for one in data.quarantined
         ],
         "mlflow": {
-            "tracking_uri": parts.tracker.uri,
+            **parts.tracker.address(),
             "experiment": config.tracking.experiment or config.name,
-            "run_id": parts.tracker.run_id,
         },
     }
 

@@ -69,6 +69,8 @@ def measure_similarity(parts: Parts, backbone: HFBackbone, domain: str) -> list[
                 permutations=section.permutations,
                 source_texts=[sample.prompt for sample in samples[source]],
                 target_texts=[sample.prompt for sample in samples[domain]],
+                source_groups=[sample.group for sample in samples[source]],
+                target_groups=[sample.group for sample in samples[domain]],
             )
         record = {"measures": [dataclasses.asdict(one) for one in measured]}
         parts.stages.save(stage, record)
@@ -78,12 +80,14 @@ def measure_similarity(parts: Parts, backbone: HFBackbone, domain: str) -> list[
 def run_stream(parts: Parts) -> StreamOutcome:
     """Train on each domain in turn and score all of them after each one."""
     backbone = parts.backbone()
+    check_samples(parts, backbone)
     learner = parts.learner(backbone)
     rows = {PRETRAINED: score_all(parts, backbone, "sequential/0/scores")}
     parts.tracker.log_scores(rows[PRETRAINED], after=PRETRAINED, step=0)
     reports: dict[str, StepReport] = {}
     similarity: dict[str, list[Similarity]] = {}
-    if parts.config.source and parts.config.protect_source:
+    begun = parts.stages.load(train_stage(parts.config, 1)) is not None
+    if parts.config.source and parts.config.protect_source and not begun:
         learner.consolidate(parts.train[parts.config.source], domain=parts.config.source)
     for step, name in enumerate(parts.config.stream, start=1):
         with parts.tracker.child_run(
@@ -97,15 +101,32 @@ def run_stream(parts: Parts) -> StreamOutcome:
                 label = f"sequential {step}/{len(parts.config.stream)}: {name}"
                 report = learner.train(parts.train[name], domain=name, stage=label)
                 record = dataclasses.asdict(report)
-                parts.stages.save(stage, record, learner.state_dict())
+                parts.stages.save(
+                    stage,
+                    record,
+                    {"backbone": backbone.trainable_state(), "learner": learner.state_dict()},
+                )
             else:
                 past = {one.id: one for samples in parts.train.values() for one in samples}
-                learner.load_state_dict(parts.stages.load_state(stage), samples=past)
+                state = parts.stages.load_state(stage)
+                backbone.load_trainable_state(state["backbone"])
+                learner.load_state_dict(state["learner"], samples=past)
             reports[name] = StepReport(**record)
             rows[name] = score_all(parts, backbone, f"sequential/{step}/scores")
             parts.tracker.log_step(reports[name], rows[name])
         parts.tracker.log_scores(rows[name], after=name, step=step)
     return StreamOutcome(backbone=backbone, rows=rows, reports=reports, similarity=similarity)
+
+
+def check_samples(parts: Parts, backbone: HFBackbone) -> None:
+    """Decode and measure every training sample now, so that none is found bad in hour three.
+
+    Raises:
+        DataError: a medium cannot be read, or samples do not fit the backbone's length.
+    """
+    with told(parts.listener, "reading and measuring the training samples"):
+        for samples in parts.train.values():
+            backbone.check_lengths(samples)
 
 
 def train_stage(config: PipelineConfig, step: int) -> str:

@@ -80,7 +80,6 @@ class Tracker:
         settings = loggable(config)
         tags = {f"env.{name}": value for name, value in provenance().items()}
         tags |= {"seed": str(config.seed), "out": out.name, "stream": ", ".join(config.stream)}
-        self._warnings.clear()
         self._buffer.start()
         try:
             with self._runs.run(config.name, tags) as run:

@@ -129,7 +129,7 @@ def test_the_length_counts_what_the_model_reads(plain):
 
 
 def test_an_image_token_in_an_answer_is_refused(plain):
-    with pytest.raises(DataError, match="'s0' of 'toy'.*image token '<image>'"):
+    with pytest.raises(DataError, match=r"'s0' of 'toy'.*image token '<image>'"):
         plain.collate([sample(answer="see <image>")])
 
 

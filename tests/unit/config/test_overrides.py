@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transferlab.config.overrides import apply_overrides
@@ -86,6 +86,7 @@ def test_what_cannot_be_set_is_said(override, expected):
     assert [one.given for one in applied] == ["name"]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abx.01=[]{}:' ", max_size=20), st.sampled_from([TREE, None, [], ["a"], 3]))
 def test_no_override_raises(text, tree):
     _, applied, problems = apply_overrides(copy.deepcopy(tree), [text])

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transferlab.config.yaml_text import MAX_DEPTH, dump_yaml, parse_yaml
@@ -108,6 +108,7 @@ def test_references_that_multiply_are_stopped():
     assert messages == ["references make more than 100000 values of this file"]
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_text_makes_the_parser_raise(text):
     parsed = parse_yaml(text)
@@ -116,6 +117,7 @@ def test_no_text_makes_the_parser_raise(text):
     )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.integers() | st.booleans()))
 def test_what_is_dumped_is_read_back(value):
     assert parse_yaml(dump_yaml(value)).value == value

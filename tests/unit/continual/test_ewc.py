@@ -37,6 +37,16 @@ def test_the_exact_fisher_is_the_mean_of_squared_per_sample_gradients(xray, size
     assert all(p.grad is None for p in backbone.module.parameters())
 
 
+@pytest.mark.parametrize("kind", ["exact", "batch"])
+def test_importances_are_measured_without_dropout(xray, kind):
+    found = []
+    for dropout in (0.0, 0.5):
+        plugin = EWC(EWCOptions(fisher=kind), seed=0)
+        learner_with(plugin, ToyBackbone(dropout=dropout)).consolidate(xray, domain="xray")
+        found.append(plugin._importance)
+    assert torch.equal(*found)
+
+
 def test_linear_layers_need_one_pass_per_batch_and_other_parameters_one_per_sample(xray):
     backbone = ToyBackbone()
     passes = []

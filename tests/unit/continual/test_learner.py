@@ -20,7 +20,7 @@ COMBINATIONS = [
     {"ewc": {"labels": "model", "fisher_samples": 6, "decay": 0.5}},
     {"replay": {"memory_samples": 6, "policy": "reservoir"}},
     {"replay": {"memory_samples": 7, "policy": "experience_balanced"}},
-    {"replay": {"memory_samples": 7, "policy": "class_balanced"}},
+    {"replay": {"memory_samples": 4, "policy": "class_balanced"}},
     {"ewc": {"strength": 5.0}, "replay": {"memory_samples": 6}},
 ]
 

@@ -121,7 +121,7 @@ def write_dicom(path: Path, stored: np.ndarray, **elements: object) -> Path:
 def write_film(
     path: Path, *, frames: int, rate: int, size: tuple[int, int] = (32, 32), gop: int = 12
 ) -> Path:
-    """An H.264 film whose n-th frame is grey of brightness 16 + 4n (so that a frame tells its n)."""
+    """An H.264 film whose n-th frame is grey of brightness 16 + 4n, so that a frame tells its n."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(rate))
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"

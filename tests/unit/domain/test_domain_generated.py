@@ -72,7 +72,7 @@ def test_two_at_once_end_with_one_folder(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         folders = list(pool.map(lambda _: generate(one, tmp_path / "cache"), range(4)))
     assert len(set(folders)) == 1
-    assert [path for path in (tmp_path / "cache").iterdir()] == [folders[0]]
+    assert list((tmp_path / "cache").iterdir()) == [folders[0]]
 
 
 def test_a_failed_generator_leaves_nothing(tmp_path):

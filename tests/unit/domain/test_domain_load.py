@@ -125,7 +125,7 @@ def test_a_bad_row_stops_or_is_quarantined(tmp_path, case):
 
 def test_an_answer_outside_a_fixed_label_set_is_a_bad_row(tmp_path):
     entry = write_domain(tmp_path / "d", tasks=tasks(choices=["none", "mass"]))
-    with pytest.raises(DataError, match="not one of the task's choices.*9 more problems"):
+    with pytest.raises(DataError, match=r"not one of the task's choices.*9 more problems"):
         load_domain(entry)
 
 

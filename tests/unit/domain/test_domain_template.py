@@ -17,7 +17,7 @@ def test_columns_are_filled_and_values_are_not_templates():
     ["{a.__class__}", "{a[0]}", "{a!r}", "{a:>10}", "{}", "{0}", "{a", "a}", "{a:{b}}"],
 )
 def test_whatever_is_more_than_a_column_is_refused(template):
-    with pytest.raises(InputError, match="domain.yaml: tasks.t.prompt"):
+    with pytest.raises(InputError, match=r"domain\.yaml: tasks\.t\.prompt"):
         columns_of(template, where="domain.yaml: tasks.t.prompt")
 
 
@@ -37,7 +37,7 @@ def test_a_row_without_the_column_is_a_bad_row():
 
 
 def test_an_unknown_column_names_the_nearest():
-    with pytest.raises(InputError, match="no column 'nott'. Did you mean 'note'"):
+    with pytest.raises(InputError, match=r"no column 'nott'\. Did you mean 'note'"):
         check_columns(["nott"], {"note", "age"}, where="x")
 
 

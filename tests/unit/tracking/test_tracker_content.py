@@ -38,13 +38,24 @@ def read(uri: str, run_id: str, name: str, tmp_path: Path) -> str:
     return Path(found).read_text("utf-8")
 
 
-def test_every_training_step_is_in_the_history_of_its_child(tracker, client, config, tmp_path):
+def test_every_training_step_is_in_the_history_of_its_child(
+    section, client, config, tmp_path, monkeypatch
+):
+    real, sizes = MlflowClient.log_batch, []
+
+    def weighed(self, run_id, metrics=(), **content):
+        sizes.append(len(metrics))
+        return real(self, run_id, metrics=metrics, **content)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", weighed)
+    tracker = Tracker(section, experiment="radiology", flush_seconds=60)
     with tracker.pipeline_run(config, tmp_path) as parent:
         with tracker.child_run("first", tags={}) as first:
             for number in range(1, 401):  # 1,600 metrics: more than one request takes
                 tracker.listener(step(number))
         with tracker.child_run("second", tags={}) as second:
             tracker.listener(step(1, loss=9.0))
+    assert max(sizes) == 1000
     history = client.get_metric_history(first.info.run_id, "train/loss")
     assert [(m.step, m.value) for m in history] == [(n, 1 / n) for n in range(1, 401)]
     assert client.get_run(first.info.run_id).data.metrics["train/ewc_penalty"] == 40.0
@@ -236,12 +247,14 @@ def test_warnings_are_kept_however_the_run_ends(tracker, config, tmp_path, crash
                 raise ZeroDivisionError
 
     ids: list[str] = []
+    tracker.listener(Warned(text="before the run began"))
     if crash:
         with pytest.raises(ZeroDivisionError):
             run_it()
     else:
         run_it()
-    assert read(tracker.uri, ids[0], "warnings.txt", tmp_path) == "3 samples quarantined\n"
+    kept = read(tracker.uri, ids[0], "warnings.txt", tmp_path)
+    assert kept == "before the run began\n3 samples quarantined\n"
 
 
 def test_json_artifacts_have_no_nan(tracker, config, tmp_path):

@@ -15,6 +15,9 @@ from transformers import (
     SiglipVisionConfig,
 )
 
+TinyModel = LlavaForConditionalGeneration
+"""The stock architecture that the embedded backbone is."""
+
 ASSETS = Path(__file__).parent / "assets"
 """The shipped folder; any folder that ``save`` has written has the same files."""
 

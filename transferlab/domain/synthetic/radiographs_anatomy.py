@@ -99,7 +99,7 @@ def lung(u: Map, v: Map, build: Build, *, side: str) -> Lung:
     share = across / width
     base = (
         dome
-        + 0.3 * np.clip((share - 0.35) / 0.65, 0, 1.2) ** 2.2
+        + 0.3 * np.clip((share - 0.35) / 0.65, 0, 1.2) ** 2
         + 0.1 * np.clip((0.35 - share) / 0.35, 0, 1) ** 2
     )
     inner = 0.09 + 0.07 * (1 - depth) ** 2
@@ -169,7 +169,7 @@ def bones(u: Map, v: Map, build: Build) -> Map:
     cage = step(width * _outline(depth) + 0.035 - across, 0.015)
     cage = cage * (1 - 0.75 * below)  # dense organs leave little contrast to the lowest ribs
     back = _bands(v - build.apex - build.rib_slope * share**2, build.rib_spacing, half=0.038)
-    front_arch = build.rib_slope + 0.42 * (1 - np.clip(share, 0, 1)) ** 1.3
+    front_arch = build.rib_slope + 0.42 * (1 - np.clip(share, 0, 1))
     front = _bands(v - build.apex - front_arch, build.rib_spacing, half=0.046)
     ribs = cage * (back * step(across - 0.05, 0.03) + 0.6 * front * step(share - 0.38, 0.12))
     collar = -0.5 - 0.13 * share + 0.035 * np.sin(5.5 * share)
