@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transferlab.backbone.load import load_backbone
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media import decode
 from transferlab.pipeline.arms import joint_budget, steps_of
 from transferlab.pipeline.build import load_domains, training_samples
@@ -26,42 +27,41 @@ def dry_run(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> dict[str
     loaded = load_domains(config, domains)
     train = training_samples(config, loaded)
     backbone = load_backbone(config.backbone, decode=decode, seed=config.seed)
-    steps = []
-    arms = ["sequential", *(arm for arm in ("scratch", "single") if arm in config.arms)]
-    for arm in arms:
-        steps += [
-            {
-                "arm": arm,
-                "domain": name,
-                "train_samples": len(train[name]),
-                "optimizer_steps": steps_of(config.train, name, len(train[name])),
-            }
-            for name in config.stream
-        ]
-    if "joint" in config.arms:
-        samples, budget = joint_budget(config, train)
-        steps.append(
-            {
-                "arm": "joint",
-                "domain": "all",
-                "train_samples": len(samples),
-                "optimizer_steps": budget.max_steps,
-            }
-        )
     return {
-        "domains": [
-            {
-                "name": name,
-                "role": "source" if name == config.source else "stream",
-                "samples": {split: len(samples) for split, samples in data.splits.items()},
-                "train_samples_used": len(train[name]),
-                "quarantined": len(data.quarantined),
-            }
-            for name, data in loaded.items()
-        ],
-        "steps": steps,
+        "domains": _domains(config, loaded, train),
+        "steps": _steps(config, train),
         "parameters": {
             "trainable": backbone.trainable_parameters,
             "total": backbone.total_parameters,
         },
     }
+
+
+def _domains(
+    config: PipelineConfig, loaded: Mapping[str, DomainData], train: Mapping[str, Sequence[Sample]]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "role": "source" if name == config.source else "stream",
+            "samples": {split: len(samples) for split, samples in data.splits.items()},
+            "train_samples_used": len(train[name]),
+            "quarantined": len(data.quarantined),
+        }
+        for name, data in loaded.items()
+    ]
+
+
+def _steps(config: PipelineConfig, train: Mapping[str, Sequence[Sample]]) -> list[dict[str, Any]]:
+    """Every training of the run, in its order."""
+    arms = ["sequential", *(arm for arm in config.arms if arm in ("scratch", "single"))]
+    found = [
+        (arm, name, len(train[name]), steps_of(config.train, name, len(train[name])))
+        for arm in arms
+        for name in config.stream
+    ]
+    if "joint" in config.arms:
+        samples, budget = joint_budget(config, train)
+        found.append(("joint", "all", len(samples), budget.max_steps))
+    keys = ("arm", "domain", "train_samples", "optimizer_steps")
+    return [dict(zip(keys, one, strict=True)) for one in found]

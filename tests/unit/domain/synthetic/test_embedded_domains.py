@@ -1,4 +1,4 @@
-"""The shipped chest-xray and lectures domains load from their own generators, in small."""
+"""The shipped chest-xray and lectures domains load from their own generators, a few rows each."""
 
 from collections import defaultdict
 from dataclasses import replace
