@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -38,10 +40,9 @@ def add_adapter(
         lora_dropout=section.dropout,
         target_modules=_targets(model, section.targets, name=name),
         revision=revision,
+        trainable_token_indices=_all_tokens(model) if section.train_embeddings else None,
     )
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        # peft asks transformers in words that the newer one calls old; the user cannot help it.
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+    with torch.random.fork_rng(), _quiet():
         torch.manual_seed(seed)
         adapted = get_peft_model(model, config)
     adapted.peft_config["default"].base_model_name_or_path = name
@@ -56,7 +57,8 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
 
 def load_adapter(base: nn.Module, folder: Path) -> PeftModel:
     """Put a saved adapter on ``base``, for use, not for training."""
-    return PeftModel.from_pretrained(base, str(folder))
+    with _quiet():
+        return PeftModel.from_pretrained(base, str(folder))
 
 
 def merged_copy(model: nn.Module) -> nn.Module:
@@ -69,6 +71,21 @@ def merged_copy(model: nn.Module) -> nn.Module:
 def is_adapted(model: nn.Module) -> bool:
     """Whether the model carries an adapter."""
     return isinstance(model, PeftModel)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """peft asks transformers in words that the newer one calls old; the user cannot help it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+        yield
+
+
+def _all_tokens(model: nn.Module) -> dict[str, list[int]]:
+    """Every token of the input embedding, by the name that peft finds the layer by."""
+    embedding = model.get_input_embeddings()
+    name = next(name for name, module in model.named_modules() if module is embedding)
+    return {name.rpartition(".")[2]: list(range(embedding.num_embeddings))}
 
 
 def _targets(model: nn.Module, targets: str | list[str], *, name: str) -> str | list[str]:

@@ -10,6 +10,7 @@ import torch
 from transferlab.backbone.adapters import load_adapter
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.load import load_pretrained
+from transferlab.backbone.quiet import no_progress_bars
 from transferlab.backbone.view import TrainableView
 from transferlab.core.records import Sample
 
@@ -27,8 +28,9 @@ def adapter_difference(backbone: HFBackbone, folder: Path, samples: Sequence[Sam
     Raises:
         ModelError: the base model cannot be loaded whole.
     """
-    base = load_pretrained(backbone.section, dtype=getattr(torch, backbone.section.dtype))
-    loaded = load_adapter(base, folder).to(backbone.device)
+    with no_progress_bars():
+        base = load_pretrained(backbone.section, dtype=getattr(torch, backbone.section.dtype))
+        loaded = load_adapter(base, folder).to(backbone.device)
     again = TrainableView(loaded, grouped_media=backbone.collator.media.grouped)
     batch, _ = backbone.collate(samples)
     batch = batch.to(backbone.device)

@@ -23,6 +23,9 @@ class AdapterSection(Section):
     dropout: Fraction = 0.0
     targets: str | list[str] = "all-linear"
     """Module name endings, or "all-linear"."""
+    train_embeddings: bool = False
+    """Train the token embeddings too (peft's trainable tokens). A small backbone that has never
+    answered with a domain's words needs it; a large one pays vocabulary x width parameters."""
 
 
 class BackboneSection(Section):
@@ -130,6 +133,8 @@ class DataSection(Section):
     """Per task of each stream domain; None uses all."""
     max_source_samples: PositiveInt = 400
     """Training samples of the source that similarity, anchors and replay may use."""
+    max_generated_samples: PositiveInt | None = None
+    """Generated domains make at most so many samples; None makes what domain.yaml asks."""
     on_bad_sample: Literal["stop", "quarantine"] = "stop"
 
 

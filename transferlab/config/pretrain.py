@@ -22,6 +22,10 @@ class PretrainStage(Section):
     """Share of scenes that are described; of the others, questions are asked."""
     questions: PositiveInt = 3
     """Questions asked one after another about one scene, at most."""
+    words: Share = 0.0
+    """Share of conversations that end with a sentence to repeat. Scenes name few things; a word
+    that was never an answer has an output embedding like every other such word, and an adapter,
+    which leaves embeddings alone, can then hardly tell them apart."""
 
 
 class PretrainConfig(Section):

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import transferlab
@@ -58,6 +59,15 @@ def generate(entry: DomainEntry, cache_root: Path | None = None) -> Path:
     finally:
         shutil.rmtree(beside, ignore_errors=True)  # nothing is left of it after a rename
     return final
+
+
+def at_most(entry: DomainEntry, samples: int | None) -> DomainEntry:
+    """The same domain, smaller: a generated one makes no more than ``samples``; others stay."""
+    source = entry.config.source
+    if samples is None or source.generator is None or source.options.get("samples", 0) <= samples:
+        return entry
+    smaller = source.model_copy(update={"options": {**source.options, "samples": samples}})
+    return replace(entry, config=entry.config.model_copy(update={"source": smaller}))
 
 
 def _rename(beside: Path, final: Path) -> None:

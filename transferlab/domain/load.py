@@ -11,6 +11,7 @@ from typing import Literal
 from transferlab.core.records import SPLITS, DomainData, Quarantined, Sample, SplitName
 from transferlab.domain.asking import Asked, Asker
 from transferlab.domain.catalogue import DomainEntry
+from transferlab.domain.generated import at_most
 from transferlab.domain.places import domain_root
 from transferlab.domain.rows import read_rows
 from transferlab.domain.shelf import Shelf
@@ -26,6 +27,7 @@ def load_domain(
     data_root: Path | None = None,
     on_bad_sample: Literal["stop", "quarantine"] = "stop",
     cache_root: Path | None = None,
+    generated_samples: int | None = None,
 ) -> DomainData:
     """Read a domain's rows, check its media and deal its groups out to the splits.
 
@@ -35,15 +37,19 @@ def load_domain(
         on_bad_sample: whether a row that cannot be used stops the load or is reported in
             ``DomainData.quarantined``.
         cache_root: folder of generated data; None means $TRANSFERLAB_CACHE, then ~/.cache.
+        generated_samples: generated domains: at most so many, None for what domain.yaml asks.
 
     Raises:
         InputError: domain.yaml does not fit its table.
         DataError: the data are missing, a row is bad (with "stop"), nothing is left, or a split is
             empty.
     """
+    entry = at_most(entry, generated_samples)
     config = entry.config
     root = domain_root(entry, data_root=data_root, cache_root=cache_root)
     rows, bad = read_rows(entry, root)
+    if bad and not rows:
+        raise _bad_rows(entry.name, bad)
     shelf = Shelf(root)
     asked, unasked = Asker(config, file=entry.file, shelf=shelf).ask(rows)
     bad += unasked

@@ -94,7 +94,10 @@ def load_domains(
     for name in names:
         with told(listener, f"loading {name}"):
             loaded[name] = load_domain(
-                entries[name], data_root=config.data_root, on_bad_sample=config.data.on_bad_sample
+                entries[name],
+                data_root=config.data_root,
+                on_bad_sample=config.data.on_bad_sample,
+                generated_samples=config.data.max_generated_samples,
             )
     return loaded
 

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import numpy as np
@@ -74,7 +74,7 @@ class Curriculum:
         scenes = [first]
         while len(scenes) < count:
             scenes.append(scene(rng, kind=_draw_kind(rng, fitting)))
-        return [_converse(rng, drawn, stage) for drawn in scenes]
+        return [_with_words(rng, _converse(rng, drawn, stage), stage) for drawn in scenes]
 
 
 def _draw_kind(rng: np.random.Generator, kinds: Mapping[str, float]) -> str:
@@ -91,6 +91,15 @@ def _converse(rng: np.random.Generator, drawn: Scene, stage: PretrainStage) -> E
         question = drawn.questions[index]
         chosen.setdefault(question.task, (question.text, question.answer))
     return Example(images=drawn.images, turns=tuple(chosen.values())[: stage.questions])
+
+
+def _with_words(rng: np.random.Generator, example: Example, stage: PretrainStage) -> Example:
+    """The example, in some cases with one more turn: a sentence of the target fields to repeat."""
+    if not stage.words or rng.random() >= stage.words:
+        return example
+    sentences = field_sentences()
+    sentence = sentences[int(rng.integers(len(sentences)))]
+    return replace(example, turns=(*example.turns, (f"Repeat: {sentence}", sentence)))
 
 
 def held_out(config: PretrainConfig) -> dict[str, list[SceneExchange]]:

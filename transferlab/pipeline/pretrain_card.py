@@ -30,7 +30,8 @@ def write_card(
 
 def _card(config: PretrainConfig, scores: Mapping[str, TaskScore], *, parameters: int) -> str:
     stages = "\n".join(
-        f"| {stage.name} | {stage.steps:,} | {_mixture(stage.kinds)} | {stage.describe:.0%} |"
+        f"| {stage.name} | {stage.steps:,} | {_mixture(stage.kinds)} | {stage.describe:.0%} "
+        f"| {stage.words:.0%} |"
         for stage in config.stages
     )
     rows = "\n".join(_row(task, score) for task, score in scores.items())
@@ -54,8 +55,8 @@ pictures; the frames of a clip are pictures.
 
 Generated pictures only, the `scenes` domain: coloured shapes, characters, brightness patterns, grey
 noisy near-symmetric pictures, and clips of one moving object. No photograph, no medical picture, no
-text of others. The tokenizer has also seen generated sentences with words of medicine and teaching;
-the weights have not.
+text of others. Generated sentences with words of medicine and teaching trained the tokenizer; they
+are repeated where the table below says "words", so that every word has an embedding of its own.
 
 ## Recipe
 
@@ -65,8 +66,8 @@ the weights have not.
 over the last {config.decay_fraction:.0%}; weight decay {config.weight_decay:g}; loss on answers
 only.
 
-| stage | steps | scenes | described |
-|---|---|---|---|
+| stage | steps | scenes | described | words |
+|---|---|---|---|---|
 {stages}
 
 Scenes that are not described are asked about, several questions each.

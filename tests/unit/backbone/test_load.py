@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, BertConfig
 
 from transferlab.backbone.load import pick_device
+from transferlab.backbone.reload import adapter_difference
 from transferlab.backbone.tiny.build import ASSETS
 from transferlab.config.pipeline import AdapterSection
 from transferlab.core.protocols import Backbone
@@ -244,3 +245,17 @@ def test_devices():
         pick_device("gpu")
     with pytest.raises(EnvironmentProblem, match=r"GPU\(s\) found"):
         pick_device("cuda:99")
+
+
+def test_trained_embeddings_are_part_of_the_adapter_and_load_with_plain_peft(tmp_path):
+    backbone = tiny(adapter=AdapterSection(rank=2, train_embeddings=True))
+    plain = tiny(adapter=AdapterSection(rank=2))
+    vocabulary, width = backbone.model.get_input_embeddings().weight.shape
+    assert backbone.trainable_parameters - plain.trainable_parameters == vocabulary * width
+    waken(backbone)
+    with torch.no_grad():
+        for name, parameter in backbone.module.named_parameters():
+            if "token" in name:
+                parameter.add_(0.1)
+    backbone.save_adapter(tmp_path)
+    assert adapter_difference(backbone, tmp_path, [sample()]) <= 1e-5

@@ -92,3 +92,17 @@ def test_an_unwritable_cache_is_an_environment_problem(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(EnvironmentProblem, match="TRANSFERLAB_CACHE"):
         generate(entry(tmp_path / "a", samples=1), tmp_path / "file" / "cache")
+
+
+def test_a_pipeline_may_ask_for_fewer_samples_never_for_more(tmp_path):
+    domain = entry(tmp_path / "a", samples=40)
+    whole, fewer, more = (
+        load_domain(domain, cache_root=tmp_path / "cache", generated_samples=limit)
+        for limit in (None, 20, 90)
+    )
+
+    def count(data):
+        return len({one.id for samples in data.splits.values() for one in samples})
+
+    assert count(fewer) == count(whole) / 2
+    assert more.digest == whole.digest

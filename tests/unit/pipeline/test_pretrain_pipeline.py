@@ -139,3 +139,15 @@ def test_the_shipped_backbone_sees():
     assert len(colours) >= 10
     right = sum(said == one.answer for said, one in zip(chosen, colours, strict=True))
     assert right / len(colours) > 0.6
+
+
+def test_words_are_repeated_in_a_last_turn_and_change_nothing_else():
+    stage = {"name": "only", "steps": 1, "kinds": {"single": 1}, "describe": 1}
+    plain = curriculum(tiny_config(stages=[stage]))(0)
+    worded = curriculum(tiny_config(stages=[{**stage, "words": 1}]))(0)
+    assert [len(one.turns) for one in plain] == [1] * 4
+    assert [len(one.turns) for one in worded] == [2] * 4
+    assert worded[0].turns[0] == plain[0].turns[0]
+    for example in worded:
+        asked, answered = example.turns[-1]
+        assert asked == f"Repeat: {answered}"

@@ -1,5 +1,3 @@
-import os
-
 import pytest
 import torch
 
@@ -62,13 +60,6 @@ def test_another_experiment_is_refused(tmp_path):
 
 def test_an_output_directory_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "out").write_text("in the way")
-    with pytest.raises(EnvironmentProblem, match="cannot be written"):
-        StageStore(tmp_path / "out", "digest")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_directory_is_one_sentence(tmp_path):
-    tmp_path.chmod(0o500)
     with pytest.raises(EnvironmentProblem, match="cannot be written"):
         StageStore(tmp_path / "out", "digest")
 

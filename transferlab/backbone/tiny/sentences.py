@@ -1,7 +1,7 @@
-"""Plain sentences of the fields the tiny backbone will be adapted to, for its tokenizer only.
+"""Plain sentences of the fields the tiny backbone will be adapted to.
 
-The backbone is never trained on them: they keep words of medicine and teaching from being split
-into single bytes.
+They keep words of medicine and teaching from being split into single bytes, and the last stage of
+pretraining has them repeated, so that every word has an embedding of its own.
 """
 
 from itertools import product
