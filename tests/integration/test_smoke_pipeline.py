@@ -28,7 +28,7 @@ def transferlab(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         "TRANSFERLAB_DOMAINS": str(ROOT / "domains"),
     }
     return subprocess.run(
-        [sys.executable, "-m", "transferlab.cli", *arguments],
+        [sys.executable, "-m", "transferlab", *arguments],
         cwd=cwd, env=environment, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
 
@@ -114,7 +114,7 @@ def test_the_adapter_loads_with_plain_peft(finished):
 
     cwd, result, _, _ = finished
     (export,) = result["exports"]
-    folder = cwd / export["path"]
+    folder = cwd / "out" / export["path"]
     base = AutoModelForImageTextToText.from_pretrained(assets())
     tuned = PeftModel.from_pretrained(base, folder)
     moved = [
@@ -127,7 +127,7 @@ def test_the_adapter_loads_with_plain_peft(finished):
 def test_a_second_call_with_the_same_directory_trains_nothing_again(finished):
     cwd, result, _, first_seconds = finished
     started = time.monotonic()
-    done = transferlab("run", str(SMOKE), "--out", "out", cwd=cwd)
+    done = transferlab("run", str(SMOKE), "--out", "out", "--overwrite", cwd=cwd)
     assert done.returncode == 0, done.stderr
     again = json.loads((cwd / "out" / "result.json").read_text("utf-8"))
     assert again["scores"] == result["scores"]
@@ -137,6 +137,6 @@ def test_a_second_call_with_the_same_directory_trains_nothing_again(finished):
 
 def test_a_directory_of_another_experiment_is_refused(finished):
     cwd, _, _, _ = finished
-    done = transferlab("run", str(SMOKE), "--out", "out", "--set", "seed=1", cwd=cwd)
+    done = transferlab("run", str(SMOKE), "--out", "out", "--overwrite", "--set", "seed=1", cwd=cwd)
     assert done.returncode == 2
     assert "another experiment" in done.stderr
