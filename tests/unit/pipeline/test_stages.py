@@ -25,6 +25,7 @@ def test_what_decides_the_numbers_is_in_the_digest():
 def test_where_results_go_is_not():
     base = experiment_digest(config(), {"a": "1"})
     assert experiment_digest(config(export=["adapter"]), {"a": "1"}) == base
+    assert experiment_digest(config(arms=["zero_shot"]), {"a": "1"}) == base
     assert experiment_digest(config(tracking={"uri": "sqlite:///other.db"}), {"a": "1"}) == base
     assert experiment_digest(config(data_root="/elsewhere"), {"a": "1"}) == base
 
