@@ -115,3 +115,5 @@ def test_batches_made_while_scoring_can_be_trained_on():
     backbone.score_choices(CLOSED, batch_samples=2)
     batch, targets = backbone.collate(CLOSED)
     torch.nn.functional.cross_entropy(backbone.module(batch), targets).backward()
+    gradients = [parameter.grad for parameter in backbone.module.parameters()]
+    assert any(one is not None and one.abs().sum() > 0 for one in gradients)

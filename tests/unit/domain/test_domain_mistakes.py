@@ -75,17 +75,27 @@ def _films(folder, *, frames: int, words: str = "") -> None:
     write_settings(folder, source=source)
 
 
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run a pipeline over the domain in ``tmp_path / "toy"``: the exit code, and what was said."""
+
+    def call(settings: str = "") -> tuple[int, str]:
+        monkeypatch.chdir(tmp_path)
+        pipeline = tmp_path / "p.yaml"
+        pipeline.write_text(f"name: p\nstream: [toy]\n{settings}", "utf-8")
+        code = main(["run", str(pipeline), "--domains", str(tmp_path / "toy"), "--out", "out"])
+        return code, capsys.readouterr().err
+
+    return call
+
+
 @pytest.mark.parametrize(
     "make",
     [empty_domain, truncated_dicom, dicom_without_pixels, video_without_frames, cues_out_of_order],
 )
-def test_it_is_one_sentence_before_anything_is_trained(make, tmp_path, monkeypatch, capsys):
+def test_it_is_one_sentence_before_anything_is_trained(make, tmp_path, run):
     expected = make(tmp_path / "toy")
-    monkeypatch.chdir(tmp_path)
-    pipeline = tmp_path / "p.yaml"
-    pipeline.write_text("name: p\nstream: [toy]\n", "utf-8")
-    code = main(["run", str(pipeline), "--domains", str(tmp_path / "toy"), "--out", "out"])
-    said = capsys.readouterr().err
+    code, said = run()
     assert code == 3, said
     assert expected in said
     assert "toy" in said
@@ -93,13 +103,9 @@ def test_it_is_one_sentence_before_anything_is_trained(make, tmp_path, monkeypat
     assert "Secret" not in said
 
 
-def test_a_tracking_server_that_does_not_answer(tmp_path, monkeypatch, capsys):
+def test_a_tracking_server_that_does_not_answer(tmp_path, run):
     write_domain(tmp_path / "toy")
-    monkeypatch.chdir(tmp_path)
-    pipeline = tmp_path / "p.yaml"
-    pipeline.write_text("name: p\nstream: [toy]\ntracking: {uri: 'http://127.0.0.1:9'}\n", "utf-8")
-    code = main(["run", str(pipeline), "--domains", str(tmp_path / "toy"), "--out", "out"])
-    said = capsys.readouterr().err
+    code, said = run("tracking: {uri: 'http://127.0.0.1:9'}\n")
     assert code == 5, said
     assert "127.0.0.1:9" in said
     assert said.count("\n") == 1
