@@ -1,13 +1,9 @@
-"""The loop that pretrains a backbone from random weights. It knows nothing of any domain.
+"""How a backbone is pretrained from random weights. It knows nothing of any domain.
 
 It asks ``examples(step)`` for each step's pictures and conversations, so that the same step always
 sees the same data: a run that was killed goes on as if it had not been.
 """
 
-import math
-import os
-import pickle
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from transferlab.core.events import Listener, TrainStep
+from transferlab.backbone.loop import Recipe, run_steps
+from transferlab.core.events import Listener
 from transferlab.core.records import MEDIA_SLOT
-from transferlab.errors import ModelError
 
 IGNORED = -100
 
@@ -34,20 +29,6 @@ class Example:
     """(112, 112, 3) uint8 each; as many in every example of one step."""
     turns: tuple[tuple[str, str], ...]
     """(question, answer) pairs without media slots; pictures stand before the first question."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How the optimizer runs."""
-
-    total_steps: int
-    learning_rate: float
-    warmup_steps: int
-    decay_fraction: float
-    """Share of all steps, the last ones, in which the learning rate falls."""
-    weight_decay: float
-    max_grad_norm: float
-    checkpoint_steps: int
 
 
 class Conversations:
@@ -113,66 +94,10 @@ def supervised_logits(model: LlavaForConditionalGeneration, batch: dict[str, Ten
     return model.lm_head(hidden[batch["labels"] != IGNORED])
 
 
-class _Steps(Dataset):
-    """Batch by step number; made in a worker process while the model computes."""
-
-    def __init__(
-        self, examples: Callable[[int], Sequence[Example]], conversations: Conversations
-    ) -> None:
-        self._examples, self._conversations = examples, conversations
-
-    def __getitem__(self, step: int) -> dict[str, Tensor]:
-        return self._conversations.collate(self._examples(step))
-
-
-def _rate(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, a plateau, then a straight line down to (almost) nothing.
-
-    Before it falls, the rate does not depend on how long the run is going to be: a run can be made
-    longer or shorter from its checkpoint and is then the same as if it had been planned so.
-    """
-    rising = (step + 1) / recipe.warmup_steps if recipe.warmup_steps else 1.0
-    falling_steps = max(1, round(recipe.decay_fraction * recipe.total_steps))
-    falling = (recipe.total_steps - step) / falling_steps
-    return recipe.learning_rate * min(1.0, rising, falling)
-
-
-def _optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    return torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": recipe.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ],
-        lr=recipe.learning_rate,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
-
-
-def _save(path: Path, state: dict[str, object]) -> None:
-    """Write beside, then rename: a killed run leaves the old checkpoint, not half of a new one."""
-    beside = path.with_suffix(".writing")
-    torch.save(state, beside)
-    os.replace(beside, path)
-
-
-def _resume(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """The number of steps that the checkpoint has behind it; 0 without a checkpoint."""
-    if not path.exists():
-        return 0
-    try:
-        state = torch.load(path, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-    except (OSError, EOFError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{path}: this checkpoint is damaged; remove it to begin anew") from error
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise ModelError(
-            f"{path}: this checkpoint is of another backbone; choose another --out folder"
-        ) from error
-    return int(state["steps"])
+def supervised_loss(model: LlavaForConditionalGeneration, batch: dict[str, Tensor]) -> Tensor:
+    """Mean cross-entropy in nats over the positions that have a label."""
+    targets = batch["labels"][batch["labels"] != IGNORED]
+    return functional.cross_entropy(supervised_logits(model, batch), targets)
 
 
 def train(
@@ -181,6 +106,7 @@ def train(
     examples: Callable[[int], Sequence[Example]],
     *,
     recipe: Recipe,
+    tower_slowdown: float,
     checkpoint: Path,
     stage: Callable[[int], str],
     listener: Listener,
@@ -189,6 +115,7 @@ def train(
 
     Args:
         examples: the data of a step, the same for the same step; called in a worker process.
+        tower_slowdown: what the vision tower's learning rate is multiplied by.
         checkpoint: a file that is written every ``recipe.checkpoint_steps`` steps, and continued
             from when it is there.
         stage: the name of the stage that a step belongs to, for the listener.
@@ -199,57 +126,15 @@ def train(
     Raises:
         ModelError: the checkpoint is damaged or of another backbone, or the loss is not finite.
     """
-    optimizer = _optimizer(model, recipe)
-    first = _resume(checkpoint, model, optimizer)
-    loader = DataLoader(
-        _Steps(examples, Conversations(processor)),
-        batch_size=None,
-        sampler=range(first, recipe.total_steps),
-        num_workers=1,
-        prefetch_factor=4,
+    conversations = Conversations(processor)
+    return run_steps(
+        model,
+        lambda step: conversations.collate(examples(step)),
+        lambda batch: supervised_loss(model, batch),
+        recipe=recipe,
+        checkpoint=checkpoint,
+        stage=stage,
+        listener=listener,
+        slower=model.model.vision_tower,
+        slowdown=tower_slowdown,
     )
-    model.train()
-    started = began = time.perf_counter()
-    for step, batch in enumerate(loader, start=first):
-        for group in optimizer.param_groups:
-            group["lr"] = _rate(step, recipe)
-        loss = _step(model, batch, optimizer, max_grad_norm=recipe.max_grad_norm)
-        if not math.isfinite(loss):
-            raise ModelError(f"step {step + 1}: the loss is not finite; lower learning_rate")
-        now = time.perf_counter()
-        listener(
-            TrainStep(
-                stage=stage(step),
-                step=step + 1,
-                total_steps=recipe.total_steps,
-                loss=loss,
-                learning_rate=_rate(step, recipe),
-                samples_per_second=len(batch["input_ids"]) / (now - began),
-            )
-        )
-        began = now
-        if (step + 1) % recipe.checkpoint_steps == 0 or step + 1 == recipe.total_steps:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            _save(checkpoint, {**state, "steps": step + 1})
-    model.eval()
-    return time.perf_counter() - started
-
-
-def _step(
-    model: LlavaForConditionalGeneration,
-    batch: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    *,
-    max_grad_norm: float,
-) -> float:
-    """One optimizer step; the mean loss over the supervised tokens, NaN where it went astray."""
-    logits = supervised_logits(model, batch)
-    targets = batch["labels"][batch["labels"] != IGNORED]
-    loss = functional.cross_entropy(logits, targets)
-    optimizer.zero_grad()
-    loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    if not torch.isfinite(norm):
-        return math.nan  # the caller stops, and no such step is ever taken
-    optimizer.step()
-    return loss.item()

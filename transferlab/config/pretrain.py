@@ -28,6 +28,18 @@ class PretrainStage(Section):
     which leaves embeddings alone, can then hardly tell them apart."""
 
 
+class VisionStage(Section):
+    """The vision tower alone, before any language: all closed questions of a picture at once."""
+
+    steps: PositiveInt
+    batch_samples: PositiveInt = 64
+    kinds: Annotated[dict[str, PositiveFloat], Field(min_length=1)]
+    """Kinds of scenes and how often each is drawn; scenes of one picture only."""
+    learning_rate: PositiveFloat = 1.0e-3
+    tower_slowdown: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """What the tower's learning rate is multiplied by afterwards, while language is learned."""
+
+
 class PretrainConfig(Section):
     """A curriculum over generated scenes, for a backbone with random weights."""
 
@@ -45,6 +57,7 @@ class PretrainConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     max_grad_norm: PositiveFloat = 1.0
     checkpoint_steps: PositiveInt = 200
+    vision: VisionStage | None = None
     stages: Annotated[list[PretrainStage], Field(min_length=1)]
     held_out_samples: PositiveInt = 100
     """Closed questions per task, about scenes that training never drew."""

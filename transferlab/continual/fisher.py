@@ -88,7 +88,9 @@ def _add_from_layers(
     gradients = torch.autograd.grad(loss, outputs, allow_unused=True)
     for (name, made), gradient in zip(calls.items(), gradients, strict=True):
         if gradient is not None:
-            rows = torch.einsum("nto,nti->noi", gradient.float(), made[0][0].float())
+            # Towers that keep the picture's plane have (rows, H, W, D) instead of (rows, T, D).
+            given, wanted = made[0][0].flatten(1, -2), gradient.flatten(1, -2)
+            rows = torch.einsum("nto,nti->noi", wanted.float(), given.float())
             mine = rows.new_zeros(len(batch), *rows.shape[1:]).index_add_(0, owners[name], rows)
             total[name].add_(mine.square_().sum(dim=0))
     return True
@@ -111,11 +113,11 @@ def _recording(layers: Mapping[str, nn.Linear]) -> Iterator[Calls]:
 
 
 def _owners(activation: Tensor, batch: Batch) -> Tensor | None:
-    """(rows,) int64: the sample to which each row of a (rows, T, D) activation belongs.
+    """(rows,) int64: the sample to which each row of a (rows, ..., D) activation belongs.
 
     A row is a sample, or a medium of one. None where that cannot be told.
     """
-    if activation.dim() != 3:
+    if activation.dim() < 3:
         return None
     rows, media = activation.shape[0], sum(batch.media_rows)
     per_sample = torch.arange(len(batch), device=activation.device)

@@ -9,15 +9,19 @@ from itertools import accumulate
 import numpy as np
 
 from transferlab.backbone.pretrain import Example
+from transferlab.backbone.tiny.look import Asked, Look
 from transferlab.backbone.tiny.sentences import field_sentences
-from transferlab.config.pretrain import PretrainConfig, PretrainStage
+from transferlab.config.pretrain import PretrainConfig, PretrainStage, VisionStage
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.synthetic.scenes import KINDS, exchange, scene
 from transferlab.domain.synthetic.scenes_record import Scene, SceneExchange
 from transferlab.errors import InputError
 
-TRAINING, TOKENIZER, HELD_OUT = 0, 1, 2
+TRAINING, TOKENIZER, HELD_OUT, LOOKING, CATALOGUE = range(5)
 """What a random stream is for: no two uses share a number, so held-out scenes stay unseen."""
+
+SPECIMENS = 3000
+"""Scenes of each kind that are drawn to find out which questions there are."""
 
 
 def tokenizer_texts(config: PretrainConfig) -> Iterator[str]:
@@ -40,12 +44,19 @@ def check_kinds(config: PretrainConfig) -> None:
     Raises:
         InputError: one does not; the message names the stage.
     """
-    for stage in config.stages:
-        for kind in stage.kinds:
+    named = [(f"stage '{stage.name}'", stage.kinds) for stage in config.stages]
+    if config.vision is not None:
+        named.append(("the vision stage", config.vision.kinds))
+    for place, kinds in named:
+        for kind in kinds:
             if kind not in KINDS:
                 raise InputError(
-                    f"stage '{stage.name}' of '{config.name}': no kind of scene is called '{kind}';"
+                    f"{place} of '{config.name}': no kind of scene is called '{kind}';"
                     f"{did_you_mean(kind, list(KINDS))} Known: {', '.join(KINDS)}"
+                )
+            if place == "the vision stage" and kind == "clip":
+                raise InputError(
+                    f"{place} of '{config.name}': 'clip' has several pictures; leave it out"
                 )
 
 
@@ -75,6 +86,38 @@ class Curriculum:
         while len(scenes) < count:
             scenes.append(scene(rng, kind=_draw_kind(rng, fitting)))
         return [_with_words(rng, _converse(rng, drawn, stage), stage) for drawn in scenes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """The pictures of each step of the vision stage, each with all its questions."""
+
+    stage: VisionStage
+    seed: int
+
+    def __call__(self, step: int) -> list[Look]:
+        """The pictures of one step."""
+        rng = np.random.default_rng([self.seed, LOOKING, step])
+        return [
+            look(scene(rng, kind=_draw_kind(rng, self.stage.kinds)))
+            for _ in range(self.stage.batch_samples)
+        ]
+
+    def specimens(self) -> list[Look]:
+        """Pictures enough for every question that there is to occur."""
+        rng = np.random.default_rng([self.seed, CATALOGUE])
+        return [look(scene(rng, kind=kind)) for kind in self.stage.kinds for _ in range(SPECIMENS)]
+
+
+def look(drawn: Scene) -> Look:
+    """A scene's picture and its questions."""
+    return Look(
+        image=drawn.images[0],
+        asked=tuple(
+            Asked(task=one.task, text=one.text, answer=one.answer, choices=one.choices)
+            for one in drawn.questions
+        ),
+    )
 
 
 def _draw_kind(rng: np.random.Generator, kinds: Mapping[str, float]) -> str:

@@ -5,7 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from transferlab.backbone.pretrain import Conversations, Recipe, train
+import torch
+
+from transferlab.backbone.loop import Recipe, run_steps
+from transferlab.backbone.pretrain import Conversations, train
 from transferlab.backbone.tiny.build import (
     TinyModel,
     model_for,
@@ -14,11 +17,18 @@ from transferlab.backbone.tiny.build import (
     train_tokenizer,
 )
 from transferlab.backbone.tiny.choose import ClosedQuestion, choose
-from transferlab.config.pretrain import PretrainConfig
+from transferlab.backbone.tiny.look import Catalogue, Looker
+from transferlab.config.pretrain import PretrainConfig, VisionStage
 from transferlab.core.events import Listener, StageFinished, StageStarted
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.domain.synthetic.scenes_record import SceneExchange
-from transferlab.pipeline.curriculum import Curriculum, check_kinds, held_out, tokenizer_texts
+from transferlab.pipeline.curriculum import (
+    Curriculum,
+    Looks,
+    check_kinds,
+    held_out,
+    tokenizer_texts,
+)
 from transferlab.pipeline.pretrain_card import TaskScore, write_card
 
 CHOICES_PER_BATCH = 128
@@ -44,12 +54,15 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     curriculum = Curriculum(
         stages=tuple(config.stages), batch_samples=config.batch_samples, seed=config.seed
     )
+    if config.vision is not None:
+        _look(model, config, config.vision, out, listener=listener)
     listener(StageStarted(stage="pretraining", total_steps=config.total_steps))
     seconds = train(
         model,
         processor,
         curriculum,
-        recipe=_recipe(config),
+        recipe=_recipe(config, config.total_steps, config.learning_rate),
+        tower_slowdown=config.vision.tower_slowdown if config.vision is not None else 1.0,
         checkpoint=out / "checkpoint.pt",
         stage=lambda step: curriculum.stage(step).name,
         listener=listener,
@@ -106,10 +119,37 @@ def _closed(exchange: SceneExchange, *, blind: bool = False) -> ClosedQuestion:
     )
 
 
-def _recipe(config: PretrainConfig) -> Recipe:
+def _look(
+    model: TinyModel, config: PretrainConfig, stage: VisionStage, out: Path, *, listener: Listener
+) -> None:
+    """Train the model's vision tower in place."""
+    looks = Looks(stage=stage, seed=config.seed)
+    catalogue = Catalogue(looks.specimens())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        looker = Looker(
+            model.model.vision_tower,
+            catalogue,
+            width=model.config.vision_config.hidden_size,
+            places=model.config.image_seq_length,
+        )
+    listener(StageStarted(stage="vision", total_steps=stage.steps))
+    seconds = run_steps(
+        looker,
+        lambda step: catalogue.batch(looks(step)),
+        looker.loss,
+        recipe=_recipe(config, stage.steps, stage.learning_rate),
+        checkpoint=out / "vision.pt",
+        stage=lambda step: "vision",
+        listener=listener,
+    )
+    listener(StageFinished(stage="vision", seconds=seconds))
+
+
+def _recipe(config: PretrainConfig, steps: int, learning_rate: float) -> Recipe:
     return Recipe(
-        total_steps=config.total_steps,
-        learning_rate=config.learning_rate,
+        total_steps=steps,
+        learning_rate=learning_rate,
         warmup_steps=config.warmup_steps,
         decay_fraction=config.decay_fraction,
         weight_decay=config.weight_decay,

@@ -29,12 +29,19 @@ def write_card(
 
 
 def _card(config: PretrainConfig, scores: Mapping[str, TaskScore], *, parameters: int) -> str:
-    stages = "\n".join(
-        f"| {stage.name} | {stage.steps:,} | {_mixture(stage.kinds)} | {stage.describe:.0%} "
-        f"| {stage.words:.0%} |"
-        for stage in config.stages
+    return "\n".join(
+        (
+            _about(config, parameters=parameters),
+            _recipe(config),
+            _SCORES_HEAD,
+            *(_row(task, score) for task, score in scores.items()),
+            _mean_row(scores),
+            "",
+        )
     )
-    rows = "\n".join(_row(task, score) for task, score in scores.items())
+
+
+def _about(config: PretrainConfig, *, parameters: int) -> str:
     return f"""---
 license: apache-2.0
 library_name: transformers
@@ -43,8 +50,8 @@ pipeline_tag: image-text-to-text
 
 # transferlab/tiny
 
-A LLaVA of {parameters / 1e6:.1f} million parameters (SigLIP vision tower, 112 x 112 pixels in 49
-patches; Llama text model; byte-level tokenizer of {config.vocabulary:,} entries). It exists so that
+A LLaVA of {parameters / 1e6:.1f} million parameters (FocalNet vision tower, 112 x 112 pixels in 49
+places; Llama text model; byte-level tokenizer of {config.vocabulary:,} entries). It exists so that
 experiments with transferlab run anywhere without a download. It is no assistant, and nothing that
 it says about a medical picture means anything.
 
@@ -57,31 +64,51 @@ Generated pictures only, the `scenes` domain: coloured shapes, characters, brigh
 noisy near-symmetric pictures, and clips of one moving object. No photograph, no medical picture, no
 text of others. Generated sentences with words of medicine and teaching trained the tokenizer; they
 are repeated where the table below says "words", so that every word has an embedding of its own.
+"""
 
-## Recipe
+
+def _recipe(config: PretrainConfig) -> str:
+    rows = [
+        f"| {stage.name} | {stage.steps:,} | {_mixture(stage.kinds)} | {stage.describe:.0%} "
+        f"| {stage.words:.0%} |"
+        for stage in config.stages
+    ]
+    looked = ""
+    if config.vision is not None:
+        vision = config.vision
+        rows.insert(
+            0, f"| vision tower alone | {vision.steps:,} | {_mixture(vision.kinds)} | - | - |"
+        )
+        looked = (
+            f"\nThe vision tower comes first, alone: {vision.batch_samples} pictures a step at"
+            f" {vision.learning_rate:g},\nall closed questions of a picture at once through one"
+            " attention pool that is thrown away\nafterwards. Its learning rate is then multiplied"
+            f" by {vision.tower_slowdown:g}.\n"
+        )
+    stages = "\n".join(rows)
+    return f"""## Recipe
 
 `transferlab pretrain {config.name} --out DIR` makes it anew. {config.total_steps:,} steps of
 {config.batch_samples} scenes (half as many where they are clips), seed {config.seed}; AdamW at
 {config.learning_rate:g} with {config.warmup_steps} steps of warm-up, a plateau, and a linear decay
 over the last {config.decay_fraction:.0%}; weight decay {config.weight_decay:g}; loss on answers
 only.
-
+{looked}
 | stage | steps | scenes | described | words |
 |---|---|---|---|---|
 {stages}
 
 Scenes that are not described are asked about, several questions each.
+"""
 
-## Held-out closed questions
+
+_SCORES_HEAD = """## Held-out closed questions
 
 Accuracy on scenes that training never drew, beside the same model without the picture, the same
 architecture with random weights, and the commonest answer.
 
 | task | questions | pretrained | text only | random weights | majority |
-|---|---|---|---|---|---|
-{rows}
-{_mean_row(scores)}
-"""
+|---|---|---|---|---|---|"""
 
 
 def _mixture(kinds: Mapping[str, float]) -> str:

@@ -5,7 +5,8 @@ import pytest
 import torch
 from transformers import AutoProcessor
 
-from transferlab.backbone.pretrain import Conversations, Example, Recipe, supervised_logits, train
+from transferlab.backbone.loop import Recipe
+from transferlab.backbone.pretrain import Conversations, Example, supervised_logits, train
 from transferlab.backbone.tiny.build import ASSETS, model_for
 from transferlab.backbone.tiny.choose import ClosedQuestion, choose
 from transferlab.core.events import ignore
@@ -53,13 +54,14 @@ def recipe(**changes) -> Recipe:
     )
 
 
-def run(processor, folder, *, listener=ignore, **changes):
+def run(processor, folder, *, listener=ignore, tower_slowdown=1.0, **changes):
     model = model_for(processor.tokenizer, seed=0)
     train(
         model,
         processor,
         colour_examples,
         recipe=recipe(**changes),
+        tower_slowdown=tower_slowdown,
         checkpoint=folder / "checkpoint.pt",
         stage=lambda step: "colours",
         listener=listener,
@@ -88,6 +90,23 @@ def test_it_learns_and_a_killed_run_ends_the_same(processor, tmp_path):
     assert resumed_events[0].step == 5
     for name, value in straight.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_slower_tower_moves_less_and_the_rest_does_not_wait_for_it(processor, tmp_path):
+    before = model_for(processor.tokenizer, seed=0)
+    (tmp_path / "alike").mkdir()
+    (tmp_path / "slow").mkdir()
+    alike = run(processor, tmp_path / "alike", total_steps=1)
+    slow = run(processor, tmp_path / "slow", total_steps=1, tower_slowdown=0.1)
+
+    def moved(model, part):
+        now, then = model.get_submodule(part), before.get_submodule(part)
+        pairs = zip(now.parameters(), then.parameters(), strict=True)
+        return float(sum((a - b).abs().sum() for a, b in pairs))
+
+    tower, language = "model.vision_tower", "model.language_model"
+    assert moved(slow, tower) == pytest.approx(0.1 * moved(alike, tower), rel=0.02)
+    assert moved(slow, language) == pytest.approx(moved(alike, language), rel=0.02)
 
 
 def test_a_finished_checkpoint_is_not_trained_again(processor, tmp_path):

@@ -70,6 +70,24 @@ def test_a_kind_that_does_not_exist_is_named_before_anything_is_trained(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_vision_stage_comes_first_and_is_not_repeated(tmp_path):
+    vision = {"steps": 2, "batch_samples": 4, "kinds": {"single": 1, "grey": 1}}
+    stage = {"name": "only", "steps": 1, "kinds": {"single": 1}, "describe": 1}
+    config = tiny_config(stages=[stage], vision=vision)
+    for expected in (["vision", "vision", "only"], []):
+        events = []
+        pretrain(config, tmp_path, listener=events.append)
+        assert [e.stage for e in events if isinstance(e, TrainStep)] == expected
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert "| vision tower alone | 2 | single 50%, grey 50% |" in card
+
+
+def test_clips_cannot_be_looked_at(tmp_path):
+    vision = {"steps": 2, "kinds": {"clip": 1}}
+    with pytest.raises(InputError, match="vision stage of 'two-steps': 'clip' has several"):
+        pretrain(tiny_config(vision=vision), tmp_path, listener=lambda event: None)
+
+
 def test_stages_follow_one_another():
     plan = curriculum(tiny_config())
     assert [plan.stage(step).name for step in range(2)] == ["first", "second"]
@@ -120,6 +138,7 @@ def test_the_shipped_recipe_is_that_of_the_shipped_backbone():
     text = next(tokenizer_texts(config))
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
     card = (ASSETS / "README.md").read_text("utf-8")
+    assert f"| vision tower alone | {config.vision.steps:,} |" in card
     for stage in config.stages:
         assert f"| {stage.name} | {stage.steps:,} |" in card
 

@@ -70,12 +70,12 @@ def _shade(texture: str, side: int, rng: np.random.Generator) -> np.ndarray:
     """(side, side) float32: what the colour is multiplied with."""
     rows, columns = np.mgrid[:side, :side]
     if texture == "striped":
-        dark = (rows + columns * int(rng.integers(0, 2))) % 6 < 3
+        dark = (rows + columns * int(rng.integers(0, 2))) % 8 < 4
     elif texture == "dotted":
-        dark = (rows % 5 < 2) & (columns % 5 < 2)
+        dark = (rows % 7 < 3) & (columns % 7 < 3)
     else:
         return np.ones((side, side), dtype=np.float32)
-    return np.where(dark, np.float32(0.25), np.float32(1.0))
+    return np.where(dark, np.float32(0.45), np.float32(1.0))
 
 
 def paint(
@@ -116,6 +116,6 @@ def write_text(
     """Draw characters around ``centre`` (x, y); ``ink`` is (3,) in 0..255."""
     image = Image.new("L", (SIDE, SIDE))
     pen = ImageDraw.Draw(image)
-    pen.text(centre, text, fill=255, font=_font(height), anchor="mm")
+    pen.text(centre, text, fill=255, font=_font(height), anchor="mm", stroke_width=1)
     cover = np.asarray(image, dtype=np.float32)[:, :, None] / 255
     canvas += cover * (ink.astype(np.float32) - canvas)

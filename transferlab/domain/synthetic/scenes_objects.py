@@ -1,5 +1,6 @@
 """Scenes of one to four coloured objects, and short clips of one that moves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,9 @@ SIZES = ("small", "large")
 YES_NO = ("yes", "no")
 MOTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 CLIP_FRAMES = 3
+RADII = {"small": (11, 13), "large": (17, 19)}
+RADII_ALONE = {"small": (11, 14), "large": (19, 26)}
+"""Least and greatest radius, in pixels, of an object among others and of one that is alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,19 +70,24 @@ def _things(rng: np.random.Generator, count: int) -> list[Thing]:
     ]
 
 
-def _place(canvas: np.ndarray, thing: Thing, rng: np.random.Generator) -> None:
+def _place(
+    canvas: np.ndarray, thing: Thing, radii: Mapping[str, tuple[int, int]], rng: np.random.Generator
+) -> None:
+    low, high = radii[thing.size]
+    radius = int(rng.integers(low, high + 1))
     jitter = rng.integers(-3, 4, size=2)
-    centre = (
-        19 + 37 * (thing.cell % 3) + int(jitter[0]),
-        19 + 37 * (thing.cell // 3) + int(jitter[1]),
+    # A large one in an outer cell moves inwards, so that no more than its rim is cut off.
+    room = min(SIDE // 2, max(19, round(0.9 * radius)))
+    x, y = (
+        int(np.clip(19 + 37 * at + int(shift), room, SIDE - room))
+        for at, shift in zip((thing.cell % 3, thing.cell // 3), jitter, strict=True)
     )
-    radius = int(rng.integers(8, 10) if thing.size == "small" else rng.integers(14, 17))
     paint(
         canvas,
         shape=thing.shape,
         colour=thing.colour,
         texture=thing.texture,
-        centre=centre,
+        centre=(x, y),
         radius=radius,
         rng=rng,
     )
@@ -182,7 +191,7 @@ def objects(rng: np.random.Generator, *, least: int = 1, most: int = 4) -> Scene
     things = _things(rng, int(rng.integers(least, most + 1)))
     canvas = background(rng)
     for thing in things:
-        _place(canvas, thing, rng)
+        _place(canvas, thing, RADII_ALONE if len(things) == 1 else RADII, rng)
     parts = [f"a {thing} at the {PLACES[thing.cell]}" for thing in things]
     count = Question(
         task="count",

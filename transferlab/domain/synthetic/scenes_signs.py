@@ -23,7 +23,7 @@ def characters(rng: np.random.Generator) -> Scene:
     for index, character in enumerate(shown):
         x = SIDE * (2 * index + 1) // (2 * count) + int(rng.integers(-4, 5))
         y = level + int(rng.integers(-6, 7))
-        height = int(rng.integers(28, 44))
+        height = int(rng.integers(34, 50))
         ink = np.asarray(COLOURS[colour])
         write_text(canvas, character, centre=(x, y), height=height, ink=ink)
     ends = (("first", shown[0]), ("last", shown[-1])) if count > 1 else (("only", shown[0]),)

@@ -1,0 +1,177 @@
+"""The optimizer loop of pretraining: steps by number, checkpoints, and a rate that rises and falls.
+
+Batches come by step number, so that the same step always sees the same data: a run that was killed
+goes on as if it had not been.
+"""
+
+import math
+import os
+import pickle
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from transferlab.core.events import Listener, TrainStep
+from transferlab.errors import ModelError
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How the optimizer runs."""
+
+    total_steps: int
+    learning_rate: float
+    warmup_steps: int
+    decay_fraction: float
+    """Share of all steps, the last ones, in which the learning rate falls."""
+    weight_decay: float
+    max_grad_norm: float
+    checkpoint_steps: int
+
+
+class _Steps(Dataset):
+    """Batch by step number; made in a worker process while the model computes."""
+
+    def __init__(self, batch_of: Callable[[int], Batch]) -> None:
+        self._batch_of = batch_of
+
+    def __getitem__(self, step: int) -> Batch:
+        return self._batch_of(step)
+
+
+def run_steps(
+    model: nn.Module,
+    batch_of: Callable[[int], Batch],
+    loss_of: Callable[[Batch], Tensor],
+    *,
+    recipe: Recipe,
+    checkpoint: Path,
+    stage: Callable[[int], str],
+    listener: Listener,
+    slower: nn.Module | None = None,
+    slowdown: float = 1.0,
+) -> float:
+    """Train ``model`` in place, and leave it in evaluation mode.
+
+    Args:
+        batch_of: the tensors of a step, the same for the same step; called in a worker process.
+            The first dimension of ``input_ids`` or else of ``pixel_values`` counts the samples.
+        loss_of: a scalar, of the model.
+        checkpoint: a file that is written every ``recipe.checkpoint_steps`` steps, and continued
+            from when it is there.
+        stage: the name of the stage that a step belongs to, for the listener.
+        slower: a part of ``model`` whose learning rate is multiplied by ``slowdown``.
+
+    Returns:
+        The seconds that it took, this time.
+
+    Raises:
+        ModelError: the checkpoint is damaged or of another backbone, or the loss is not finite.
+    """
+    optimizer = _optimizer(model, recipe, slower=slower, slowdown=slowdown)
+    first = _resume(checkpoint, model, optimizer)
+    loader = DataLoader(
+        _Steps(batch_of),
+        batch_size=None,
+        sampler=range(first, recipe.total_steps),
+        num_workers=1,
+        prefetch_factor=4,
+    )
+    model.train()
+    started = began = time.perf_counter()
+    for step, batch in enumerate(loader, start=first):
+        loss = _step(model, loss_of(batch), optimizer, step=step, recipe=recipe)
+        now = time.perf_counter()
+        samples = len(batch.get("input_ids", batch.get("pixel_values")))
+        listener(
+            TrainStep(
+                stage=stage(step),
+                step=step + 1,
+                total_steps=recipe.total_steps,
+                loss=loss,
+                learning_rate=_rate(step, recipe),
+                samples_per_second=samples / (now - began),
+            )
+        )
+        began = now
+        if (step + 1) % recipe.checkpoint_steps == 0 or step + 1 == recipe.total_steps:
+            _save(checkpoint, model, optimizer, steps=step + 1)
+    model.eval()
+    return time.perf_counter() - started
+
+
+def _step(
+    model: nn.Module, loss: Tensor, optimizer: torch.optim.Optimizer, *, step: int, recipe: Recipe
+) -> float:
+    """One optimizer step; the loss as a number."""
+    for group in optimizer.param_groups:
+        group["lr"] = _rate(step, recipe) * group["scale"]
+    optimizer.zero_grad()
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
+    if not (math.isfinite(loss.item()) and torch.isfinite(norm)):
+        raise ModelError(f"step {step + 1}: the loss is not finite; lower learning_rate")
+    optimizer.step()
+    return loss.item()
+
+
+def _rate(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, a plateau, then a straight line down to (almost) nothing.
+
+    Before it falls, the rate does not depend on how long the run is going to be: a run can be made
+    longer or shorter from its checkpoint and is then the same as if it had been planned so.
+    """
+    rising = (step + 1) / recipe.warmup_steps if recipe.warmup_steps else 1.0
+    falling_steps = max(1, round(recipe.decay_fraction * recipe.total_steps))
+    falling = (recipe.total_steps - step) / falling_steps
+    return recipe.learning_rate * min(1.0, rising, falling)
+
+
+def _optimizer(
+    model: nn.Module, recipe: Recipe, *, slower: nn.Module | None, slowdown: float
+) -> torch.optim.AdamW:
+    """AdamW with weight decay on matrices only, in up to four groups."""
+    slow = {id(parameter) for parameter in slower.parameters()} if slower is not None else set()
+    groups = []
+    for is_slow in (False, True):
+        mine = [p for p in model.parameters() if (id(p) in slow) == is_slow]
+        for decay, chosen in (
+            (recipe.weight_decay, [p for p in mine if p.ndim >= 2]),
+            (0.0, [p for p in mine if p.ndim < 2]),
+        ):
+            scale = slowdown if is_slow else 1.0
+            if chosen:
+                groups.append({"params": chosen, "weight_decay": decay, "scale": scale})
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, steps: int) -> None:
+    """Write beside, then rename: a killed run leaves the old checkpoint, not half of a new one."""
+    beside = path.with_suffix(".writing")
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "steps": steps}
+    torch.save(state, beside)
+    os.replace(beside, path)
+
+
+def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """The number of steps that the checkpoint has behind it; 0 without a checkpoint."""
+    if not path.exists():
+        return 0
+    try:
+        state = torch.load(path, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (OSError, EOFError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{path}: this checkpoint is damaged; remove it to begin anew") from error
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: this checkpoint is of another backbone; choose another --out folder"
+        ) from error
+    return int(state["steps"])
