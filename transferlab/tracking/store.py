@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
+
+from filelock import FileLock
 
 from transferlab.config.pipeline import TrackingSection
 from transferlab.errors import EnvironmentProblem, InputError
@@ -115,8 +117,15 @@ def connect(uri: str) -> MlflowClient:
     # A new database is announced, with every step of its making, on the user's terminal.
     for name in ("mlflow.store.db.utils", "mlflow.system_metrics", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    with reported(uri, "be opened"):
+    with reported(uri, "be opened"), _one_at_a_time(uri):
         return MlflowClient(uri)
+
+
+def _one_at_a_time(uri: str) -> AbstractContextManager[object]:
+    """MLflow makes a local database in many steps; two runs that start at once would collide."""
+    if not uri.startswith(SQLITE):
+        return nullcontext()
+    return FileLock(f"{uri.removeprefix(SQLITE)}.lock")
 
 
 @contextmanager

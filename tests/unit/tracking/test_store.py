@@ -7,9 +7,11 @@ import os
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from filelock import FileLock
 
 from transferlab.config.pipeline import TrackingSection
 from transferlab.errors import EnvironmentProblem, InputError
@@ -30,6 +32,18 @@ def test_the_default_store_is_made_where_the_user_works(new_store, client):
     experiment = client.get_experiment_by_name("radiology")
     assert experiment.artifact_location == f"{new_store.folder}/mlruns/artifacts"
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_two_runs_do_not_make_one_store_at_the_same_time(tmp_path):
+    """MLflow's migrations fail when another process is in the middle of them."""
+    section = TrackingSection(uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with ThreadPoolExecutor() as pool:
+        with FileLock(tmp_path / "mlflow.db.lock"):
+            opening = pool.submit(open_store, section, experiment="radiology")
+            with pytest.raises(TimeoutError):
+                opening.result(timeout=1)
+            assert not (tmp_path / "mlflow.db").exists()
+        assert opening.result(timeout=60).experiment_id
 
 
 def test_a_new_store_says_nothing_on_the_terminal(new_store):
