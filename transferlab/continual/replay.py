@@ -24,7 +24,7 @@ from transferlab.continual.avalanche_api import (
     ReplayPlugin,
     ReservoirSamplingBuffer,
 )
-from transferlab.continual.options import ReplayOptions
+from transferlab.continual.catalogue.rehearsal import ReplayOptions
 from transferlab.continual.strategy import DatasetOf, Strategy
 from transferlab.errors import InputError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from transferlab.config.pipeline import StrategySpec
 from transferlab.continual.avalanche_api import AvalancheDataset, SupervisedPlugin
-from transferlab.continual.options import check_strategies, read_options
+from transferlab.continual.catalogue.check import check_strategies, read_options
 from transferlab.continual.registry import STRATEGIES
 from transferlab.errors import InputError
 

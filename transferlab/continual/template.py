@@ -80,6 +80,11 @@ class MLLMTemplate(SupervisedTemplate):
         """How many new samples go through the model at once."""
         return self.train_mb_size // self._config.accumulation_steps
 
+    @property
+    def loss_scale(self) -> float:
+        """What a loss is multiplied by before its backward pass, so that float16 can hold it."""
+        return float(self._scaler.get_scale()) if self._scaler.is_enabled() else 1.0
+
     def run_stage(
         self, experience: DomainExperience, *, settings: StageSettings, recorder: Recorder
     ) -> None:
@@ -156,10 +161,10 @@ class MLLMTemplate(SupervisedTemplate):
             self.mbatch, self._share = mbatch, share
             self.loss = self._make_empty_loss()
             self._before_forward(**kwargs)
-            with self._autocast():
+            with self.autocast():
                 self.mb_output = self.forward()
             self._after_forward(**kwargs)
-            with self._autocast():
+            with self.autocast():
                 loss = self.criterion()
             self.recorder.observe_memory()
             task_loss = task_loss + share * loss.detach()
@@ -224,7 +229,8 @@ class MLLMTemplate(SupervisedTemplate):
             )
         return number
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
+        """The precision of forward passes."""
         enabled = self._autocast_dtype is not None
         return torch.autocast(self.device.type, dtype=self._autocast_dtype, enabled=enabled)
 

@@ -6,9 +6,10 @@ from continual_cases import StockEWC, ToyBackbone, learner_with, make_samples
 from torch import nn
 
 from transferlab.continual import fisher
-from transferlab.continual.ewc import EWC, flatten
+from transferlab.continual.catalogue.penalties import EWCOptions
+from transferlab.continual.ewc import EWC
 from transferlab.continual.fisher import exact_fisher
-from transferlab.continual.options import EWCOptions
+from transferlab.continual.quadratic import flatten
 from transferlab.core.batch import Batch
 
 

@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from transferlab.config.pipeline import StrategySpec
-from transferlab.continual.options import OPTIONS, check_strategies, read_options
-from transferlab.continual.registry import STRATEGIES
+from transferlab.continual.catalogue.check import check_strategies, read_options
+from transferlab.continual.catalogue.excluded import EXCLUDED
+from transferlab.continual.registry import CATALOGUE, OPTIONS, STRATEGIES
 from transferlab.errors import InputError
 
 
@@ -54,15 +55,35 @@ def test_reading_unsound_options_is_an_input_error():
     assert read_options(spec("replay", memory_samples=7)).memory_samples == 7
 
 
-def test_every_registered_strategy_has_options():
-    assert sorted(OPTIONS) == STRATEGIES.names()
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_strategy_says_when_to_use_it_and_where_it_comes_from(name):
+    options = OPTIONS[name]
+    assert options.__doc__
+    assert options.use
+    assert options.paper
+    assert options.use.endswith(".")
+    missing = [
+        key for key, value in options.model_fields.items() if not (value.description or "").strip()
+    ]
+    assert missing == []
+
+
+def test_a_strategy_that_is_not_offered_is_refused_with_the_reason():
+    (problem,) = check_strategies([spec("icarl")])
+    assert problem == f"strategy: 'icarl' is not offered: {EXCLUDED['icarl']}"
+    assert not EXCLUDED.keys() & OPTIONS.keys()
+
+
+def test_every_plugin_is_where_the_registry_says():
+    for name in STRATEGIES.names():
+        assert isinstance(STRATEGIES.get(name), type)
 
 
 def test_checking_needs_neither_torch_nor_avalanche():
     code = (
         "import sys\n"
         "from transferlab.config.pipeline import StrategySpec\n"
-        "from transferlab.continual.options import check_strategies\n"
+        "from transferlab.continual.catalogue.check import check_strategies\n"
         "import transferlab.continual.registry\n"
         "assert check_strategies([StrategySpec(name='ewc')]) == []\n"
         "print(sorted({'torch', 'avalanche'} & sys.modules.keys()))\n"
