@@ -20,7 +20,7 @@ TokenLoss = Callable[[Tensor, Tensor, Batch], Tensor]
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
-    return nn.functional.cross_entropy(logits, targets)
+    return nn.functional.cross_entropy(widened(logits), targets)
 
 
 def batches_over(strategy: MLLMTemplate, dataset: AvalancheDataset) -> Iterator[Batch]:
@@ -67,6 +67,17 @@ def gradients_of(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
     return [parameter.grad for parameter in parameters]
 
 
+def copied_gradients(strategy: MLLMTemplate) -> list[Tensor]:
+    """Copies of the parameters' gradients; in float16, zeros for one that overflowed.
+
+    The scaler leaves such a step out, so nothing has moved along that gradient.
+    """
+    copies = [found.clone() for found in gradients_of(strategy.trainable)]
+    if strategy.loss_scale != 1.0 and not all(bool(one.isfinite().all()) for one in copies):
+        torch._foreach_zero_(copies)
+    return copies
+
+
 def gradient(
     strategy: MLLMTemplate, batch: Batch, loss: TokenLoss = cross_entropy
 ) -> tuple[float, list[Tensor]]:
@@ -106,5 +117,10 @@ def gradient(
 
 
 def dot(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
-    """The scalar product over all tensors, in float32."""
-    return sum((a.float() * b.float()).sum() for a, b in zip(first, second, strict=True))
+    """The scalar product over all tensors, in float32 at least."""
+    return sum((widened(a) * widened(b)).sum() for a, b in zip(first, second, strict=True))
+
+
+def widened(values: Tensor) -> Tensor:
+    """Half-precision values as float32, others as they are."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

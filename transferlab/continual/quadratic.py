@@ -101,22 +101,21 @@ class QuadraticPenalty(Strategy):
         """Bring a loaded state to the device, and check that it is about these parameters."""
         if self._importance is None:
             return
-        check_size(self.name, self._anchor, strategy.trainable)
+        check_size(self.name, self._anchor.numel(), strategy.trainable)
         self._importance = self._importance.to(strategy.device)
         self._anchor = self._anchor.to(strategy.device)
 
 
-def check_size(name: str, state: Tensor, trainable: list[Tensor]) -> None:
+def check_size(name: str, kept: int, trainable: list[Tensor]) -> None:
     """
     Raises:
-        ModelError: a loaded (n,) state is about another number of parameters.
+        ModelError: a loaded state of ``kept`` numbers is about other parameters.
     """
     numbers = sum(parameter.numel() for parameter in trainable)
-    if numbers != state.numel():
+    if numbers != kept:
         raise ModelError(
-            f"the {name} state in the checkpoint is about {state.numel()} trainable parameters "
-            f"and the adapter has {numbers}; resume with the adapter settings of the run that "
-            "wrote it"
+            f"the {name} state in the checkpoint is about {kept} trainable parameters and the "
+            f"adapter has {numbers}; resume with the adapter settings of the run that wrote it"
         )
 
 

@@ -195,3 +195,6 @@ class StepReport:
     """Task loss per optimizer step."""
     strategy_bytes: int = 0
     """What the strategy keeps: Fisher, anchors, remembered ids."""
+    strategy_seconds: float = 0.0
+    """Of ``seconds``, spent in the strategies' own hooks; the time that remembered samples take as
+    part of a training batch is not in it."""

@@ -42,7 +42,9 @@ class Needs:
     anchors: bool = False
     """It holds the parameters, or what they compute, near where the last domain left them."""
     moves_parameters: str = ""
-    """When it puts other values into the parameters than the optimizer has found."""
+    """It puts other values into the parameters before a domain; where to, and when."""
+    moves_afterwards: bool = False
+    """It puts other values into the parameters after a domain."""
 
 
 class StrategyOptions(Section):
@@ -56,6 +58,21 @@ class StrategyOptions(Section):
     def misfits(self, config: PipelineConfig) -> Iterator[str]:
         """What in the rest of the pipeline the strategy cannot work with."""
         yield from ()
+
+
+class KeepingOptions(StrategyOptions):
+    """What every strategy that remembers samples has in common."""
+
+    never_keep: list[str] = []
+    """Domains of which no id may be kept, for example because a hospital forbids it."""
+
+    def misfits(self, config: PipelineConfig) -> Iterator[str]:
+        for name in self.never_keep:
+            if name not in (*config.stream, config.source):
+                yield (
+                    f"never_keep: '{name}' is neither in the stream nor the source, so naming it "
+                    "protects nothing; correct or remove it"
+                )
 
 
 class NaiveOptions(StrategyOptions):

@@ -96,8 +96,20 @@ def _clashes(first: str, one: Needs, second: str, other: Needs) -> Iterator[str]
             f"strategy: '{first}' projects the gradient and '{second}' would add to it afterwards; "
             f"list '{second}' before '{first}'"
         )
-    if one.moves_parameters and other.moves_parameters:
-        yield f"{pair} both put values of their own into the parameters; keep one"
+    yield from _clashes_over_parameters(first, one, second, other)
+
+
+def _clashes_over_parameters(first: str, one: Needs, second: str, other: Needs) -> Iterator[str]:
+    if all(needs.moves_parameters or needs.moves_afterwards for needs in (one, other)):
+        yield (
+            f"strategy: '{first}' and '{second}' both put values of their own into the "
+            "parameters; keep one"
+        )
+    if one.anchors and other.moves_afterwards:
+        yield (
+            f"strategy: '{second}' changes the parameters after a domain, and '{first}' would "
+            f"have looked at them before that; list '{second}' before '{first}'"
+        )
     for mover, moves, anchored, holds in (
         (first, one.moves_parameters, second, other.anchors),
         (second, other.moves_parameters, first, one.anchors),
