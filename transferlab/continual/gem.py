@@ -25,8 +25,9 @@ from transferlab.continual.strategy import DatasetOf, Strategy
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
 
-RIDGE = 1e-3
-"""Added to the diagonal of G G^T, as in the authors' code, so that it can be decomposed."""
+RIDGE = 1e-5
+"""Times its mean, added to the diagonal of G G^T, so that it can be decomposed. The authors' code
+adds 1e-3 whatever the gradients' size, which hides those of an adapter."""
 
 
 class GEM(Strategy):
@@ -92,7 +93,8 @@ def solve(gram: np.ndarray, along: np.ndarray, *, margin: float) -> np.ndarray:
         along: (t,) scalar products of the step's gradient with each.
         margin: at least 0.
     """
-    quadratic = 0.5 * (gram + gram.T) + RIDGE * np.eye(len(along))
+    ridge = RIDGE * float(np.diag(gram).mean()) + np.finfo(float).tiny
+    quadratic = 0.5 * (gram + gram.T) + ridge * np.eye(len(along))
     lower = np.linalg.cholesky(quadratic)
     target = np.linalg.solve(lower, along + quadratic @ np.full(len(along), margin))
     return nnls(lower.T, -target)[0] + margin

@@ -52,6 +52,7 @@ class MIR(Strategy):
         torch._foreach_add_(gradients_of(strategy.trainable), found)
         self._terms = (("mir_loss", loss), ("mir_harm", float(worst.values.mean())))
 
+    @torch.no_grad()
     def harm(self, strategy: MLLMTemplate, batch: Batch) -> Tensor:
         """(B,) float32: by how much the step at hand would raise each sample's loss."""
         before = sample_losses(strategy, batch)

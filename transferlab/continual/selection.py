@@ -41,6 +41,8 @@ class Herding(HerdingSelectionStrategy):
         """Avalanche's asks for a layer's name here; ours are the features before the vocabulary."""
 
     def make_sorted_indices(self, strategy: MLLMTemplate, data: AvalancheDataset) -> list[int]:
+        if len(data) == 0:  # more groups than the memory has places
+            return []
         return self.make_sorted_indices_from_features(sample_features(strategy, data))
 
 
@@ -51,5 +53,7 @@ class ClosestToCentre(ClosestToCenterSelectionStrategy):
         """As for herding."""
 
     def make_sorted_indices(self, strategy: MLLMTemplate, data: AvalancheDataset) -> list[int]:
+        if len(data) == 0:
+            return []
         features = sample_features(strategy, data)
         return self.make_sorted_indices_from_features(features).tolist()

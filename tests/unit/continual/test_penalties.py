@@ -178,7 +178,7 @@ def test_a_unit_is_the_same_for_every_batch_size_and_way_to_measure(xray):
         totals[f"{label}, not calibrated"] = float(plain._importance.sum())
     assert totals["batch of 4"] == pytest.approx(totals["exact"], rel=1e-5)
     assert totals["batch of 23"] == pytest.approx(totals["exact"], rel=1e-5)
-    assert totals["batch of 23, not calibrated"] < 0.7 * totals["batch of 4, not calibrated"]
+    assert totals["batch of 23, not calibrated"] < 0.8 * totals["batch of 4, not calibrated"]
 
 
 def test_avalanches_si_does_nothing_on_a_cpu(xray, lecture):

@@ -18,7 +18,7 @@ from transferlab.continual.catalogue.rehearsal import (
 )
 from transferlab.continual.der import DER
 from transferlab.continual.er_ace import ERACE
-from transferlab.continual.gem import GEM, solve
+from transferlab.continual.gem import GEM, RIDGE, solve
 from transferlab.continual.gss import GSS
 from transferlab.continual.mir import MIR
 from transferlab.continual.passes import dot, gradient
@@ -159,7 +159,8 @@ def test_gem_takes_the_nearest_step_that_harms_no_past_domain():
         past, own = random.normal(size=(3, 40)), random.normal(size=40)
         own -= 0.8 * past[0] + 0.4 * past[1]
         weights = solve(past @ past.T, past @ own, margin=margin)
-        quadratic = past @ past.T + 1e-3 * np.eye(3)
+        gram = past @ past.T
+        quadratic = gram + RIDGE * np.diag(gram).mean() * np.eye(3)
         slope = quadratic @ weights + past @ own
         free = weights > margin + 1e-9
         assert free.any()
@@ -183,7 +184,7 @@ def test_gem_bends_the_steps_of_training(xray, lecture):
     plugin.after_backward(learner._template)
     norms = [float(dot(one, one)) ** 0.5 for one in references]
     for one, norm in zip(references, norms, strict=True):
-        assert float(dot(own, one)) > -2e-3 * norm
+        assert float(dot(own, one)) > -1e-4 * norm
 
 
 def test_er_ace_does_not_push_down_tokens_of_old_answers_only(xray, lecture):

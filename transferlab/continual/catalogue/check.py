@@ -46,7 +46,7 @@ def check_strategies(
         problems += _clashes(first, OPTIONS[first].needs, second, OPTIONS[second].needs)
     if pipeline is not None and not problems:
         problems += [
-            f"strategy.{spec.name}: {misfit}"
+            f"strategy.{spec.name}{'.' if _names_an_option(spec.name, misfit) else ': '}{misfit}"
             for spec in specs
             for misfit in read_options(spec).misfits(pipeline)
         ]
@@ -80,6 +80,11 @@ def _problems_of(spec: StrategySpec) -> Iterator[str]:
     except ValidationError as error:
         for found in explain(error.errors(), model=model, tree=spec.options):
             yield f"strategy.{dotted((spec.name, *found.path))}: {found.message}"
+
+
+def _names_an_option(name: str, sentence: str) -> bool:
+    """Whether a sentence names one of the strategy's options before its first colon."""
+    return sentence.partition(":")[0] in OPTIONS[name].model_fields
 
 
 def _clashes(first: str, one: Needs, second: str, other: Needs) -> Iterator[str]:
