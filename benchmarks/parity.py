@@ -84,13 +84,13 @@ CASES = [
     ),
     Case(
         name="si",
-        ours={"si": {"strength": 500.0, "variant": "avalanche"}},
-        stock=lambda: [SynapticIntelligencePlugin(si_lambda=1000.0)],
+        ours={"si": {"strength": 50.0, "variant": "avalanche"}},
+        stock=lambda: [SynapticIntelligencePlugin(si_lambda=100.0)],
     ),
     Case(
         name="mas",
-        ours={"mas": {"strength": 1.0, "alpha": 0.5, "variant": "avalanche"}},
-        stock=lambda: [MASPlugin(lambda_reg=1.0, alpha=0.5)],
+        ours={"mas": {"strength": 0.02, "alpha": 0.5, "variant": "avalanche"}},
+        stock=lambda: [MASPlugin(lambda_reg=0.02, alpha=0.5)],
     ),
     Case(
         name="rwalk",

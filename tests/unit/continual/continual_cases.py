@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from transferlab.config.pipeline import StrategySpec, TrainSection
 from transferlab.continual.learner import Learner
+from transferlab.continual.passes import gradient
 from transferlab.continual.strategy import Strategy
 from transferlab.continual.template import MLLMTemplate
 from transferlab.core.batch import Batch
@@ -156,3 +157,12 @@ def learner_with(plugin, backbone, **section) -> Learner:
     learner._strategies = [plugin]
     learner._template = MLLMTemplate(backbone=backbone, train=train, strategies=[plugin])
     return learner
+
+
+def with_gradient(learner, batch):
+    """Give the learner's parameters the gradient of a batch, as a step would."""
+    template = learner._template
+    _, found = gradient(template, batch)
+    for parameter, value in zip(template.trainable, found, strict=True):
+        parameter.grad = value.clone()
+    return [parameter.grad for parameter in template.trainable]

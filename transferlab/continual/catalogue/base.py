@@ -27,6 +27,8 @@ class Needs:
     """It keeps ids of training samples, and needs those samples again when a run is resumed."""
     previous_model: bool = False
     """It keeps the trainable parameters as they were after the last domain."""
+    keeps: str = ""
+    """What is kept between domains beside ids and the previous model."""
     extra_passes: str = ""
     """What goes through the model beside the training batches."""
     grows: str = ""

@@ -81,6 +81,8 @@ def needs_in_words(needs: Needs) -> list[str]:
         words.append("a memory of past samples (their ids)")
     if needs.previous_model:
         words.append("a copy of the trainable parameters after the last domain")
+    if needs.keeps:
+        words.append(needs.keeps)
     if needs.extra_passes:
         words.append(f"extra passes: {needs.extra_passes}")
     if needs.grows:

@@ -27,6 +27,7 @@ class EWCOptions(StrategyOptions):
         "parameter. It protects best when domains have much in common."
     )
     needs: ClassVar[Needs] = Needs(
+        keeps="two numbers per trainable parameter",
         extra_passes="one forward and backward over a domain's samples, after it",
         adds_gradient=True,
         anchors=True,
@@ -86,7 +87,9 @@ class SIOptions(CalibratedOptions):
         "Where the extra pass of ewc is too dear: importances come from the training steps "
         "themselves. It cannot protect the source domain, on which no step was taken."
     )
-    needs: ClassVar[Needs] = Needs(adds_gradient=True, anchors=True)
+    needs: ClassVar[Needs] = Needs(
+        keeps="two numbers per trainable parameter", adds_gradient=True, anchors=True
+    )
 
     damping: PositiveFloat = 1e-7
     """The xi that keeps parameters which hardly moved from dividing by zero; as in Avalanche."""
@@ -113,6 +116,7 @@ class MASOptions(CalibratedOptions):
         "As ewc, where answers are unreliable: it looks at the model's outputs and at no answer."
     )
     needs: ClassVar[Needs] = Needs(
+        keeps="two numbers per trainable parameter",
         extra_passes="one forward and backward over a domain's samples, after it",
         adds_gradient=True,
         anchors=True,
@@ -137,7 +141,9 @@ class RWalkOptions(CalibratedOptions):
         "As si, with a Fisher information that needs no pass of its own; the paper combines it "
         "with replay. It cannot protect the source domain, on which no step was taken."
     )
-    needs: ClassVar[Needs] = Needs(adds_gradient=True, anchors=True)
+    needs: ClassVar[Needs] = Needs(
+        keeps="four numbers per trainable parameter", adds_gradient=True, anchors=True
+    )
 
     alpha: Annotated[float, Field(gt=0, le=1)] = 0.9
     """The share of the latest step in the moving average of squared gradients."""
@@ -153,7 +159,9 @@ class L2Options(StrategyOptions):
         "As the plainest protection, and as the control for ewc: where it does as well, the "
         "importances tell nothing."
     )
-    needs: ClassVar[Needs] = Needs(adds_gradient=True, anchors=True)
+    needs: ClassVar[Needs] = Needs(
+        keeps="one number per trainable parameter", adds_gradient=True, anchors=True
+    )
 
     strength: Strength = "auto"
     """The penalty is strength * sum (theta - anchor)^2; "auto" counts in units, as for `ewc`."""

@@ -110,6 +110,7 @@ class DEROptions(MemoryOptions):
     )
     needs: ClassVar[Needs] = Needs(
         past_samples=True,
+        keeps="logits of the remembered answers",
         extra_passes="a forward and backward of remembered samples in every step",
         adds_gradient=True,
     )
@@ -197,6 +198,7 @@ class GDumbOptions(StrategyOptions):
     )
     needs: ClassVar[Needs] = Needs(
         past_samples=True,
+        keeps="the first values of the trainable parameters",
         chooses_batches=True,
         moves_parameters="back to their first values before each domain",
     )
@@ -226,4 +228,7 @@ class FromScratchOptions(StrategyOptions):
         "As a control that transfers nothing from one domain to the next; with cumulative it is "
         "joint training at every step."
     )
-    needs: ClassVar[Needs] = Needs(moves_parameters="back to their first values before each domain")
+    needs: ClassVar[Needs] = Needs(
+        keeps="the first values of the trainable parameters",
+        moves_parameters="back to their first values before each domain",
+    )

@@ -99,6 +99,7 @@ class MergeOptions(StrategyOptions):
         "learn nothing from one another."
     )
     needs: ClassVar[Needs] = Needs(
+        keeps="the first values of the trainable parameters",
         moves_parameters="to their first values before each domain, to merged ones after it",
         grows="one adapter per domain is kept",
     )
