@@ -8,14 +8,15 @@ _PROTOTYPES = (
 EXCLUDED: dict[str, str] = {
     "cwr_star": f"{_CLASS_HEAD}; use ewc or l2",
     "ar1": f"{_CLASS_HEAD}; use si with replay",
-    "bic": "it corrects the class scores of a classifier's last layer, and an MLLM answers in tokens; "
-    "use replay",
+    "bic": "it corrects the class scores of a classifier's last layer, and an MLLM answers in "
+    "tokens; use replay",
     "icarl": f"{_PROTOTYPES}; use replay with policy: herding",
     "slda": "it fits a linear classifier on frozen features, so that nothing would be adapted",
     "cope": f"{_PROTOTYPES}; use replay with policy: closest_to_centre",
     "update_ncm": _PROTOTYPES,
     "update_fecam": _PROTOTYPES,
-    "scr": "it learns class means by contrast between classes, and an MLLM answers in tokens; use er_ace",
+    "scr": "it learns class means by contrast between classes, and an MLLM answers in tokens; use "
+    "er_ace",
     "er_aml": "it contrasts features of samples of one class, and answers of many tokens have no "
     "one class; use er_ace",
     "generative_replay": "it trains a generator of inputs, and one of radiographs or videos would "
