@@ -183,7 +183,8 @@ class StepReport:
     domain: str
     steps: int
     samples_seen: int
-    """Samples passed through the model, repeats and replayed ones counted."""
+    """Samples in training batches, repeats and replayed ones counted; what a strategy passes
+    through the model beside the batches is not."""
     train_samples: int
     """Distinct samples of the domain."""
     train_tokens: int
