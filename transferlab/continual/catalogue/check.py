@@ -44,10 +44,11 @@ def check_strategies(
     known = [name for name in counts if name in OPTIONS]
     for first, second in combinations(known, 2):
         problems += _clashes(first, OPTIONS[first].needs, second, OPTIONS[second].needs)
-    if pipeline is not None and not problems:
+    if pipeline is not None:
         problems += [
             f"strategy.{spec.name}{'.' if _names_an_option(spec.name, misfit) else ': '}{misfit}"
             for spec in specs
+            if not list(_problems_of(spec))
             for misfit in read_options(spec).misfits(pipeline)
         ]
     return problems
@@ -121,6 +122,6 @@ def _clashes_over_parameters(first: str, one: Needs, second: str, other: Needs) 
     ):
         if moves and holds:
             yield (
-                f"strategy: '{mover}' changes the parameters {moves}, so that '{anchored}' would "
+                f"strategy: '{mover}' puts the parameters {moves}, so that '{anchored}' would "
                 "hold them to values that are no longer there; remove one of them"
             )
