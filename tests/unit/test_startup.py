@@ -36,6 +36,8 @@ def probe(*arguments):
         (["run", "--help"], 0),
         (["domains", "list"], 0),
         (["domains", "show", "chest-xray"], 0),
+        (["strategies", "list"], 0),
+        (["strategies", "show", "ewc"], 0),
         (["validate", "pipelines/radiology.yaml"], 0),
         (["validate", "pipelines/radiology.yaml", "--set", "train.learning_rat=1"], 2),
         (["run", "pipelines/radiology.yaml", "--set", "stream=[nowhere]"], 2),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils import merge_utils
 from torch import nn
 
 from transferlab.config.pipeline import AdapterSection
@@ -66,6 +67,34 @@ def merged_copy(model: nn.Module) -> nn.Module:
     if not isinstance(model, PeftModel):
         return model
     return copy.deepcopy(model).merge_and_unload()
+
+
+def merge_tensors(
+    tensors: Sequence[Sequence[torch.Tensor]],
+    *,
+    method: str,
+    weights: Sequence[float],
+    density: float,
+) -> list[torch.Tensor]:
+    """Merge several adapters parameter by parameter, with peft's own arithmetic.
+
+    Args:
+        tensors: per parameter, one tensor per adapter; all of one shape.
+        method: linear, ties, dare_linear or dare_ties. The last two draw from torch's generator.
+        weights: one per adapter.
+        density: the share of values that is kept, in (0, 1]; method linear keeps all.
+    """
+    merges = {
+        "linear": lambda ones, by: merge_utils.task_arithmetic(ones, by),
+        "ties": lambda ones, by: merge_utils.ties(ones, by, density),
+        "dare_linear": lambda ones, by: merge_utils.dare_linear(ones, by, density),
+        "dare_ties": lambda ones, by: merge_utils.dare_ties(ones, by, density),
+    }
+    merged = []
+    for ones in tensors:
+        by = torch.tensor(list(weights), dtype=ones[0].dtype, device=ones[0].device)
+        merged.append(merges[method](list(ones), by))
+    return merged
 
 
 def is_adapted(model: nn.Module) -> bool:

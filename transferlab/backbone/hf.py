@@ -112,6 +112,17 @@ class HFBackbone:
         """
         self.module.load_state_dict(state)
 
+    def merge(
+        self,
+        tensors: Sequence[Sequence[Tensor]],
+        *,
+        method: str,
+        weights: Sequence[float],
+        density: float,
+    ) -> list[Tensor]:
+        """Several adapters' values of each parameter merged into one, by peft."""
+        return adapters.merge_tensors(tensors, method=method, weights=weights, density=density)
+
     def save_adapter(self, folder: Path) -> None:
         """Write the adapter so that plain peft loads it.
 

@@ -34,6 +34,11 @@ class TrainableView(nn.Module):
         self._cuts_logits = "logits_to_keep" in forward.parameters
         self.training = model.training
 
+    @property
+    def output_layer(self) -> nn.Module:
+        """The layer from hidden states to the vocabulary."""
+        return innermost(self._model).get_output_embeddings()
+
     def forward(self, batch: Batch) -> Tensor:
         """Logits at the supervised positions, (n_supervised, vocab), on the batch's device."""
         supervised = batch.labels != -100

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from transferlab.cli import domains as domain_commands
+from transferlab.cli import strategies as strategy_commands
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
 from transferlab.cli.terminal import output
 from transferlab.errors import InputError
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(domain_commands.app, name="domains")
+app.add_typer(strategy_commands.app, name="strategies")
 
 
 @app.callback(invoke_without_command=True)

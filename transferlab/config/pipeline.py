@@ -87,7 +87,7 @@ class StrategySpec(Section):
 
     name: str
     options: dict[str, Any] = {}
-    """Checked against the strategy's own options when the pipeline is validated."""
+    """Those of the strategy (docs/strategies.md); checked when the pipeline is validated."""
 
     @model_validator(mode="before")
     @classmethod

@@ -54,21 +54,29 @@ def pipeline_reference() -> str:
 
 
 def _section(title: str, node: dict[str, Any], defs: dict[str, Any], *, level: int) -> str:
-    required = node.get("required", [])
-    lines = [f"{'#' * level} {title}", "", _one_line(node.get("description", "")), ""]
-    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     below = []
     for key, value in node["properties"].items():
         inner = _inner(value, defs)
-        name = inner["description"] if inner and "description" not in value else ""
-        meaning = _one_line(value.get("description", name))
-        default = "required" if key in required else _default(value, inner)
-        lines.append(f"| `{key}` | {_type(value, defs)} | {default} | {meaning} |")
         if inner:
             path = key if title == "Top level" else f"{title.strip('`')}.{key}"
             below.append((f"`{path}`", inner))
+    lines = [f"{'#' * level} {title}", "", one_line(node.get("description", "")), ""]
+    lines.append(key_table(node, defs))
     text = "\n".join(lines) + "\n"
     return "\n".join([text, *(_section(t, n, defs, level=level) for t, n in below)])
+
+
+def key_table(node: dict[str, Any], defs: dict[str, Any]) -> str:
+    """Markdown: every key of one section of a JSON schema, its type, default and meaning."""
+    required = node.get("required", [])
+    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, value in node["properties"].items():
+        inner = _inner(value, defs)
+        name = inner["description"] if inner and "description" not in value else ""
+        meaning = one_line(value.get("description", name))
+        default = "required" if key in required else _default(value, inner)
+        lines.append(f"| `{key}` | {_type(value, defs)} | {default} | {meaning} |")
+    return "\n".join(lines)
 
 
 def _inner(value: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any] | None:
@@ -123,7 +131,7 @@ def _default(value: dict[str, Any], inner: dict[str, Any] | None) -> str:
     return "`" + json.dumps(given).replace('"', "") + "`"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Docstrings in markdown's spelling, and with YAML's word for nothing."""
     return re.sub(r"\bNone\b", "`null`", " ".join(text.split()).replace("``", "`"))
 

@@ -20,9 +20,16 @@ with warnings.catch_warnings():
     from avalanche.training.storage_policy import (
         BalancedExemplarsBuffer,
         ClassBalancedBuffer,
+        ClosestToCenterSelectionStrategy,
         ExemplarsBuffer,
         ExperienceBalancedBuffer,
+        HerdingSelectionStrategy,
+        ParametricBuffer,
+        RandomExemplarsSelectionStrategy,
         ReservoirSamplingBuffer,
+    )
+    from avalanche.training.storage_policy import (
+        _ParametricSingleBuffer as ParametricSingleBuffer,
     )
     from avalanche.training.templates import SupervisedTemplate
 
@@ -30,12 +37,17 @@ __all__ = [
     "AvalancheDataset",
     "BalancedExemplarsBuffer",
     "ClassBalancedBuffer",
+    "ClosestToCenterSelectionStrategy",
     "DataAttribute",
     "DatasetExperience",
     "EWCPlugin",
     "EvaluationPlugin",
     "ExemplarsBuffer",
     "ExperienceBalancedBuffer",
+    "HerdingSelectionStrategy",
+    "ParametricBuffer",
+    "ParametricSingleBuffer",
+    "RandomExemplarsSelectionStrategy",
     "ReplayPlugin",
     "ReservoirSamplingBuffer",
     "SupervisedPlugin",

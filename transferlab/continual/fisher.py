@@ -1,4 +1,4 @@
-"""The diagonal of the Fisher information from per-sample gradients.
+"""Means over samples of what each sample's own gradient is: the Fisher diagonal, and the like.
 
     F = mean over samples n of (d/d theta log p(y_n | x_n))^2
 
@@ -8,7 +8,7 @@ often done, gives another number, one that depends on the batch size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -17,6 +17,12 @@ from torch import Tensor, nn
 from transferlab.core.batch import Batch
 
 Calls = dict[str, list[tuple[Tensor, Tensor]]]
+
+SummedLoss = Callable[[Tensor, Batch], Tensor]
+"""(n_supervised, vocab) logits of a batch to a scalar: the sum over its samples of their losses."""
+
+Fold = Callable[[Tensor], Tensor]
+"""What is averaged of each number of a sample's gradient, elementwise."""
 
 
 def exact_fisher(
@@ -34,15 +40,36 @@ def exact_fisher(
     Returns:
         (number of trainable parameters,) float32, in the order of ``module.named_parameters()``.
     """
+
+    def loss(logits: Tensor, batch: Batch) -> Tensor:
+        return _summed_loss(logits, batch.targets(), generator)
+
+    return mean_over_samples(module, batches, loss=loss, fold=torch.square)
+
+
+def mean_over_samples(
+    module: nn.Module, batches: Iterable[Batch], *, loss: SummedLoss, fold: Fold
+) -> Tensor:
+    """The mean over samples of ``fold(gradient of the sample's loss)``.
+
+    Args:
+        module: called as ``module(batch)``; gives (n_supervised, vocab) logits. In eval mode.
+        batches: on the module's device.
+        loss: a batch's, summed over samples; no sample's loss may depend on another.
+        fold: applied to every number of a sample's gradient.
+
+    Returns:
+        (number of trainable parameters,) float32, in the order of ``module.named_parameters()``.
+    """
     parameters = dict(module.named_parameters())
     layers = _trainable_linear_layers(module, parameters)
     total = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in parameters.items()}
     samples = 0
     for batch in batches:
         samples += len(batch)
-        if layers is None or not _add_from_layers(total, module, layers, batch, generator):
-            _add_one_by_one(total, module, parameters, batch, generator)
-    return torch.cat([square.reshape(-1) for square in total.values()]) / max(samples, 1)
+        if layers is None or not _add_from_layers(total, module, layers, batch, loss, fold):
+            _add_one_by_one(total, module, parameters, batch, loss, fold)
+    return torch.cat([one.reshape(-1) for one in total.values()]) / max(samples, 1)
 
 
 def _trainable_linear_layers(
@@ -67,9 +94,10 @@ def _add_from_layers(
     module: nn.Module,
     layers: Mapping[str, nn.Linear],
     batch: Batch,
-    generator: torch.Generator | None,
+    loss: SummedLoss,
+    fold: Fold,
 ) -> bool:
-    """Add the batch's squared per-sample gradients with one forward and one backward pass.
+    """Add the batch's folded per-sample gradients with one forward and one backward pass.
 
     A linear layer's weight gradient is the product of its input and its output's gradient, and the
     rows of a batch do not touch one another, so it can be had for each row apart.
@@ -78,21 +106,21 @@ def _add_from_layers(
         False, with nothing added, where an activation's rows cannot be told apart by sample.
     """
     with _recording(layers) as calls:
-        loss = _summed_loss(module(batch), batch.targets(), generator)
+        summed = loss(module(batch), batch)
     if any(len(layer_calls) != 1 for layer_calls in calls.values()):
         return False
     owners = {name: _owners(made[0][1], batch) for name, made in calls.items()}
     if any(owner is None for owner in owners.values()):
         return False
     outputs = [made[0][1] for made in calls.values()]
-    gradients = torch.autograd.grad(loss, outputs, allow_unused=True)
+    gradients = torch.autograd.grad(summed, outputs, allow_unused=True)
     for (name, made), gradient in zip(calls.items(), gradients, strict=True):
         if gradient is not None:
             # Towers that keep the picture's plane have (rows, H, W, D) instead of (rows, T, D).
             given, wanted = made[0][0].flatten(1, -2), gradient.flatten(1, -2)
             rows = torch.einsum("nto,nti->noi", wanted.float(), given.float())
             mine = rows.new_zeros(len(batch), *rows.shape[1:]).index_add_(0, owners[name], rows)
-            total[name].add_(mine.square_().sum(dim=0))
+            total[name].add_(fold(mine).sum(dim=0))
     return True
 
 
@@ -132,15 +160,16 @@ def _add_one_by_one(
     module: nn.Module,
     parameters: Mapping[str, nn.Parameter],
     batch: Batch,
-    generator: torch.Generator | None,
+    loss: SummedLoss,
+    fold: Fold,
 ) -> None:
     """The same sum with a forward and a backward pass for every sample."""
     for sample in batch:
-        loss = _summed_loss(module(sample), sample.targets(), generator)
-        gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
-        for square, gradient in zip(total.values(), gradients, strict=True):
+        summed = loss(module(sample), sample)
+        gradients = torch.autograd.grad(summed, list(parameters.values()), allow_unused=True)
+        for sums, gradient in zip(total.values(), gradients, strict=True):
             if gradient is not None:
-                square.add_(gradient.float().square())
+                sums.add_(fold(gradient.float()))
 
 
 def _summed_loss(logits: Tensor, targets: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -15,7 +15,7 @@ from transferlab.continual.seeding import derive_seed, isolated_randomness
 from transferlab.continual.strategy import Remembered, build_strategies
 from transferlab.continual.stream import Classes, Collate, DomainExperience, make_dataset
 from transferlab.continual.template import MLLMTemplate, StageSettings
-from transferlab.core.events import Listener, StageFinished, StageStarted, ignore
+from transferlab.core.events import Listener, StageFinished, ignore
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import Sample, StepReport
 from transferlab.errors import DataError, InputError, ModelError
@@ -72,7 +72,7 @@ class Learner:
             DataError: there are no samples.
         """
         settings = StageSettings(
-            domain=domain, epochs=0, total_steps=0, learning_rate=self._train.learning_rate
+            domain=domain, epochs=0, max_steps=None, learning_rate=self._train.learning_rate
         )
         self._run(samples, settings=settings, stage=f"consolidating {domain}")
 
@@ -93,8 +93,9 @@ class Learner:
             DataError: there are no samples.
             ModelError: the loss is not a finite number, or memory ran out.
         """
-        settings = self._settings(len(samples), domain)
-        started = time.perf_counter()
+        settings = self._settings(domain)
+        started, watch = time.perf_counter(), self._template.stopwatch
+        in_hooks = watch.seconds
         recorder = self._run(samples, settings=settings, stage=stage)
         return StepReport(
             domain=domain,
@@ -107,6 +108,7 @@ class Learner:
             peak_memory_bytes=recorder.peak_memory_bytes,
             losses=tuple(recorder.losses),
             strategy_bytes=sum(strategy.kept_bytes() for strategy in self._strategies),
+            strategy_seconds=watch.seconds - in_hooks,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -153,15 +155,12 @@ class Learner:
         for strategy, entry in zip(self._strategies, state["strategies"], strict=True):
             strategy.load_state_dict(entry["state"], dataset_of)
 
-    def _settings(self, samples: int, domain: str) -> StageSettings:
+    def _settings(self, domain: str) -> StageSettings:
         own = self._train.per_domain.get(domain, TrainOverride())
-        epochs = own.epochs or self._train.epochs
-        max_steps = own.max_steps or self._train.max_steps
-        steps = epochs * -(-samples // self._train.batch_samples)
         return StageSettings(
             domain=domain,
-            epochs=epochs,
-            total_steps=min(steps, max_steps) if max_steps else steps,
+            epochs=own.epochs or self._train.epochs,
+            max_steps=own.max_steps or self._train.max_steps,
             learning_rate=self._learning_rate or own.learning_rate or self._train.learning_rate,
         )
 
@@ -175,11 +174,8 @@ class Learner:
             samples, tasks=[index] * len(samples), classes=self._classes, collate=self._collate
         )
         experience = DomainExperience(dataset=dataset, index=index, domain=settings.domain)
-        self._listener(StageStarted(stage=stage, total_steps=settings.total_steps))
         started = time.perf_counter()
-        recorder = Recorder(
-            stage=stage, total_steps=settings.total_steps, listener=self._listener, device=device
-        )
+        recorder = Recorder(stage=stage, listener=self._listener, device=device)
         try:
             with isolated_randomness(derive_seed(self._seed, index), device):
                 self._template.run_stage(experience, settings=settings, recorder=recorder)

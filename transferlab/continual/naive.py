@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transferlab.continual.options import NaiveOptions
+from transferlab.continual.catalogue.base import NaiveOptions
 from transferlab.continual.strategy import Strategy
 
 

@@ -8,17 +8,15 @@ import psutil
 import torch
 
 from transferlab.core.batch import Batch
-from transferlab.core.events import Listener, TrainStep
+from transferlab.core.events import Event, Listener, StageStarted, TrainStep
 
 
 class Recorder:
     """The account of one stage: steps, samples, tokens, losses, time and memory."""
 
-    def __init__(
-        self, *, stage: str, total_steps: int, listener: Listener, device: torch.device
-    ) -> None:
+    def __init__(self, *, stage: str, listener: Listener, device: torch.device) -> None:
         self.stage = stage
-        self.total_steps = total_steps
+        self.total_steps = 0
         self.losses: list[float] = []
         self.samples_seen = 0
         self.peak_memory_bytes = 0
@@ -41,6 +39,15 @@ class Recorder:
     def samples_per_second(self) -> float:
         """While stepping: what strategies do before and after the steps is left out."""
         return self.samples_seen / self._stepping_seconds if self._stepping_seconds else 0.0
+
+    def start(self, total_steps: int) -> None:
+        """Tell that the stage begins, once it is known how many steps it has."""
+        self.total_steps = total_steps
+        self._listener(StageStarted(stage=self.stage, total_steps=total_steps))
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on."""
+        self._listener(event)
 
     def start_stepping(self) -> None:
         self._resumed_at = time.perf_counter()

@@ -2,14 +2,61 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from transferlab.continual.catalogue import (
+    distillation,
+    foreign,
+    gradients,
+    penalties,
+    rehearsal,
+    weights,
+)
+from transferlab.continual.catalogue.base import NaiveOptions, StrategyOptions
 from transferlab.core.registry import Registry
 
+
+class Entry(NamedTuple):
+    options: type[StrategyOptions]
+    plugin: str
+    """"module:attribute" under ``transferlab.continual``."""
+
+
+CATALOGUE: dict[str, Entry] = {
+    "naive": Entry(NaiveOptions, "naive:Naive"),
+    "replay": Entry(rehearsal.ReplayOptions, "replay:Replay"),
+    "ewc": Entry(penalties.EWCOptions, "ewc:EWC"),
+    "si": Entry(penalties.SIOptions, "si:SI"),
+    "mas": Entry(penalties.MASOptions, "mas:MAS"),
+    "rwalk": Entry(penalties.RWalkOptions, "rwalk:RWalk"),
+    "l2": Entry(penalties.L2Options, "l2:L2"),
+    "lwf": Entry(distillation.LwFOptions, "lwf:LwF"),
+    "feature_distillation": Entry(
+        distillation.FeatureDistillationOptions, "feature_distillation:FeatureDistillation"
+    ),
+    "er_ace": Entry(rehearsal.ERACEOptions, "er_ace:ERACE"),
+    "der": Entry(rehearsal.DEROptions, "der:DER"),
+    "mir": Entry(rehearsal.MIROptions, "mir:MIR"),
+    "gss": Entry(rehearsal.GSSOptions, "gss:GSS"),
+    "agem": Entry(gradients.AGEMOptions, "agem:AGEM"),
+    "gem": Entry(gradients.GEMOptions, "gem:GEM"),
+    "self_distillation": Entry(
+        weights.SelfDistillationOptions, "self_distillation:SelfDistillation"
+    ),
+    "o_lora": Entry(weights.OLoRAOptions, "o_lora:OLoRA"),
+    "ema": Entry(weights.EMAOptions, "averaging:EMA"),
+    "interpolate": Entry(weights.InterpolateOptions, "averaging:Interpolate"),
+    "merge": Entry(weights.MergeOptions, "merge:Merge"),
+    "gdumb": Entry(rehearsal.GDumbOptions, "scratch:GDumb"),
+    "cumulative": Entry(rehearsal.CumulativeOptions, "cumulative:Cumulative"),
+    "from_scratch": Entry(rehearsal.FromScratchOptions, "scratch:FromScratch"),
+    "plugin": Entry(foreign.PluginOptions, "foreign:make_plugin"),
+}
+"""In the order in which people should read about them."""
+
+OPTIONS: dict[str, type[StrategyOptions]] = {name: one.options for name, one in CATALOGUE.items()}
+
 STRATEGIES = Registry(
-    "strategy",
-    {
-        "naive": "transferlab.continual.naive:Naive",
-        "ewc": "transferlab.continual.ewc:EWC",
-        "replay": "transferlab.continual.replay:Replay",
-    },
+    "strategy", {name: f"transferlab.continual.{one.plugin}" for name, one in CATALOGUE.items()}
 )
 """Avalanche plugins, made as ``plugin(options, seed=...)``; importing one imports Avalanche."""

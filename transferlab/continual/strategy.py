@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from transferlab.config.pipeline import StrategySpec
 from transferlab.continual.avalanche_api import AvalancheDataset, SupervisedPlugin
-from transferlab.continual.options import check_strategies, read_options
+from transferlab.continual.catalogue.check import check_strategies, read_options
 from transferlab.continual.registry import STRATEGIES
 from transferlab.errors import InputError
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
 
 Remembered = Sequence[tuple[str, int]]
 """Sample ids, each with the index of the experience it came with."""
@@ -20,6 +25,14 @@ DatasetOf = Callable[[Remembered], AvalancheDataset]
 
 class Strategy(SupervisedPlugin):
     """A plugin that keeps nothing and reports nothing, until it says otherwise."""
+
+    def task_loss(self, strategy: MLLMTemplate) -> Tensor | None:
+        """The current micro-batch's loss in place of the mean cross-entropy; None leaves that."""
+        return None
+
+    def task_weight(self, strategy: MLLMTemplate) -> float:
+        """How much the task loss counts beside what the strategy adds."""
+        return 1.0
 
     def step_terms(self) -> tuple[tuple[str, float], ...]:
         """Terms of the last optimizer step beside the task loss, by name."""

@@ -27,6 +27,7 @@ from transferlab.continual.avalanche_api import (
 )
 from transferlab.continual.optimizer import build_optimizer, learning_rate_factor
 from transferlab.continual.recorder import Recorder
+from transferlab.continual.stopwatch import Stopwatch
 from transferlab.continual.strategy import Strategy
 from transferlab.continual.stream import DomainExperience
 from transferlab.core.protocols import Backbone
@@ -42,7 +43,7 @@ class StageSettings:
     domain: str
     epochs: int
     """0 runs every hook and trains nothing."""
-    total_steps: int
+    max_steps: int | None
     learning_rate: float
 
 
@@ -53,13 +54,16 @@ class MLLMTemplate(SupervisedTemplate):
         self, *, backbone: Backbone, train: TrainSection, strategies: Sequence[Strategy]
     ) -> None:
         self.settings = StageSettings(
-            domain="", epochs=0, total_steps=0, learning_rate=train.learning_rate
+            domain="", epochs=0, max_steps=None, learning_rate=train.learning_rate
         )
         self.recorder: Recorder
+        self.backbone = backbone
         self.trainable = [p for _, p in backbone.module.named_parameters()]
         self._config = train
         self._strategies = list(strategies)
-        self._share = 1.0
+        self.stopwatch = Stopwatch()
+        self.share = 1.0
+        """Of the step's supervised tokens, in the current micro-batch."""
         self._autocast_dtype = AUTOCAST_DTYPES[train.mixed_precision]
         self._scaler = torch.amp.GradScaler(
             backbone.device.type, enabled=self._autocast_dtype is torch.float16
@@ -71,7 +75,7 @@ class MLLMTemplate(SupervisedTemplate):
             train_mb_size=train.batch_samples,
             eval_mb_size=train.batch_samples,
             device=backbone.device,
-            plugins=list(strategies),
+            plugins=[self.stopwatch.start, *strategies, self.stopwatch.stop],
             evaluator=silent_evaluator(),
         )
 
@@ -79,6 +83,11 @@ class MLLMTemplate(SupervisedTemplate):
     def micro_batch_samples(self) -> int:
         """How many new samples go through the model at once."""
         return self.train_mb_size // self._config.accumulation_steps
+
+    @property
+    def loss_scale(self) -> float:
+        """What a loss is multiplied by before its backward pass, so that float16 can hold it."""
+        return float(self._scaler.get_scale()) if self._scaler.is_enabled() else 1.0
 
     def run_stage(
         self, experience: DomainExperience, *, settings: StageSettings, recorder: Recorder
@@ -103,6 +112,12 @@ class MLLMTemplate(SupervisedTemplate):
         """Avalanche's builder would lose the collate function and balance batches over tasks."""
         self.dataloader = self.loader_over(self.adapted_dataset, shuffle=shuffle)
 
+    def _before_training_exp(self, **kwargs) -> None:
+        super()._before_training_exp(**kwargs)
+        # Only now is it known how long an epoch is: strategies may have made another loader.
+        steps = self.settings.epochs * len(self.dataloader)
+        self.recorder.start(min(steps, self.settings.max_steps or steps))
+
     def make_eval_dataloader(self, **kwargs) -> None:
         self.dataloader = self.loader_over(self.adapted_dataset, shuffle=False)
 
@@ -120,6 +135,14 @@ class MLLMTemplate(SupervisedTemplate):
     def forward(self) -> Tensor:
         """(n_supervised, vocab) logits, in the order of the mini-batch's targets."""
         return self.model(self.mb_x)
+
+    def criterion(self) -> Tensor:
+        """The mean cross-entropy of the tokens, unless a strategy has a loss of its own."""
+        for one in self._strategies:
+            loss = one.task_loss(self)
+            if loss is not None:
+                return loss
+        return super().criterion()
 
     def training_epoch(self, **kwargs) -> None:
         self.recorder.start_stepping()
@@ -140,7 +163,7 @@ class MLLMTemplate(SupervisedTemplate):
             self._after_update(**kwargs)
             self._after_training_iteration(**kwargs)
             self._finish_step(loss, learning_rate)
-            if self.recorder.steps == self.settings.total_steps:
+            if self.recorder.steps == self.recorder.total_steps:
                 self.stop_training()
                 break  # before the loader decodes a batch that nobody trains on
 
@@ -153,17 +176,18 @@ class MLLMTemplate(SupervisedTemplate):
         whole = self.mbatch
         task_loss = torch.zeros((), device=self.device)
         for mbatch, share in self._micro_batches():
-            self.mbatch, self._share = mbatch, share
+            self.mbatch, self.share = mbatch, share
             self.loss = self._make_empty_loss()
             self._before_forward(**kwargs)
-            with self._autocast():
+            with self.autocast():
                 self.mb_output = self.forward()
             self._after_forward(**kwargs)
-            with self._autocast():
+            with self.autocast():
                 loss = self.criterion()
             self.recorder.observe_memory()
             task_loss = task_loss + share * loss.detach()
-            self.loss = self.loss + loss
+            weight = math.prod(one.task_weight(self) for one in self._strategies)
+            self.loss = self.loss + weight * loss
             self._before_backward(**kwargs)
             self.backward()
         self.mbatch = whole
@@ -183,7 +207,7 @@ class MLLMTemplate(SupervisedTemplate):
             yield [piece, targets, t[rows]], len(targets) / len(y)
 
     def backward(self) -> None:
-        scaled = self._scaler.scale(self.loss * self._share)
+        scaled = self._scaler.scale(self.loss * self.share)
         scaled.backward(retain_graph=self.retain_graph)
 
     def optimizer_step(self) -> None:
@@ -201,7 +225,7 @@ class MLLMTemplate(SupervisedTemplate):
     def _set_learning_rate(self) -> float:
         factor = learning_rate_factor(
             self.recorder.steps,
-            self.settings.total_steps,
+            self.recorder.total_steps,
             warmup_fraction=self._config.warmup_fraction,
             schedule=self._config.schedule,
         )
@@ -218,13 +242,14 @@ class MLLMTemplate(SupervisedTemplate):
         if not math.isfinite(number):
             raise ModelError(
                 f"the {what} became {number} at step {self.recorder.steps + 1} of "
-                f"{self.settings.total_steps} on domain '{self.settings.domain}'; lower "
+                f"{self.recorder.total_steps} on domain '{self.settings.domain}'; lower "
                 "train.learning_rate or the strategy's strength, or set "
                 "train.mixed_precision: none"
             )
         return number
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
+        """The precision of forward passes."""
         enabled = self._autocast_dtype is not None
         return torch.autocast(self.device.type, dtype=self._autocast_dtype, enabled=enabled)
 

@@ -19,7 +19,8 @@ class Backbone(Protocol):
     device: torch.device
     module: nn.Module
     """The view that Avalanche trains: ``module(batch)`` is (n_supervised, vocab) logits, in the
-    order of ``batch.targets()``; ``named_parameters()`` yields trainable parameters only."""
+    order of ``batch.targets()``; ``named_parameters()`` yields trainable parameters only;
+    ``output_layer`` is the layer from hidden states to the vocabulary."""
     trainable_parameters: int
     total_parameters: int
 
@@ -39,6 +40,20 @@ class Backbone(Protocol):
 
     def features(self, samples: Sequence[Sample], *, batch_samples: int) -> Features:
         """Features of the prompts with their media, answers left out."""
+        ...
+
+    def merge(
+        self,
+        tensors: Sequence[Sequence[Tensor]],
+        *,
+        method: str,
+        weights: Sequence[float],
+        density: float,
+    ) -> list[Tensor]:
+        """Per parameter, the values that several adapters have for it, merged into one.
+
+        ``method`` is linear, ties, dare_linear or dare_ties; ``density`` the share that is kept.
+        """
         ...
 
     def trainable_state(self) -> dict[str, Tensor]:

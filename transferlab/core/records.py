@@ -183,7 +183,8 @@ class StepReport:
     domain: str
     steps: int
     samples_seen: int
-    """Samples passed through the model, repeats and replayed ones counted."""
+    """Samples in training batches, repeats and replayed ones counted; what a strategy passes
+    through the model beside the batches is not."""
     train_samples: int
     """Distinct samples of the domain."""
     train_tokens: int
@@ -195,3 +196,6 @@ class StepReport:
     """Task loss per optimizer step."""
     strategy_bytes: int = 0
     """What the strategy keeps: Fisher, anchors, remembered ids."""
+    strategy_seconds: float = 0.0
+    """Of ``seconds``, spent in the strategies' own hooks; the time that remembered samples take as
+    part of a training batch is not in it."""

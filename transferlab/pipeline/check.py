@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.continual.options import check_strategies
+from transferlab.continual.catalogue.check import check_strategies
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.catalogue import find_domains
 from transferlab.metrics.answers import check_metrics
@@ -42,4 +42,4 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
                 f"domain '{name}': tasks.{task}.metrics: {problem}"
                 for problem in check_metrics(section.kind, section.metrics)
             ]
-    return problems + check_strategies(config.strategy)
+    return problems + check_strategies(config.strategy, config)

@@ -157,6 +157,7 @@ def _costs(stream: StreamOutcome, arms: Mapping[str, ArmOutcome]) -> list[dict[s
             "samples_per_second": report.samples_per_second,
             "peak_memory_bytes": report.peak_memory_bytes,
             "strategy_bytes": report.strategy_bytes,
+            "strategy_seconds": report.strategy_seconds,
         }
         for arm, domain, report in reports
     ]

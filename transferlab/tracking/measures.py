@@ -46,6 +46,7 @@ def quantity_and_cost(report: StepReport) -> dict[str, float]:
         "cost/samples_per_second": report.samples_per_second,
         "cost/peak_memory_bytes": report.peak_memory_bytes,
         "cost/strategy_bytes": report.strategy_bytes,
+        "cost/strategy_seconds": report.strategy_seconds,
     }
 
 

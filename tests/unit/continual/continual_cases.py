@@ -6,11 +6,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 import torch
+from avalanche.training.plugins import (
+    EWCPlugin,
+    MASPlugin,
+    RWalkPlugin,
+    SynapticIntelligencePlugin,
+)
 from torch import Tensor, nn
 
 from transferlab.config.pipeline import StrategySpec, TrainSection
-from transferlab.continual.avalanche_api import EWCPlugin
 from transferlab.continual.learner import Learner
+from transferlab.continual.passes import gradient
 from transferlab.continual.strategy import Strategy
 from transferlab.continual.template import MLLMTemplate
 from transferlab.core.batch import Batch
@@ -33,6 +39,10 @@ class ToyModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.embedding.requires_grad_(False)
         self.head.requires_grad_(False)
+
+    @property
+    def output_layer(self) -> nn.Module:
+        return self.head
 
     def forward(self, batch: Batch) -> Tensor:
         shown = self.embedding(batch.input_ids) * batch.attention_mask[..., None]
@@ -116,6 +126,30 @@ class StockEWC(Strategy, EWCPlugin):
     """Avalanche's own, its penalty in the loss."""
 
 
+class StockSI(Strategy, SynapticIntelligencePlugin):
+    """Likewise."""
+
+
+@torch.no_grad()
+def copied_weights(model, target, excluded_parameters) -> None:
+    """What SynapticIntelligencePlugin.extract_weights should do on a CPU too.
+
+    There its "copies" are the live parameters, so that no parameter ever seems to have moved.
+    """
+    for name, parameter in SynapticIntelligencePlugin.allowed_parameters(
+        model, excluded_parameters
+    ):
+        target[name].data = parameter.detach().clone().flatten()
+
+
+class StockMAS(Strategy, MASPlugin):
+    """Likewise."""
+
+
+class StockRWalk(Strategy, RWalkPlugin):
+    """Likewise."""
+
+
 def learner_with(plugin, backbone, **section) -> Learner:
     """A learner whose one strategy is a given plugin; one epoch, nothing clipped."""
     train = TrainSection(**{"epochs": 1, "batch_samples": 4, "max_grad_norm": None, **section})
@@ -123,3 +157,12 @@ def learner_with(plugin, backbone, **section) -> Learner:
     learner._strategies = [plugin]
     learner._template = MLLMTemplate(backbone=backbone, train=train, strategies=[plugin])
     return learner
+
+
+def with_gradient(learner, batch):
+    """Give the learner's parameters the gradient of a batch, as a step would."""
+    template = learner._template
+    _, found = gradient(template, batch)
+    for parameter, value in zip(template.trainable, found, strict=True):
+        parameter.grad = value.clone()
+    return [parameter.grad for parameter in template.trainable]

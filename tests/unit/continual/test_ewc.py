@@ -6,9 +6,10 @@ from continual_cases import StockEWC, ToyBackbone, learner_with, make_samples
 from torch import nn
 
 from transferlab.continual import fisher
-from transferlab.continual.ewc import EWC, flatten
+from transferlab.continual.catalogue.penalties import EWCOptions
+from transferlab.continual.ewc import EWC
 from transferlab.continual.fisher import exact_fisher
-from transferlab.continual.options import EWCOptions
+from transferlab.continual.quadratic import flatten
 from transferlab.core.batch import Batch
 
 
@@ -114,6 +115,41 @@ def test_drawn_labels_give_the_expectation_under_the_model():
     assert float((got - expected).abs().sum() / expected.sum()) < 0.1
     observed = exact_fisher(module, [batch])
     assert float((observed - expected).abs().sum() / expected.sum()) > 0.2
+
+
+class Regression(nn.Module):
+    """Softmax regression on given features: its Fisher information is known in closed form."""
+
+    def __init__(self, features):
+        super().__init__()
+        torch.manual_seed(0)
+        self.features = features
+        self.layer = nn.Linear(features.shape[1], 5, bias=False)
+
+    def forward(self, batch):
+        return self.layer(self.features[batch.input_ids])[batch.labels != -100]
+
+
+def test_over_all_labels_the_exact_fisher_is_the_analytic_one():
+    """One token per sample: F_vj = mean over samples of p_v (1 - p_v) x_j^2."""
+    features = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
+    module = Regression(features)
+    chances = module.layer(features).softmax(dim=1).detach()
+    analytic = (chances * (1 - chances))[:, :, None] * features.square()[:, None, :]
+    enumerated = torch.zeros(15)
+    for row in range(7):
+        for label in range(5):
+            batch = Batch(
+                input_ids=torch.tensor([[row]]),
+                attention_mask=torch.ones(1, 1, dtype=torch.long),
+                labels=torch.tensor([[label]]),
+                media={},
+                media_rows=(0,),
+                sample_ids=(str(row),),
+            )
+            enumerated += chances[row, label] * exact_fisher(module, [batch]) / 7
+    expected = analytic.mean(dim=0).reshape(-1)
+    torch.testing.assert_close(enumerated, expected, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("mode", ["separate", "online"])

@@ -18,7 +18,30 @@ COMBINATIONS = [
     {"ewc": {"strength": 5.0}},
     {"ewc": {"strength": 5.0, "mode": "separate", "fisher": "batch"}},
     {"ewc": {"labels": "model", "fisher_samples": 6, "decay": 0.5}},
+    {"ewc": {"strength": "auto", "units": 2.0}},
+    {"si": {"strength": 0.5}},
+    {"si": {"strength": 50.0, "variant": "avalanche"}},
+    {"mas": {}},
+    {"mas": {"variant": "avalanche"}},
+    {"rwalk": {"strength": 0.5, "score_every_steps": 3}},
+    {"l2": {"anchor": "start"}},
+    {"l2": {}},
+    {"lwf": {"strength": 2.0}},
+    {"lwf": {"tokens": "answered"}},
+    {"feature_distillation": {"distance": "cosine"}},
+    {"er_ace": {"memory_samples": 8, "memory_batch_samples": 3}},
+    {"er_ace": {"compared": "batch"}},
+    {"der": {"memory_samples": 6, "logits_kept": 5}},
+    {"mir": {"memory_samples": 8, "candidate_samples": 6, "memory_batch_samples": 2}},
+    {"gss": {"memory_samples": 5, "compared_samples": 3}},
+    {"agem": {"samples_per_domain": 5, "memory_batch_samples": 4}},
+    {"gem": {"samples_per_domain": 5, "memory_batch_samples": 3}},
+    {"gdumb": {"memory_samples": 9}},
+    {"cumulative": {}, "from_scratch": {}},
     {"replay": {"memory_samples": 6, "policy": "reservoir"}},
+    {"replay": {"memory_samples": 6, "policy": "herding"}},
+    {"replay": {"memory_samples": 6, "policy": "closest_to_centre", "group_by": "class"}},
+    {"replay": {"memory_samples": 6, "policy": "random", "group_by": "nothing"}},
     {"replay": {"memory_samples": 7, "policy": "experience_balanced"}},
     {"replay": {"memory_samples": 4, "policy": "class_balanced"}},
     {"ewc": {"strength": 5.0}, "replay": {"memory_samples": 6}},
@@ -68,6 +91,7 @@ def test_the_report_counts_samples_steps_and_tokens(make_learner, xray):
     assert report.samples_per_second * report.seconds > report.samples_seen
     assert report.peak_memory_bytes > 50 * 2**20
     assert report.strategy_bytes == 0
+    assert 0 < report.strategy_seconds < report.seconds
 
 
 def test_events_frame_every_step(make_learner, xray):

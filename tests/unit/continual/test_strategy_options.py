@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from transferlab.config.pipeline import StrategySpec
-from transferlab.continual.options import OPTIONS, check_strategies, read_options
-from transferlab.continual.registry import STRATEGIES
+from transferlab.config.pipeline import PipelineConfig, StrategySpec
+from transferlab.continual.catalogue.check import check_strategies, read_options
+from transferlab.continual.catalogue.excluded import EXCLUDED
+from transferlab.continual.registry import CATALOGUE, OPTIONS, STRATEGIES
 from transferlab.errors import InputError
 
 
@@ -35,12 +36,71 @@ def test_sound_lists_have_no_problems():
         ([spec("naive"), spec("ewc")], ["'naive'", "ewc", "cannot be combined"]),
         ([spec("ewc"), spec("ewc")], ["'ewc'", "2 times"]),
         ([], ["strategy", "empty", "'naive'"]),
+        ([spec("ewc", strength=3, units=2)], ["strategy.ewc.units", "the number 3", "auto"]),
+        ([spec("si", variant="avalanche")], ["strategy.si.strength", "below zero"]),
+        ([spec("replay", group_by="class")], ["strategy.replay.group_by", "herding"]),
+        (
+            [spec("mir", memory_batch_samples=60)],
+            ["strategy.mir.memory_batch_samples", "candidate_samples 50"],
+        ),
+        ([spec("merge", method="linear", density=0.2)], ["strategy.merge.density", "remove"]),
+        ([spec("plugin", path="EWCPlugin")], ["strategy.plugin.path"]),
+        ([spec("plugin")], ["strategy.plugin.path", "missing"]),
+        ([spec("replay"), spec("gss")], ["'replay' and 'gss'", "which samples a step has"]),
+        ([spec("agem"), spec("gem")], ["'agem' and 'gem'", "project"]),
+        ([spec("agem"), spec("ewc")], ["list 'ewc' before 'agem'"]),
+        ([spec("gdumb"), spec("ewc")], ["'gdumb'", "'ewc'", "first values"]),
+        ([spec("lwf"), spec("from_scratch")], ["'from_scratch'", "'lwf'", "first values"]),
+        ([spec("ewc"), spec("ema")], ["list 'ema' before 'ewc'"]),
+        ([spec("merge"), spec("from_scratch")], ["'merge' and 'from_scratch'", "keep one"]),
+        ([spec("merge"), spec("ema")], ["'merge' and 'ema'", "keep one"]),
     ],
 )
 def test_each_mistake_is_one_sentence_with_its_path(specs, words):
     problems = check_strategies(specs)
     assert len(problems) == 1
     assert [word for word in words if word not in problems[0]] == []
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        [spec("ewc", strength="auto", units=3), spec("replay"), spec("agem")],
+        [spec("ema"), spec("ewc")],
+        [spec("cumulative"), spec("from_scratch")],
+        [spec("er_ace"), spec("der"), spec("lwf")],
+    ],
+)
+def test_combinations_that_work_are_let_through(specs):
+    assert check_strategies(specs) == []
+
+
+def pipeline(**changes):
+    return PipelineConfig(name="p", stream=["xray", "lectures"], **changes)
+
+
+@pytest.mark.parametrize(
+    ("one", "changes", "words"),
+    [
+        (spec("o_lora", rank_per_domain=9), {}, ["rank_per_domain", "rank 18", "is 16"]),
+        (
+            spec("o_lora", rank_per_domain=2),
+            {"backbone": {"adapter": None}},
+            ["strategy.o_lora", "LoRA adapter"],
+        ),
+        (
+            spec("o_lora", rank_per_domain=2),
+            {"backbone": {"adapter": {"train_embeddings": True}}},
+            ["strategy.o_lora", "train_embeddings: false"],
+        ),
+        (spec("der", never_keep=["xrays"]), {}, ["strategy.der.never_keep", "'xrays'"]),
+        (spec("agem", never_keep=["xrays"]), {}, ["strategy.agem.never_keep", "'xrays'"]),
+    ],
+)
+def test_a_strategy_that_does_not_fit_the_pipeline_is_refused(one, changes, words):
+    (problem,) = check_strategies([one], pipeline(**changes))
+    assert [word for word in words if word not in problem] == []
+    assert check_strategies([spec("o_lora", rank_per_domain=8)], pipeline()) == []
 
 
 def test_all_problems_are_reported_at_once():
@@ -54,15 +114,35 @@ def test_reading_unsound_options_is_an_input_error():
     assert read_options(spec("replay", memory_samples=7)).memory_samples == 7
 
 
-def test_every_registered_strategy_has_options():
-    assert sorted(OPTIONS) == STRATEGIES.names()
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_strategy_says_when_to_use_it_and_where_it_comes_from(name):
+    options = OPTIONS[name]
+    assert options.__doc__
+    assert options.use
+    assert options.paper
+    assert options.use.endswith(".")
+    missing = [
+        key for key, value in options.model_fields.items() if not (value.description or "").strip()
+    ]
+    assert missing == []
+
+
+def test_a_strategy_that_is_not_offered_is_refused_with_the_reason():
+    (problem,) = check_strategies([spec("icarl")])
+    assert problem == f"strategy: 'icarl' is not offered: {EXCLUDED['icarl']}"
+    assert not EXCLUDED.keys() & OPTIONS.keys()
+
+
+def test_every_plugin_is_where_the_registry_says():
+    for name in STRATEGIES.names():
+        assert callable(STRATEGIES.get(name))
 
 
 def test_checking_needs_neither_torch_nor_avalanche():
     code = (
         "import sys\n"
         "from transferlab.config.pipeline import StrategySpec\n"
-        "from transferlab.continual.options import check_strategies\n"
+        "from transferlab.continual.catalogue.check import check_strategies\n"
         "import transferlab.continual.registry\n"
         "assert check_strategies([StrategySpec(name='ewc')]) == []\n"
         "print(sorted({'torch', 'avalanche'} & sys.modules.keys()))\n"

@@ -31,8 +31,24 @@ class Spy(Strategy):
             self.lengths.append(len(x))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("options", [{}, {"ewc": {"strength": 3.0}, "replay": {}}])
+ADDING = [
+    {},
+    {"ewc": {"strength": 3.0}, "replay": {}},
+    {"si": {}, "replay": {}},
+    {"rwalk": {}},
+    {"lwf": {}},
+    {"feature_distillation": {}},
+    {"er_ace": {"memory_batch_samples": 8}},
+    {"der": {}},
+    {"mir": {}},
+    {"agem": {"memory_batch_samples": 8}},
+    {"gem": {}},
+]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options"), [(torch.float32, ADDING[1]), *((torch.float64, one) for one in ADDING)]
+)
 def test_accumulation_changes_nothing(make_learner, xray, lecture, dtype, options):
     outcomes = []
     for pieces in (1, 2, 8):

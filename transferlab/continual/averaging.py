@@ -1,0 +1,55 @@
+"""Averages that take the parameters' place after a domain: over its steps, or with the start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from transferlab.continual.catalogue.weights import EMAOptions, InterpolateOptions
+from transferlab.continual.strategy import Strategy
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
+
+
+class EMA(Strategy):
+    """average <- d * average + (1 - d) * theta after every step, d = min(decay, (1+t)/(10+t))."""
+
+    def __init__(self, options: EMAOptions, *, seed: int) -> None:
+        super().__init__()
+        self.options = options
+        self._average: list[Tensor] = []
+
+    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self._average = [parameter.detach().clone() for parameter in strategy.trainable]
+
+    @torch.no_grad()
+    def after_update(self, strategy: MLLMTemplate, **kwargs) -> None:
+        step = strategy.recorder.steps
+        decay = min(self.options.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self._average, strategy.trainable, 1 - decay)
+
+    @torch.no_grad()
+    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        torch._foreach_copy_(strategy.trainable, self._average)
+        self._average = []
+
+
+class Interpolate(Strategy):
+    """theta <- (1 - new_share) * theta before the domain + new_share * theta after it."""
+
+    def __init__(self, options: InterpolateOptions, *, seed: int) -> None:
+        super().__init__()
+        self.options = options
+        self._before: list[Tensor] = []
+
+    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self._before = [parameter.detach().clone() for parameter in strategy.trainable]
+
+    @torch.no_grad()
+    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        back = 1 - self.options.new_share
+        torch._foreach_lerp_(strategy.trainable, self._before, back)
+        self._before = []

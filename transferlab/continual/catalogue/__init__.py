@@ -1,0 +1,1 @@
+"""What each strategy is called, what can be set, when to use it, what it needs. No torch here."""

@@ -1,0 +1,119 @@
+"""docs/strategies.md, made from the registry: python -m transferlab.continual.catalogue.page."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from transferlab.config.schema import key_table, one_line
+from transferlab.continual.catalogue.base import Needs
+from transferlab.continual.catalogue.excluded import EXCLUDED
+from transferlab.continual.registry import OPTIONS
+
+_HEADER = """# Strategies
+
+What can stand under `strategy:` in a pipeline. This page is made from the registry
+(`python -m transferlab.continual.catalogue.page > docs/strategies.md`); a test compares the two.
+`transferlab strategies list` and `transferlab strategies show NAME` say the same.
+
+Several strategies work together, in the order in which they are listed; a combination that cannot
+work is refused, with the reason, before anything is loaded.
+
+```yaml
+strategy:
+  - ewc: {strength: auto}
+  - replay: {memory_samples: 200}
+```
+
+Remembered samples are remembered by their ids: no strategy writes pixels or texts of a domain into
+a checkpoint unless its text below says so. Every strategy's state is in the checkpoint of a
+finished step of the stream, so that a stopped run goes on with the same numbers.
+
+What a strategy adds to a step (its penalty, the loss of what it replays, the cosine between the
+gradients of past and new samples) is in MLflow beside the task loss, as `train/<name>_...`; what it
+keeps in bytes and the seconds in its hooks are in the run's `cost/...`.
+
+## What a unit of strength is
+
+The number that makes a penalty useful differs by orders of magnitude between ways to measure
+importance, batch sizes, adapter ranks and lengths of answers, so a strength cannot be copied from
+one experiment to the next. With `strength: auto` it counts in units: after each domain, its
+importances I are scaled so that
+
+    sum I = tr(H) / 2
+
+with H the Fisher information per answer token on that domain, labels drawn from the model itself,
+measured on at most 64 samples. A small displacement d lets the model diverge by d H d / 2 nats per
+token; so for displacements without a preferred direction, one unit of penalty is one nat per token
+of divergence on the past domain, and stands beside a task loss that is in nats per token too. The
+calibration fixes the scale only. How importance is spread over parameters remains the strategy's,
+and off-diagonal parts of H are not seen, so more than one unit may serve better: `units: 10`.
+"""
+
+
+def describe(name: str) -> dict[str, Any]:
+    """What ``transferlab strategies show`` says of a strategy, as plain values."""
+    options = OPTIONS[name]
+    schema = options.model_json_schema()
+    return {
+        "name": name,
+        "summary": summary_of(name),
+        "use": options.use,
+        "paper": options.paper,
+        "needs": needs_in_words(options.needs),
+        "facts": asdict(options.needs),
+        "options": {
+            key: {**value, "description": one_line(value.get("description", ""))}
+            for key, value in schema.get("properties", {}).items()
+        },
+    }
+
+
+def summary_of(name: str) -> str:
+    """The strategy in a line."""
+    return one_line((OPTIONS[name].__doc__ or "").partition("\n\n")[0])
+
+
+def needs_in_words(needs: Needs) -> list[str]:
+    """What a strategy needs beyond the training batches; empty when nothing."""
+    words = []
+    if needs.past_samples:
+        words.append("a memory of past samples (their ids)")
+    if needs.previous_model:
+        words.append("a copy of the trainable parameters after the last domain")
+    if needs.keeps:
+        words.append(needs.keeps)
+    if needs.extra_passes:
+        words.append(f"extra passes: {needs.extra_passes}")
+    if needs.grows:
+        words.append(f"grows with the number of past domains: {needs.grows}")
+    return words
+
+
+def strategies_page() -> str:
+    """Markdown: the whole catalogue, and what is not in it."""
+    rows = ["| name | what | needs |", "|---|---|---|"]
+    for name in OPTIONS:
+        needs = "; ".join(needs_in_words(OPTIONS[name].needs)) or "nothing"
+        rows.append(f"| [`{name}`](#{name}) | {summary_of(name)} | {needs} |")
+    parts = [_HEADER, "\n".join(rows) + "\n", *(_entry(name) for name in OPTIONS)]
+    excluded = ["## Not offered", "", "| Avalanche's | why |", "|---|---|"]
+    excluded += [f"| `{name}` | {reason} |" for name, reason in sorted(EXCLUDED.items())]
+    return "\n".join([*parts, "\n".join(excluded)]) + "\n"
+
+
+def _entry(name: str) -> str:
+    options = OPTIONS[name]
+    needs = "; ".join(needs_in_words(options.needs)) or "nothing"
+    body = one_line((options.__doc__ or "").partition("\n\n")[2])
+    lines = [f"## {name}", "", summary_of(name), ""]
+    lines += [body, ""] if body else []
+    lines += [f"- When: {options.use}", f"- Paper: {options.paper}", f"- Needs: {needs}", ""]
+    schema = options.model_json_schema()
+    if schema.get("properties"):
+        lines += [key_table(schema, schema.get("$defs", {})), ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(strategies_page(), end="")

@@ -1,0 +1,146 @@
+"""Strategies for adapters: where they may learn, and how what they learned is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.continual.catalogue.base import (
+    Needs,
+    PositiveFloat,
+    PositiveInt,
+    StrategyOptions,
+)
+from transferlab.continual.catalogue.rehearsal import MemoryOptions
+
+
+class OLoRAOptions(StrategyOptions):
+    """Orthogonal subspaces: each domain trains ranks of its own, across those of past domains.
+
+    The adapter's ranks are shared out: a domain trains `rank_per_domain` of them, those of past
+    domains are frozen, and the new ones are penalised for every overlap of their input directions
+    with theirs. The scale of the adapter is that of its whole rank.
+    """
+
+    paper: ClassVar[str] = "Wang et al. 2023, arXiv:2310.14152"
+    use: ClassVar[str] = (
+        "For a stream whose length is known, where no past sample and no second adapter may be "
+        "kept; a domain never trains what another has trained."
+    )
+    needs: ClassVar[Needs] = Needs(adds_gradient=True, projects_gradient=True)
+
+    rank_per_domain: PositiveInt
+    """So many of the adapter's ranks belong to one domain."""
+    strength: PositiveFloat = 0.5
+    """The paper's lambda: weight of the squared scalar products of new and past directions."""
+
+    def misfits(self, config: PipelineConfig) -> Iterator[str]:
+        adapter, domains = config.backbone.adapter, len(config.stream)
+        if adapter is None:
+            yield "needs a LoRA adapter; set backbone.adapter"
+            return
+        if self.rank_per_domain * domains > adapter.rank:
+            yield (
+                f"rank_per_domain: {domains} domains of rank {self.rank_per_domain} need "
+                f"backbone.adapter.rank {self.rank_per_domain * domains} or more, and it is "
+                f"{adapter.rank}"
+            )
+        if adapter.train_embeddings:
+            yield (
+                "trains ranks, and token embeddings have none; set "
+                "backbone.adapter.train_embeddings: false"
+            )
+
+
+class EMAOptions(StrategyOptions):
+    """A moving average of the parameters over the steps takes their place after each domain."""
+
+    paper: ClassVar[str] = "Polyak & Juditsky 1992; for fine-tuning: Morales-Brotons et al. 2024"
+    use: ClassVar[str] = (
+        "Beside another strategy, where the last steps of a domain are noisy; it costs one copy of "
+        "the trainable parameters while a domain is trained."
+    )
+    needs: ClassVar[Needs] = Needs(moves_afterwards=True)
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.98
+    """What is left of the average at each step; it looks back about 1 / (1 - decay) steps. Early
+    steps use (1 + step) / (10 + step) where that is smaller."""
+
+
+class InterpolateOptions(StrategyOptions):
+    """After each domain, the parameters go back part of the way to where they were before it."""
+
+    paper: ClassVar[str] = "Wortsman et al. 2022 (WiSE-FT), arXiv:2109.01903"
+    use: ClassVar[str] = (
+        "Where a little of the new domain may be given for much of the old ones, and nothing of "
+        "them is at hand: it needs no sample and no pass."
+    )
+    needs: ClassVar[Needs] = Needs(moves_afterwards=True)
+
+    new_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """How much of the way that the parameters came is kept."""
+
+
+class MergeOptions(StrategyOptions):
+    """Every domain trains an adapter from the same start; they are merged after the fact.
+
+    Merged by peft, each adapter as its difference from the start.
+    """
+
+    paper: ClassVar[str] = (
+        "linear: Ilharco et al. 2023, arXiv:2212.04089; ties: Yadav et al. 2023, "
+        "arXiv:2306.01708; dare: Yu et al. 2024, arXiv:2311.03099"
+    )
+    use: ClassVar[str] = (
+        "Where domains are trained in different places, or one must be taken out again; domains "
+        "learn nothing from one another."
+    )
+    needs: ClassVar[Needs] = Needs(
+        keeps="the first values of the trainable parameters",
+        moves_parameters="to their first values before each domain, to merged ones after it",
+        grows="one adapter per domain is kept",
+    )
+
+    method: Literal["linear", "ties", "dare_linear", "dare_ties"] = "ties"
+    """linear adds them up; ties drops small values and those against the majority's sign;
+    dare drops values at random and scales the rest up."""
+    weight: PositiveFloat | None = None
+    """Of every adapter; None means 1 / domains for linear and dare_linear, and 1 for the others."""
+    density: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Methods other than linear: the share of values that is kept; None means 0.5."""
+
+    @model_validator(mode="after")
+    def _density_has_a_use(self) -> MergeOptions:
+        if self.density is not None and self.method == "linear":
+            raise ValueError("density: method 'linear' keeps everything; remove it")
+        return self
+
+
+class SelfDistillationOptions(MemoryOptions):
+    """Replay of remembered prompts with the answers that the model itself gave before the domain.
+
+    The old answers of the data are not used. The model's own are made anew before each domain and
+    are never written down.
+    """
+
+    paper: ClassVar[str] = "Yang et al. 2024, arXiv:2402.13669; in the manner of Sun et al. 2020"
+    use: ClassVar[str] = (
+        "As replay, where the model should keep its own way of answering, or where reference "
+        "answers of past domains may no longer be used."
+    )
+    needs: ClassVar[Needs] = Needs(
+        past_samples=True,
+        extra_passes="answers to all remembered prompts before each domain, and a forward and "
+        "backward of some in every step",
+        adds_gradient=True,
+    )
+
+    memory_batch_samples: PositiveInt | None = None
+    """Remembered prompts per step; None takes as many as there are new samples."""
+    weight: PositiveFloat = 1.0
+    """Of the remembered answers' loss beside the task loss."""
+    max_new_tokens: PositiveInt = 48
+    """The longest answer."""

@@ -1,0 +1,85 @@
+"""ER-ACE (Caccia et al. 2022): replay with an asymmetric cross-entropy.
+
+    loss = (cross-entropy of new tokens over a restricted vocabulary
+            + cross-entropy of remembered tokens over the whole one) / 2
+
+so that a new answer is learned without pushing down the tokens that old answers are made of. The
+memory takes in a domain before it is trained. On the first domain there is nothing to restrict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.continual.catalogue.rehearsal import ERACEOptions
+from transferlab.continual.memory import Memory
+from transferlab.continual.passes import batches_over, gradient, gradients_of, widened
+from transferlab.continual.strategy import DatasetOf, Strategy
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
+
+
+class ERACE(Strategy):
+    """A memory, and a loss that spares what it holds."""
+
+    def __init__(self, options: ERACEOptions, *, seed: int) -> None:
+        super().__init__()
+        self.options = options
+        self.memory = Memory(options, name="er_ace")
+        self._active = False
+        self._spared: Tensor | None = None
+        """(tokens,) int64: compared "vocabulary": the tokens of answers of past domains."""
+        self._loss: float | None = None
+
+    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        past = len(self.memory) > 0
+        if past and self.options.compared == "vocabulary":
+            batches = batches_over(strategy, self.memory.policy.buffer)
+            self._spared = torch.cat([batch.targets() for batch in batches]).unique()
+        self.memory.take_in(strategy)
+        self.memory.start_drawing()
+        self._active = past
+
+    def before_training_iteration(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self._present = strategy.mb_y.unique()
+
+    def task_loss(self, strategy: MLLMTemplate) -> Tensor | None:
+        if not self._active:
+            return None
+        logits, targets = widened(strategy.mb_output), strategy.mb_y
+        if self.options.compared == "batch":
+            return nn.functional.cross_entropy(
+                logits[:, self._present], torch.searchsorted(self._present, targets)
+            )
+        hidden = self._spared[~torch.isin(self._spared, self._present)]
+        return nn.functional.cross_entropy(logits.index_fill(1, hidden, -torch.inf), targets)
+
+    def task_weight(self, strategy: MLLMTemplate) -> float:
+        return 0.5 if self._active else 1.0
+
+    @torch.no_grad()
+    def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
+        if self._active:
+            batch = self.memory.draw(strategy, self.options.memory_batch_samples)[0]
+            self._loss, found = gradient(strategy, batch)
+            torch._foreach_add_(gradients_of(strategy.trainable), found, alpha=0.5)
+
+    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self._active, self._loss, self._spared = False, None, None
+
+    def step_terms(self) -> tuple[tuple[str, float], ...]:
+        return () if self._loss is None else (("er_ace_memory_loss", self._loss),)
+
+    def kept_bytes(self) -> int:
+        return self.memory.kept_bytes()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.memory.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
+        self.memory.load_state_dict(state, dataset_of)

@@ -1,0 +1,39 @@
+"""L2 to the start (Li, Grandvalet & Davoine 2018): strength * sum (theta - anchor)^2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from transferlab.continual.catalogue.penalties import L2Options
+from transferlab.continual.quadratic import QuadraticPenalty, flatten
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
+
+
+class L2(QuadraticPenalty):
+    """Every parameter is as important as every other."""
+
+    name = "l2"
+
+    def __init__(self, options: L2Options, *, seed: int) -> None:
+        super().__init__()
+        self.options = options
+        self.set_strength(options.strength, options.units, seed=seed)
+
+    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        if self.options.anchor == "start" and self._anchor is None:
+            self._hold_here(strategy)
+
+    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self._penalty = None
+        if self.options.anchor == "latest":
+            self._hold_here(strategy)
+
+    @torch.no_grad()
+    def _hold_here(self, strategy: MLLMTemplate) -> None:
+        self._anchor = flatten(strategy.trainable)
+        alike = self.calibrated(strategy, torch.ones_like(self._anchor))
+        self._importance = alike[0].clone()  # one number for all of them

@@ -1,0 +1,195 @@
+"""Remembered samples: which are kept, how they are drawn, and how they survive a restart.
+
+Ids are remembered, not pixels: media are decoded again when a sample is drawn, and a checkpoint
+holds no data of a patient.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from transferlab.continual.avalanche_api import (
+    AvalancheDataset,
+    BalancedExemplarsBuffer,
+    ClassBalancedBuffer,
+    ExemplarsBuffer,
+    ExperienceBalancedBuffer,
+    ParametricBuffer,
+    ParametricSingleBuffer,
+    RandomExemplarsSelectionStrategy,
+    ReservoirSamplingBuffer,
+)
+from transferlab.continual.catalogue.rehearsal import MemoryOptions
+from transferlab.continual.passes import collate
+from transferlab.continual.selection import ClosestToCentre, Herding
+from transferlab.continual.strategy import DatasetOf
+from transferlab.errors import InputError
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
+
+SELECTIONS = {
+    "random": RandomExemplarsSelectionStrategy,
+    "herding": Herding,
+    "closest_to_centre": ClosestToCentre,
+}
+
+
+def make_policy(options: MemoryOptions) -> ExemplarsBuffer:
+    """Avalanche's storage policy of that name."""
+    size = options.memory_samples
+    if options.policy in SELECTIONS:
+        group_by = options.group_by or "experience"
+        return ParametricBuffer(
+            size,
+            groupby=None if group_by == "nothing" else group_by,
+            selection_strategy=SELECTIONS[options.policy](),
+        )
+    plain = {
+        "reservoir": ReservoirSamplingBuffer,
+        "experience_balanced": ExperienceBalancedBuffer,
+        "class_balanced": ClassBalancedBuffer,
+    }
+    return plain[options.policy](size)
+
+
+class Memory:
+    """A storage policy of Avalanche that can save itself."""
+
+    def __init__(self, options: MemoryOptions, *, name: str) -> None:
+        self._options, self._name = options, name
+        self.policy = make_policy(options)
+        self._drawn: Iterator[int] = iter(())
+
+    def __len__(self) -> int:
+        return len(self.policy.buffer)
+
+    def take_in(self, strategy: MLLMTemplate) -> None:
+        """Let the policy choose from the current experience, unless its ids may not be kept."""
+        if strategy.experience.domain not in self._options.never_keep:
+            self.policy.post_adapt(strategy, strategy.experience)
+
+    def start_drawing(self) -> None:
+        """Begin a new order; what was drawn for the last domain has no influence on the next."""
+        self._drawn = endless(len(self))
+
+    def draw(self, strategy: MLLMTemplate, count: int) -> list:
+        """The mini-batch ``[x, y, t]`` of the next ``count`` samples in random order."""
+        rows = list(islice(self._drawn, min(count, len(self))))
+        return collate(strategy, self.policy.buffer, rows)
+
+    def remembered(self) -> list[tuple[str, int]]:
+        """The id of every remembered sample, with the index of its experience."""
+        return [pair for group in self._groups().values() for pair in ids_of(group.buffer)]
+
+    def kept_bytes(self) -> int:
+        return id_bytes(self.remembered())
+
+    def state_dict(self) -> dict[str, Any]:
+        groups = {}
+        for key, group in self._groups().items():
+            kept = {"remembered": ids_of(group.buffer), "max_samples": group.max_size}
+            if isinstance(group, ReservoirSamplingBuffer):
+                kept["weights"] = group._buffer_weights.clone()
+            groups[key] = kept
+        return {"policy": self._options.policy, "groups": groups}
+
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
+        """Take up a state.
+
+        Raises:
+            InputError: it was written under another policy.
+        """
+        if state["policy"] != self._options.policy:
+            raise InputError(
+                f"the checkpoint remembers samples by policy '{state['policy']}' and "
+                f"strategy.{self._name}.policy is '{self._options.policy}'; resume with the former"
+            )
+        policy = make_policy(self._options)
+        groups = {key: self._restored(saved, dataset_of) for key, saved in state["groups"].items()}
+        if isinstance(policy, BalancedExemplarsBuffer):
+            policy.buffer_groups = groups
+        else:
+            policy = groups[0]
+        if isinstance(policy, ExperienceBalancedBuffer):
+            policy._num_exps = len(groups)
+        if isinstance(policy, ClassBalancedBuffer):
+            policy.seen_classes = set(groups)
+        if isinstance(policy, ParametricBuffer):
+            policy.seen_groups = set(groups)
+        self.policy = policy
+
+    def _restored(self, saved: Mapping[str, Any], dataset_of: DatasetOf) -> ExemplarsBuffer:
+        size = saved["max_samples"]
+        if self._options.policy in SELECTIONS:
+            buffer = ParametricSingleBuffer(size, SELECTIONS[self._options.policy]())
+        else:
+            buffer = ReservoirSamplingBuffer(size)
+        if saved["remembered"]:
+            buffer.buffer = dataset_of(saved["remembered"])
+            if "weights" in saved:
+                buffer._buffer_weights = saved["weights"].clone()
+        return buffer
+
+    def _groups(self) -> dict[int, ExemplarsBuffer]:
+        if isinstance(self.policy, BalancedExemplarsBuffer):
+            return self.policy.buffer_groups
+        return {0: self.policy}
+
+
+class PerDomainMemory:
+    """The same number of samples of every past domain, drawn uniformly, and none ever dropped."""
+
+    def __init__(self, samples_per_domain: int, never_keep: Sequence[str]) -> None:
+        self._size, self._never_keep = samples_per_domain, never_keep
+        self.domains: list[AvalancheDataset] = []
+        self._drawn: list[Iterator[int]] = []
+
+    def take_in(self, strategy: MLLMTemplate) -> None:
+        dataset = strategy.experience.dataset
+        if strategy.experience.domain in self._never_keep:
+            return
+        if len(dataset) > self._size:
+            rows = list(range(len(dataset)))
+            random.shuffle(rows)
+            dataset = dataset.subset(rows[: self._size])
+        self.domains.append(dataset)
+
+    def start_drawing(self) -> None:
+        self._drawn = [endless(len(dataset)) for dataset in self.domains]
+
+    def draw(self, strategy: MLLMTemplate, domain: int, count: int | None) -> list:
+        """The mini-batch of the next ``count`` samples of one past domain; None takes them all."""
+        dataset = self.domains[domain]
+        size = len(dataset) if count is None else min(count, len(dataset))
+        return collate(strategy, dataset, list(islice(self._drawn[domain], size)))
+
+    def kept_bytes(self) -> int:
+        return sum(id_bytes(ids_of(dataset)) for dataset in self.domains)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"domains": [ids_of(dataset) for dataset in self.domains]}
+
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
+        self.domains = [dataset_of(remembered) for remembered in state["domains"]]
+
+
+def endless(count: int) -> Iterator[int]:
+    """All positions below ``count`` in random order, again and again; none where there is none."""
+    while count:
+        yield from torch.randperm(count).tolist()
+
+
+def ids_of(dataset: AvalancheDataset) -> list[tuple[str, int]]:
+    """The id and experience of each item of a dataset; nothing is decoded."""
+    items = [dataset[position] for position in range(len(dataset))]
+    return [(item[0].id, int(item[-1])) for item in items]
+
+
+def id_bytes(remembered: Sequence[tuple[str, int]]) -> int:
+    return sum(len(sample_id.encode("utf-8")) + 8 for sample_id, _ in remembered)

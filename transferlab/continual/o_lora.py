@@ -1,0 +1,124 @@
+"""Orthogonal subspaces for LoRA (Wang et al. 2023, O-LoRA), inside one adapter.
+
+A low-rank update is a sum over ranks, B A = sum_r b_r a_r^T. Domain k trains a block of ranks, with
+directions A_k; past blocks A_i and all of b outside the block stand still, and the loss gains
+
+    strength * sum over layers and past domains i of  |A_i A_k^T|^2
+
+whose gradient, 2 * strength * A_k A_i^T A_i, is added after the backward pass. Since b starts at
+zero, blocks that no domain has trained yet contribute nothing. The adapter stays an ordinary one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.continual.catalogue.weights import OLoRAOptions
+from transferlab.continual.passes import gradients_of
+from transferlab.continual.strategy import DatasetOf, Strategy
+from transferlab.errors import ModelError
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
+
+
+class OLoRA(Strategy):
+    """Shares out the ranks of one adapter among the domains."""
+
+    def __init__(self, options: OLoRAOptions, *, seed: int) -> None:
+        super().__init__()
+        self.options = options
+        self._used = 0
+        """Ranks that belong to past domains."""
+        self._overlap: float | None = None
+
+    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        """
+        Raises:
+            ModelError: something other than LoRA matrices is trained, or their ranks are used up.
+        """
+        downs, ups = _matrices(strategy)
+        ranks = {one.shape[0] for one in downs} | {one.shape[1] for one in ups}
+        end = self._used + self.options.rank_per_domain
+        if strategy.settings.epochs and min(ranks) < end:
+            raise ModelError(
+                f"strategy.o_lora: domain '{strategy.settings.domain}' needs ranks up to {end} and "
+                f"the adapter has {min(ranks)}; raise backbone.adapter.rank or lower "
+                "rank_per_domain"
+            )
+        self._mine = slice(self._used, end)
+
+    @torch.no_grad()
+    def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
+        downs, ups = _matrices(strategy)
+        overlap = torch.zeros((), device=strategy.device)
+        for down, slope in zip(downs, gradients_of(downs), strict=True):
+            past, mine = down[: self._used], down[self._mine]
+            products = mine @ past.T
+            overlap += products.float().square().sum()
+            slope[self._mine].add_(products @ past, alpha=2 * self.options.strength)
+            self._keep_mine(slope)
+        for slope in gradients_of(ups):
+            self._keep_mine(slope.T)
+        self._overlap = float(overlap) if self._used else None
+
+    def _keep_mine(self, rows: Tensor) -> None:
+        rows[: self._mine.start].zero_()
+        rows[self._mine.stop :].zero_()
+
+    @torch.no_grad()
+    def before_update(self, strategy: MLLMTemplate, **kwargs) -> None:
+        # Weight decay moves parameters without a gradient too.
+        decays = any(group["weight_decay"] for group in strategy.optimizer.param_groups)
+        self._before = [one.clone() for one in _by_rank(strategy)] if decays else []
+
+    @torch.no_grad()
+    def after_update(self, strategy: MLLMTemplate, **kwargs) -> None:
+        for rows, old in zip(_by_rank(strategy), self._before, strict=False):
+            rows[: self._mine.start].copy_(old[: self._mine.start])
+            rows[self._mine.stop :].copy_(old[self._mine.stop :])
+
+    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self._overlap, self._before = None, []
+        if strategy.settings.epochs:
+            self._used = self._mine.stop
+
+    def step_terms(self) -> tuple[tuple[str, float], ...]:
+        """The penalty: strength times the squared products with past directions."""
+        if self._overlap is None:
+            return ()
+        return (("o_lora_penalty", self.options.strength * self._overlap),)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"used": self._used}
+
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
+        self._used = int(state["used"])
+
+
+def _matrices(strategy: MLLMTemplate) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The (rank, in) and the (out, rank) matrices.
+
+    Raises:
+        ModelError: something else is trained too.
+    """
+    named = dict(strategy.model.named_parameters())
+    downs = [p for name, p in named.items() if ".lora_A." in name]
+    ups = [p for name, p in named.items() if ".lora_B." in name]
+    if not downs or len(downs) + len(ups) != len(named):
+        odd = next((n for n in named if ".lora_A." not in n and ".lora_B." not in n), "none")
+        raise ModelError(
+            f"strategy.o_lora needs an adapter of LoRA matrices only, and '{odd}' is trained; set "
+            "backbone.adapter with kind: lora and train_embeddings: false"
+        )
+    return downs, ups
+
+
+def _by_rank(strategy: MLLMTemplate) -> list[Tensor]:
+    """Views of all matrices whose first dimension is the rank."""
+    downs, ups = _matrices(strategy)
+    return [one.detach() for one in downs] + [one.detach().T for one in ups]

@@ -1,0 +1,130 @@
+"""Penalties that hold parameters near an anchor, each by its own importance.
+
+    penalty = strength * (sum over parameters i of  F_i (theta_i - c_i)^2  + constant)
+
+Its gradient, 2 * strength * F * (theta - c), is added to the parameters' own after the backward
+pass: that is a tenth of the work of a penalty in the loss, and it counts once per step however the
+step is split into micro-batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from transferlab.continual.calibrate import half_trace
+from transferlab.continual.catalogue.base import Strength
+from transferlab.continual.passes import gradients_of
+from transferlab.continual.seeding import derive_seed
+from transferlab.continual.strategy import DatasetOf, Strategy
+from transferlab.errors import ModelError
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
+
+CALIBRATION = 3
+
+
+class QuadraticPenalty(Strategy):
+    """A penalty per name: subclasses say what is important after each domain."""
+
+    name = "penalty"
+    """As in the registry; events carry ``<name>_penalty``."""
+
+    def set_strength(self, strength: Strength, units: float | None, *, seed: int) -> None:
+        self._units = units or 1.0 if strength == "auto" else float(strength)
+        self._calibrated = strength == "auto"
+        self._calibration_seed = seed
+        self._importance: Tensor | None = None
+        """(trainable parameters,) float32, in the order of ``named_parameters()``; F above. Or
+        (), for all alike."""
+        self._anchor: Tensor | None = None
+        """(trainable parameters,) float32; c above."""
+        self._constant = 0.0
+        self._penalty: Tensor | None = None
+
+    def before_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
+        """Nothing: where Avalanche adds the penalty to the loss, its gradient is added later."""
+
+    @torch.no_grad()
+    def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
+        """Add the penalty's gradient to the parameters' own."""
+        if self._importance is None:
+            return
+        away = flatten(strategy.trainable).sub_(self._anchor)
+        pull = self._importance * away
+        gradients = gradients_of(strategy.trainable)
+        torch._foreach_add_(gradients, unflatten(pull, gradients), alpha=2 * self._units)
+        self._penalty = self._units * (pull.dot(away) + self._constant)
+
+    def calibrated(self, strategy: MLLMTemplate, importance: Tensor) -> Tensor:
+        """A domain's importances in the unit of ``strength: auto``; else as they are.
+
+        A random displacement d of variance v per parameter diverges by v * tr(H) / 2 nats per
+        supervised token, with H the token-averaged Fisher information of the model's own answers
+        on the domain; the penalty of that displacement is v * sum(F). One unit makes both equal.
+        """
+        if not self._calibrated:
+            return importance
+        total = float(importance.sum())
+        if total == 0:
+            return importance  # nothing was found important, so there is nothing to scale
+        seed = derive_seed(self._calibration_seed, strategy.clock.train_exp_counter, CALIBRATION)
+        return importance * (half_trace(strategy, seed=seed) / total)
+
+    def step_terms(self) -> tuple[tuple[str, float], ...]:
+        return () if self._penalty is None else ((f"{self.name}_penalty", float(self._penalty)),)
+
+    def kept_bytes(self) -> int:
+        return sum(t.nbytes for t in (self._importance, self._anchor) if t is not None)
+
+    def state_dict(self) -> dict[str, Any]:
+        if self._importance is None:
+            return {}
+        return {
+            "importance": self._importance.cpu(),
+            "anchor": self._anchor.cpu(),
+            "constant": self._constant,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
+        self._importance = self._anchor = self._penalty = None
+        self._constant = float(state.get("constant", 0.0))
+        if state:
+            self._importance = state["importance"].clone()
+            self._anchor = state["anchor"].clone()
+
+    def before_training(self, strategy: MLLMTemplate, **kwargs) -> None:
+        """Bring a loaded state to the device, and check that it is about these parameters."""
+        if self._importance is None:
+            return
+        check_size(self.name, self._anchor.numel(), strategy.trainable)
+        self._importance = self._importance.to(strategy.device)
+        self._anchor = self._anchor.to(strategy.device)
+
+
+def check_size(name: str, kept: int, trainable: list[Tensor]) -> None:
+    """
+    Raises:
+        ModelError: a loaded state of ``kept`` numbers is about other parameters.
+    """
+    numbers = sum(parameter.numel() for parameter in trainable)
+    if numbers != kept:
+        raise ModelError(
+            f"the {name} state in the checkpoint is about {kept} trainable parameters and the "
+            f"adapter has {numbers}; resume with the adapter settings of the run that wrote it"
+        )
+
+
+def flatten(tensors: list[Tensor]) -> Tensor:
+    """All numbers of the tensors in one (n,) float32 copy."""
+    return torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
+
+
+def unflatten(flat: Tensor, like: list[Tensor]) -> list[Tensor]:
+    """Pieces of ``flat`` in the shapes and dtypes of ``like``."""
+    pieces = flat.split([tensor.numel() for tensor in like])
+    return [piece.view_as(t).to(t.dtype) for piece, t in zip(pieces, like, strict=True)]
