@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich import box
 from rich.table import Table
 
+from transferlab.cli.checking import show_report
 from transferlab.cli.options import Debug, Domains
 from transferlab.cli.terminal import output
-from transferlab.core.registry import did_you_mean
-from transferlab.domain.catalogue import DomainEntry, find_domains
-from transferlab.errors import UnknownName
+from transferlab.domain.catalogue import DomainEntry, find_domains, find_entry
+from transferlab.errors import DataError
 
 app = typer.Typer(help="What can be adapted to.", rich_markup_mode=None)
 
+NameOrPath = Annotated[
+    str, typer.Argument(metavar="NAME|PATH", help="A domain, or a folder with a domain.yaml.")
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the data packs; default: $TRANSFERLAB_DATA, ../shared/data."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -55,18 +63,35 @@ def show_domain(
     name: str, domains: Domains = None, as_json: Json = False, debug: Debug = False
 ) -> None:
     """What one domain is made of; none of its data is read."""
-    entries = find_domains(domains or [])
-    if name not in entries:
-        known = ", ".join(entries) or "none"
-        raise UnknownName(
-            f"there is no domain '{name}'.{did_you_mean(name, list(entries))} Known: {known}"
-        )
-    entry = entries[name]
+    entry = find_entry(name, domains or [])
     if as_json:
         content = {**entry.config.model_dump(mode="json"), "folder": str(entry.folder)}
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     _show(entry)
+
+
+@app.command("check")
+def check_domain(
+    name: NameOrPath,
+    data_root: DataRoot = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
+    domains: Domains = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Read every row, decode every medium and compare the splits; train nothing."""
+    from transferlab.domain.check import check_domain as check
+
+    entry = find_entry(name, domains or [])
+    report = check(entry, data_root=data_root)
+    if as_json:
+        typer.echo(json.dumps(report.to_record(), indent=2, ensure_ascii=False))
+    else:
+        show_report(output(), report)
+    count = len(report.problems if strict else report.errors)
+    if count:
+        raise DataError(f"domain '{entry.name}' is not fit to be trained on: {count} problem(s)")
 
 
 def _show(entry: DomainEntry) -> None:

@@ -5,6 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from transferlab.config.section import Name, Section
+from transferlab.core.records import SPLITS, SplitName
+
+USUAL_WORDS: dict[SplitName, list[str]] = {
+    "train": ["train", "training"],
+    "validation": ["validation", "validate", "val", "valid", "dev"],
+    "test": ["test", "testing"],
+}
 
 
 class MediaSection(Section):
@@ -61,7 +68,7 @@ class SourceSection(Section):
 
 
 class SplitsSection(Section):
-    """Shares of the groups, not of the samples."""
+    """Shares of the groups, not of the samples; or who is where, given by a column or a file."""
 
     train: Annotated[float, Field(gt=0, lt=1)] = 0.7
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -69,6 +76,13 @@ class SplitsSection(Section):
     seed: Annotated[int, Field(ge=0)] = 0
     stratify: str | None = None
     """Column whose values are spread over the splits alike; a group counts by its commonest one."""
+    column: str | None = None
+    """Column that says which split a row is in, instead of shares; no group may be in two."""
+    values: dict[SplitName, list[str]] = {}
+    """With ``column``: what it says for each split, in any case. Left out: the usual words (train,
+    training; validation, validate, val, valid, dev; test, testing)."""
+    manifest: str | None = None
+    """A split manifest, relative to domain.yaml's folder: groups are dealt out as it says."""
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "SplitsSection":
@@ -76,6 +90,26 @@ class SplitsSection(Section):
         if abs(total - 1) > 1e-6:
             raise ValueError(f"train, validation and test must sum to 1, got {total:g}")
         return self
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SplitsSection":
+        if self.column and self.manifest:
+            raise ValueError("manifest: not together with column; choose one of them")
+        given = self.column or self.manifest
+        dealt = {"train", "validation", "test", "seed", "stratify"} & self.model_fields_set
+        if given and dealt:
+            raise ValueError(f"{min(dealt)}: has no effect where column or manifest is given")
+        if self.values and not self.column:
+            raise ValueError("values: only together with column")
+        return self
+
+    def side(self, said: str) -> SplitName | None:
+        """The split that a value of ``column`` means; None where it means none."""
+        word = said.strip().lower()
+        for name in SPLITS:
+            if word in [value.lower() for value in self.values.get(name, USUAL_WORDS[name])]:
+                return name
+        return None
 
 
 class TaskSection(Section):
@@ -105,6 +139,8 @@ class DomainConfig(Section):
     data_root: str = ""
     """Folder inside the data packs' root, e.g. "radiology"; empty for generated domains."""
     source: SourceSection
+    id: str | None = None
+    """Column that names each row: no two rows may have the same."""
     group: str
     """Column of the patient, lecture or chapter."""
     splits: SplitsSection = SplitsSection()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from transferlab.config.domain import DomainConfig
 from transferlab.config.load import load_yaml
-from transferlab.errors import InputError
+from transferlab.core.registry import did_you_mean
+from transferlab.errors import InputError, UnknownName
 
 DOMAIN_FILE = "domain.yaml"
 ROWS_FILE = "domain.py"
@@ -56,9 +57,7 @@ def find_domains(extra: Sequence[Path] = ()) -> dict[str, DomainEntry]:
         if folder.resolve() in seen:
             continue
         seen.add(folder.resolve())
-        entry = DomainEntry(
-            config=load_yaml(folder / DOMAIN_FILE, DomainConfig), folder=folder.resolve()
-        )
+        entry = read_entry(folder)
         other = found.setdefault(entry.name, entry)
         # An installed copy of a checkout's own domain is no second domain.
         if other is not entry and _content(other) != _content(entry):
@@ -67,6 +66,38 @@ def find_domains(extra: Sequence[Path] = ()) -> dict[str, DomainEntry]:
                 "rename one of them"
             )
     return dict(sorted(found.items()))
+
+
+def find_entry(given: str, extra: Sequence[Path] = ()) -> DomainEntry:
+    """The domain that a user means: a folder with a domain.yaml, such a file, or a name.
+
+    Raises:
+        UnknownName: no domain on the search path has that name.
+        InputError: a domain.yaml is broken, or there is no such path.
+    """
+    path = Path(given)
+    folder = path.parent if path.name == DOMAIN_FILE else path
+    if (folder / DOMAIN_FILE).is_file():
+        return read_entry(folder)
+    if len(path.parts) != 1 or path.suffix:
+        raise InputError(f"{given}: there is no {DOMAIN_FILE}; `domains register` writes one")
+    entries = find_domains(extra)
+    if given not in entries:
+        known = ", ".join(entries) or "none"
+        raise UnknownName(
+            f"there is no domain '{given}'.{did_you_mean(given, list(entries))} Known: {known}"
+        )
+    return entries[given]
+
+
+def read_entry(folder: Path) -> DomainEntry:
+    """The domain of one folder.
+
+    Raises:
+        InputError: its domain.yaml is broken.
+    """
+    config = load_yaml(folder / DOMAIN_FILE, DomainConfig)
+    return DomainEntry(config=config, folder=folder.resolve())
 
 
 def _domain_folders(extra: Sequence[Path]) -> Iterator[Path]:

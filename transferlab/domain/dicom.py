@@ -15,11 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from PIL import Image
 from pydicom import pixels
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from transferlab.core.records import Frames, MediaRef
+from transferlab.domain.inspected import FLAT, Inspected, picture_hash
 from transferlab.domain.unreadable import UnreadableMedium
 
 # What pydicom and its decoders raise on files that break off, contradict themselves or need a
@@ -59,13 +61,22 @@ def decode_dicom(ref: MediaRef) -> Frames:
         return [_render(dataset, index) for index in indices]
 
 
-def check_dicom(path: Path) -> None:
+def check_dicom(path: Path, *, hashed: bool = False) -> Inspected:
     """Decode one frame: only that shows whether compressed pixels are complete.
 
+    Args:
+        path: the DICOM file.
+        hashed: whether the frame's perceptual hash is wanted too.
+
     Raises:
-        UnreadableMedium: as ``decode_dicom``.
+        UnreadableMedium: as ``decode_dicom``, or the frame is all one value.
     """
-    decode_dicom(MediaRef(kind="dicom", path=path))
+    (frame,) = decode_dicom(MediaRef(kind="dicom", path=path))
+    if frame.min() == frame.max():
+        raise UnreadableMedium(path, FLAT)
+    if not hashed:
+        return Inspected()
+    return Inspected(picture_hash=picture_hash(Image.fromarray(frame).convert("L")))
 
 
 @contextmanager

@@ -31,15 +31,37 @@ def read_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantin
     rows = read_table(table)
     if entry.rows_file is not None:
         rows = _transformed(entry.rows_file, rows, root)
+    rows, twice = _with_unique_ids(entry, rows)
     if source.transcript is None:
-        return rows, []
+        return rows, twice
     where = f"{entry.file}: source.transcript"
     known = {column for row in rows for column in row}
     path_columns = columns_of(source.transcript.path, where=f"{where}.path")
     check_columns(path_columns, known, where=f"{where}.path")
     if source.transcript.cue is not None:
         check_columns([source.transcript.cue], known, where=f"{where}.cue")
-    return _with_cues(entry, rows, root)
+    good, bad = _with_cues(entry, rows, root)
+    return good, twice + bad
+
+
+def _with_unique_ids(entry: DomainEntry, rows: list[Row]) -> tuple[list[Row], list[Quarantined]]:
+    """Rows whose id is their own, and those that use one again."""
+    column = entry.config.id
+    if column is None:
+        return rows, []
+    check_columns([column], {name for row in rows for name in row}, where=f"{entry.file}: id")
+    first: dict[str, str] = {}
+    good: list[Row] = []
+    bad: list[Quarantined] = []
+    for row in rows:
+        own = row.get(column, "").strip()
+        earlier = first.setdefault(own, row[WHERE])
+        if own and earlier == row[WHERE]:
+            good.append(row)
+            continue
+        reason = f"its id is that of {earlier}" if own else f"its id, column '{column}', is empty"
+        bad.append(Quarantined(domain=entry.name, where=row[WHERE], reason=reason))
+    return good, bad
 
 
 def _with_cues(
