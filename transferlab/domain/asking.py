@@ -12,7 +12,7 @@ from transferlab.config.domain import DomainConfig, SplitsSection, TaskSection
 from transferlab.core.records import MEDIA_SLOT, MediaRef, Quarantined, Sample, SplitName
 from transferlab.domain.identity import salted_id
 from transferlab.domain.shelf import Shelf
-from transferlab.domain.table import WHERE, BadRow, Row
+from transferlab.domain.table import LISTED, WHERE, BadRow, Row
 from transferlab.domain.template import (
     check_columns,
     check_marks,
@@ -22,7 +22,7 @@ from transferlab.domain.template import (
     value,
     with_slots,
 )
-from transferlab.errors import DataError
+from transferlab.errors import DataError, InputError
 
 ANY = "*"
 """In a task's ``where``: any value but an empty one."""
@@ -94,7 +94,7 @@ class Asker:
         Raises:
             InputError: it names one that does not exist.
         """
-        known = {column for row in rows for column in row if column != WHERE}
+        known = {column for row in rows for column in row if column not in (WHERE, LISTED)}
         for where, columns in self._columns_named():
             check_columns(columns, known, where=where)
 
@@ -133,6 +133,14 @@ class Asker:
     def _references(self, task: TaskSection, row: Row) -> list[MediaRef]:
         media = self._config.source.media
         refs = []
+        listed = row.get(LISTED, "[]") if self._config.source.kind == "chat" else "[]"
+        for name, path in json.loads(listed):
+            if name not in media:
+                raise BadRow(f"it shows a medium of the kind '{name}', which source.media lacks")
+            try:
+                refs.append(self._shelf.reference(media[name], row | {"path": path}))
+            except BadRow as error:
+                raise BadRow(f"medium '{name}': {error}") from None
         for mark in marks_of(task.prompt):
             try:
                 refs.append(self._shelf.reference(media[mark], row))
@@ -170,6 +178,11 @@ class Asker:
             yield where, [column for column in (medium.start, medium.end) if column]
         for name, task in config.tasks.items():
             where = f"{file}: tasks.{name}"
+            if config.source.kind == "chat" and marks_of(task.prompt):
+                raise InputError(
+                    f"{where}.prompt: names a medium; in a chat, media stand where {{prompt}} has "
+                    "them"
+                )
             check_marks(task.prompt, config.source.media, where=f"{where}.prompt")
             yield f"{where}.prompt", columns_of(task.prompt, where=f"{where}.prompt")
             yield f"{where}.answer", columns_of(task.answer, where=f"{where}.answer")

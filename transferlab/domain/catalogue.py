@@ -16,6 +16,7 @@ from transferlab.errors import InputError, UnknownName
 DOMAIN_FILE = "domain.yaml"
 ROWS_FILE = "domain.py"
 SEARCH_VARIABLE = "TRANSFERLAB_DOMAINS"
+HOME_VARIABLE = "TRANSFERLAB_HOME"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +45,9 @@ class DomainEntry:
 def find_domains(extra: Sequence[Path] = ()) -> dict[str, DomainEntry]:
     """Every domain on the search path, by name, in alphabetical order.
 
-    The search path is ``extra``, then $TRANSFERLAB_DOMAINS, then ./domains, then what transferlab
-    ships. Each entry is a folder of domain folders, or one domain folder.
+    The search path is ``extra``, then $TRANSFERLAB_DOMAINS, then ./domains, then what was
+    registered, then what transferlab ships. Each entry is a folder of domain folders, or one domain
+    folder.
 
     Raises:
         InputError: a folder that the user named is missing, a domain.yaml is broken, or two
@@ -113,8 +115,14 @@ def _domain_folders(extra: Sequence[Path]) -> Iterator[Path]:
                 f"{origin}: '{path}' holds no domain; a domain is a folder with a {DOMAIN_FILE}"
             )
         yield from inside
-    for path in (Path("domains"), *_shipped()):
+    for path in (Path("domains"), registered_folder(), *_shipped()):
         yield from _in_folder(path)
+
+
+def registered_folder() -> Path:
+    """Where `domains register` writes: $TRANSFERLAB_HOME/domains, by default ~/.transferlab."""
+    home = os.environ.get(HOME_VARIABLE)
+    return (Path(home) if home else Path.home() / ".transferlab") / "domains"
 
 
 def _in_folder(path: Path) -> Iterable[Path]:

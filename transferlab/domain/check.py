@@ -18,6 +18,7 @@ from transferlab.domain.shelf import Shelf
 from transferlab.domain.sides import sides_of
 from transferlab.domain.table import WHERE
 from transferlab.errors import DataError
+from transferlab.metrics.answers import check_metrics
 
 FEW_TEST_SAMPLES = 5
 """Below so many test samples of a label, its recall moves in steps of a quarter and more."""
@@ -54,6 +55,11 @@ def check_domain(
                 severity="warning",
             )
         )
+    for name, task in entry.config.tasks.items():
+        problems += [
+            Problem(kind="metrics", where=f"tasks.{name}.metrics", reason=reason)
+            for reason in check_metrics(task.kind, task.metrics)
+        ]
     shelf = Shelf(root, hashed=True)
     asked: list[Asked] = []
     if rows:

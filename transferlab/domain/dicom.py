@@ -53,7 +53,7 @@ def decode_dicom(ref: MediaRef) -> Frames:
         UnreadableMedium: the file is no DICOM file, has no pixels, is truncated, or is encoded in a
             way that cannot be decoded.
     """
-    with _one_sentence(ref.path):
+    with one_sentence(ref.path):
         dataset = _read(ref.path)
         total = int(dataset.get("NumberOfFrames") or 1)
         wanted = min(ref.frames, total)
@@ -80,7 +80,7 @@ def check_dicom(path: Path, *, hashed: bool = False) -> Inspected:
 
 
 @contextmanager
-def _one_sentence(path: Path) -> Iterator[None]:
+def one_sentence(path: Path) -> Iterator[None]:
     try:
         # pydicom's warnings quote the values of odd elements, which may be a patient's name.
         with warnings.catch_warnings():
@@ -126,6 +126,7 @@ def _read(path: Path) -> Dataset:
 
 def _render(dataset: Dataset, index: int) -> np.ndarray:
     stored = pixels.pixel_array(dataset, index=index)
+    _take_from_groups(dataset, index)
     photometric = dataset.PhotometricInterpretation
     if photometric == "PALETTE COLOR":
         stored = pixels.apply_color_lut(stored, dataset)
@@ -136,6 +137,25 @@ def _render(dataset: Dataset, index: int) -> np.ndarray:
     if photometric == "MONOCHROME1":
         grey = 255 - grey
     return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _take_from_groups(dataset: Dataset, index: int) -> None:
+    """Put a frame's own rescale and window where pydicom's functions look for them.
+
+    Enhanced multi-frame objects keep them in functional groups (PS3.3 C.7.6.16), those of the frame
+    before those of all frames.
+    """
+    groups = []
+    for name, number in (
+        ("SharedFunctionalGroupsSequence", 0),
+        ("PerFrameFunctionalGroupsSequence", index),
+    ):
+        items = dataset.get(name) or []
+        groups += items[number : number + 1]
+    for group in groups:
+        for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
+            for element in (group.get(name) or [Dataset()])[0]:
+                dataset[element.tag] = element
 
 
 def _grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from transferlab.core.records import SPLITS, DomainData, SplitName
-from transferlab.errors import DataError
+from transferlab.errors import DataError, EnvironmentProblem
 
 FORMAT = "transferlab-splits"
 FORMAT_VERSION = 1
@@ -32,6 +33,21 @@ def split_manifest(data: DomainData) -> dict[str, Any]:
         "digest": _digest(groups),
         "groups": dict(sorted(groups.items())),
     }
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a manifest beside and rename.
+
+    Raises:
+        EnvironmentProblem: it cannot be written.
+    """
+    beside = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        raise EnvironmentProblem(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def read_manifest(path: Path, *, domain: str) -> dict[str, SplitName]:

@@ -62,7 +62,7 @@ class Shelf:
             path=path,
             start_seconds=start,
             end_seconds=end,
-            frames=section.frames,
+            frames=_frames(section, start, end, found.length_seconds),
         )
 
     def identity(self, ref: MediaRef) -> str:
@@ -101,9 +101,20 @@ class Shelf:
         return self._checked[kind, path]
 
 
+def _frames(section: MediaSection, start: float, end: float | None, length: float | None) -> int:
+    """How many frames of a segment are shown."""
+    rate = section.frames_per_second
+    if rate is None:
+        return section.frames
+    until = min(one for one in (end, length, math.inf) if one is not None)
+    if math.isinf(until):
+        raise BadRow("nothing says how long the video is, which frames_per_second needs")
+    return max(1, min(section.frames, math.ceil((until - start) * rate)))
+
+
 def _seconds(row: Row, column: str | None) -> float | None:
-    if column is None:
-        return None
+    if column is None or (column in row and not row[column].strip()):
+        return None  # an empty one means the film's own beginning or end
     try:
         seconds = float(value(row, column))
     except ValueError:
