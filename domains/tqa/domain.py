@@ -13,7 +13,8 @@ def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
         for number, question in asked.items():
             answers = question["answerChoices"]
             choices = list(dict.fromkeys(one["processedText"] for one in answers.values()))
-            letter = question["correctAnswer"]["processedText"]
+            # A few questions name no choice: with an empty answer they are told as bad rows.
+            letter = question.get("correctAnswer", {}).get("processedText", "")
             yield {
                 "part": lesson["part"],
                 "folder": FOLDERS[lesson["part"]],
@@ -23,6 +24,6 @@ def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
                 "question": question["beingAsked"]["processedText"],
                 "choices": json.dumps(choices),
                 "listed": "; ".join(choices),
-                "right": answers[letter]["processedText"],
+                "right": answers.get(letter, {}).get("processedText", ""),
                 "_where": f"{lesson['_where']}, {number}",
             }

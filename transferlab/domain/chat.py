@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.core.records import MEDIA_SLOT
-from transferlab.domain.table import LISTED, WHERE, BadRow, Row, read_json, read_utf8
+from transferlab.domain.table import LISTED, WHERE, BadRow, Row, is_half, read_json, read_utf8
 from transferlab.errors import DataError
 
 ROLES = {
@@ -67,7 +67,7 @@ def _items(path: Path) -> Iterator[tuple[str, Any]]:
             if line.strip():
                 try:
                     yield f"{path.name} line {number}", json.loads(line)
-                except (json.JSONDecodeError, RecursionError):
+                except (ValueError, RecursionError):
                     raise DataError(f"{path} line {number}: is not JSON") from None
         return
     content = read_json(path)
@@ -120,6 +120,8 @@ def _row(
     media: Sequence[tuple[str, str]],
 ) -> Row:
     identity = str(item.get("id") or where)
+    if is_half(prompt + answer + identity):
+        raise BadRow("its text holds half of a character (a lone surrogate)")
     path = media[0][1] if media else ""
     return {
         "prompt": prompt,

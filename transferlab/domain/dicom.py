@@ -31,6 +31,7 @@ _BROKEN = (
     AttributeError,
     EOFError,
     LookupError,
+    MemoryError,
     NotImplementedError,
     OSError,
     RuntimeError,
@@ -40,6 +41,8 @@ _BROKEN = (
 )
 _PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _OFTEN_EMPTY = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
+MAX_VALUES = 1 << 28
+"""Of one frame: a mammogram has 2^24, the largest pathology tiles less."""
 _FAR = 1e12
 """Beyond any stored value: shows where a window ends."""
 
@@ -56,6 +59,8 @@ def decode_dicom(ref: MediaRef) -> Frames:
     with one_sentence(ref.path):
         dataset = _read(ref.path)
         total = int(dataset.get("NumberOfFrames") or 1)
+        if total < 1:
+            raise UnreadableMedium(ref.path, f"the DICOM file says that it has {total} frames")
         wanted = min(ref.frames, total)
         indices = [int((i + 0.5) * total / wanted) for i in range(wanted)]
         return [_render(dataset, index) for index in indices]
@@ -112,6 +117,11 @@ def _read(path: Path) -> Dataset:
         modality = dataset.get("Modality") or "no modality stated"
         raise UnreadableMedium(
             path, f"the DICOM file has no pixels ({modality}); leave it out of the table"
+        )
+    size = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel
+    if size > MAX_VALUES:
+        raise UnreadableMedium(
+            path, f"the DICOM file says that a frame has {size:,} values, which is implausible"
         )
     if present[0] == "PixelData" and not dataset.file_meta.TransferSyntaxUID.is_compressed:
         expected = pixels.utils.get_expected_length(dataset)

@@ -36,6 +36,8 @@ USUAL_TAGS = (
 )
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 MARKER, MARKER_AT = b"DICM", 128
+_HEIGHT = "_rows"
+"""Where a row holds its picture's height until it is known that there is a picture."""
 _PATH_KEYS = ("file", "stem")
 _INDEX_CLASS = "1.2.840.10008.1.3.10"
 """The SOP class of a DICOMDIR (Media Storage Directory)."""
@@ -76,7 +78,7 @@ def read_dicom_tree(
             continue
         if any(row.get(name) not in allowed for name, allowed in source.only.items()):
             continue
-        if not row.pop("Rows"):
+        if not row.pop(_HEIGHT):
             bad.append((where, f"it holds no picture (modality {row['Modality'] or 'not stated'})"))
             continue
         own = {"file": one.relative_to(base).as_posix(), "stem": one.stem, WHERE: where}
@@ -110,7 +112,7 @@ def read_tags(path: Path, wanted: Mapping[str, BaseTag]) -> Row:
             path, stop_before_pixels=True, specific_tags=[*wanted.values(), Tag("Rows")]
         )
         row = {name: _text(dataset, tag) for name, tag in wanted.items()}
-        return row | {"Rows": _text(dataset, Tag("Rows"))}
+        return row | {_HEIGHT: _text(dataset, Tag("Rows"))}
 
 
 def tag_of(name: str) -> BaseTag | None:

@@ -17,7 +17,6 @@ from transferlab.config.domain import ArchiveSection
 from transferlab.domain.archives import is_archive, unpack_archive
 from transferlab.errors import DataError, EnvironmentProblem
 
-CHUNK_BYTES = 1 << 20
 ATTEMPTS = 5
 _TIMEOUT_SECONDS, _PAUSE_SECONDS = 30.0, 0.5
 _PARTIAL = ".partial"
@@ -122,7 +121,8 @@ def _continue(section: ArchiveSection, partial: Path, *, progress: Progress) -> 
                 f"{section.url}: the server answers {response.status_code}; is the address right?"
             )
         with partial.open("ab" if there else "wb") as file:
-            for chunk in response.iter_bytes(CHUNK_BYTES):
+            # As they come: larger pieces would be lost where the connection breaks inside one.
+            for chunk in response.iter_raw():
                 there += len(chunk)
                 if there > section.bytes:
                     file.close()

@@ -57,7 +57,11 @@ def check(kind: MediaKind, path: Path, *, hashed: bool = False) -> Inspected:
 
 
 def _require_file(path: Path) -> None:
-    if not path.is_file():
+    try:
+        size = path.stat().st_size if path.is_file() else None
+    except OSError as error:  # a name that is too long, or a folder that may not be entered
+        raise UnreadableMedium(path, f"the file cannot be reached ({error.strerror})") from None
+    if size is None:
         raise UnreadableMedium(path, "the file is missing")
-    if path.stat().st_size == 0:
+    if size == 0:
         raise UnreadableMedium(path, "the file is empty (0 bytes)")

@@ -116,11 +116,11 @@ def _jsonl(path: Path, text: str) -> Iterator[Row]:
     for number, line in lines:
         try:
             values = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path} line {number}: is not JSON ({error.msg})") from None
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path} line {number}: is not JSON ({_why(error)})") from None
         if not isinstance(values, dict):
             raise DataError(f"{path} line {number}: is not a JSON object; write one per line")
-        yield _as_row(values) | {WHERE: f"{path.name} line {number}"}
+        yield _as_row(values, path) | {WHERE: f"{path.name} line {number}"}
 
 
 def read_json(path: Path) -> Any:
@@ -131,9 +131,14 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(read_utf8(path))
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = getattr(error, "msg", "nested too deeply")
-        raise DataError(f"{path}: is not JSON ({reason})") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: is not JSON ({_why(error)})") from None
+
+
+def _why(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
 
 
 def _json(path: Path) -> Iterator[Row]:
@@ -146,7 +151,7 @@ def _json(path: Path) -> Iterator[Row]:
     for number, values in enumerate(content, start=1):
         if not isinstance(values, dict):
             raise DataError(f"{path}: item {number} is not a JSON object")
-        yield _as_row(values) | {WHERE: f"{path.name} item {number}"}
+        yield _as_row(values, path) | {WHERE: f"{path.name} item {number}"}
 
 
 def _parquet(path: Path) -> Iterator[Row]:
@@ -160,7 +165,7 @@ def _parquet(path: Path) -> Iterator[Row]:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
                 for values in batch.to_pylist():
                     number += 1
-                    yield _as_row(values) | {WHERE: f"{path.name} row {number}"}
+                    yield _as_row(values, path) | {WHERE: f"{path.name} row {number}"}
     except FileNotFoundError:
         raise DataError(
             f"{path}: there is no such table; is the data complete, and source.path right?"
@@ -174,8 +179,20 @@ def _parquet(path: Path) -> Iterator[Row]:
         ) from None
 
 
-def _as_row(values: dict[str, Any]) -> Row:
-    return {str(key): _as_text(value) for key, value in values.items()}
+def _as_row(values: dict[str, Any], path: Path) -> Row:
+    row = {str(key): _as_text(value) for key, value in values.items()}
+    if is_half("".join([*row, *row.values()])):
+        raise DataError(f"{path}: a text of it holds half of a character (a lone surrogate)")
+    return row
+
+
+def is_half(text: str) -> bool:
+    """Whether a text holds half of a character, as JSON can write it and UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _as_text(value: Any) -> str:
