@@ -1,4 +1,4 @@
-"""``transferlab domains list`` and ``transferlab domains show NAME``."""
+"""``transferlab domains``: what can be adapted to, and how a user's own data become part of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from transferlab.cli.terminal import output
 from transferlab.domain.catalogue import DomainEntry, find_domains, find_entry
 from transferlab.errors import DataError
 
-app = typer.Typer(help="What can be adapted to.", rich_markup_mode=None)
+app = typer.Typer(
+    help="What can be adapted to: register, check, look at and list it.", rich_markup_mode=None
+)
 
 NameOrPath = Annotated[
     str, typer.Argument(metavar="NAME|PATH", help="A domain, or a folder with a domain.yaml.")

@@ -45,21 +45,7 @@ def check_domain(
     """
     root = domain_root(entry, data_root=data_root, cache_root=cache_root)
     rows, unread = read_rows(entry, root)
-    problems = [_bad_row(one) for one in unread]
-    if entry.config.licence == NOT_STATED:
-        problems.append(
-            Problem(
-                kind="licence",
-                where="licence",
-                reason="is not stated; write into domain.yaml under which terms the data are used",
-                severity="warning",
-            )
-        )
-    for name, task in entry.config.tasks.items():
-        problems += [
-            Problem(kind="metrics", where=f"tasks.{name}.metrics", reason=reason)
-            for reason in check_metrics(task.kind, task.metrics)
-        ]
+    problems = [*map(_bad_row, unread), *_in_settings(entry)]
     shelf = Shelf(root, hashed=True)
     asked: list[Asked] = []
     if rows:
@@ -81,6 +67,19 @@ def check_domain(
         labels=labels,
         problems=(*problems, *_thin(labels)),
     )
+
+
+def _in_settings(entry: DomainEntry) -> list[Problem]:
+    """What is wrong with domain.yaml whatever the data are."""
+    problems = [
+        Problem(kind="metrics", where=f"tasks.{name}.metrics", reason=reason)
+        for name, task in entry.config.tasks.items()
+        for reason in check_metrics(task.kind, task.metrics)
+    ]
+    if entry.config.licence == NOT_STATED:
+        reason = "is not stated; write into domain.yaml under which terms the data are used"
+        problems.append(Problem(kind="licence", where="licence", reason=reason, severity="warning"))
+    return problems
 
 
 def _bad_row(bad: Quarantined) -> Problem:

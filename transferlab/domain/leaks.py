@@ -25,6 +25,7 @@ MIN_WORDS = 12
 NEAR_TEXT = 0.8
 """Jaccard similarity of the sets of three consecutive words from which texts count as one."""
 _PERMUTATIONS = 64
+APART = "in different splits: give them one group, or leave one out"
 
 Placed = Sequence[tuple[Asked, SplitName]]
 
@@ -62,7 +63,7 @@ def _identical_media(placed: Placed, shelf: Shelf) -> Iterator[Problem]:
             yield Problem(
                 kind="identical_medium",
                 where=_places(on),
-                reason="have the same medium, byte for byte, and are in different splits",
+                reason=f"have the same medium, byte for byte, and are {APART}",
             )
 
 
@@ -85,8 +86,7 @@ def _near_pictures(placed: Placed, shelf: Shelf) -> Iterator[Problem]:
         yield Problem(
             kind="near_duplicate_picture",
             where=_places({keys[i][1]: where, keys[j][1]: other}),
-            reason=f"show the same picture ({bits} of 256 bits of its hash differ) and are in "
-            "different splits",
+            reason=f"show the same picture ({bits} of 256 bits of its hash differ) and are {APART}",
         )
 
 

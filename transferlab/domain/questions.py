@@ -64,24 +64,17 @@ def questions_of(
     attributes = find_attributes(columns)
     split = find_split(columns)
     taken = [*media_columns, *attributes, *(one for one in (found, split) if one)]
-    tasks: dict[str, Any] = {}
-    asked = find_question(columns)
-    if asked is not None:
-        tasks["answer"] = _answer_task(mark, *asked)
-        taken += asked
-    labels = [] if asked else find_labels(columns, without=taken)
-    for label in labels:
-        tasks[_task_name(label)] = _label_task(mark, columns[label])
-    text = None if asked else find_text(columns, without=[*taken, *labels])
-    if text is not None:
-        tasks["describe"] = _text_task(mark, columns[text])
+    tasks, used = _tasks(mark, columns, without=taken)
     if not tasks:
         raise InputError(
             "no column can be asked about: none is a question with an answer, few labels that come "
             f"up often, or a text; columns: {', '.join(columns)}"
         )
-    notes.append(f"tasks: made of the columns {', '.join([*(asked or ()), *labels, text or ''])}")
-    notes[-1] = notes[-1].rstrip(", ") + "; correct the prompts, and drop what is not to be learned"
+    notes.append(
+        f"tasks: made of the columns {', '.join(used)}; correct the prompts, and drop what is not "
+        "to be learned"
+    )
+    labels = [name for name in used if tasks.get(_task_name(name), {}).get("kind") == "classify"]
     return Questions(
         group=found or medium,
         tasks=tasks,
@@ -90,6 +83,21 @@ def questions_of(
         stratify=labels[0] if labels and not split else None,
         notes=notes,
     )
+
+
+def _tasks(
+    mark: str, columns: dict[str, Column], *, without: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Tasks by name, and the columns that they are made of: a question's, or labels and a text."""
+    asked = find_question(columns)
+    if asked is not None:
+        return {"answer": _answer_task(mark, *asked)}, list(asked)
+    labels = find_labels(columns, without=without)
+    tasks = {_task_name(label): _label_task(mark, columns[label]) for label in labels}
+    text = find_text(columns, without=[*without, *labels])
+    if text is None:
+        return tasks, labels
+    return tasks | {"describe": _text_task(mark, columns[text])}, [*labels, text]
 
 
 def _answer_task(mark: str, question: str, answer: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from transferlab.core.records import SPLITS, DomainData, Sample, SplitName
 from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.load import load_domain
 from transferlab.domain.media import decode
+from transferlab.errors import EnvironmentProblem
 from transferlab.pipeline.sampling import capped
 
 MEASURED_SAMPLES = 200
@@ -55,39 +56,47 @@ def write_preview(
     Raises:
         DataError: the domain cannot be loaded.
         ModelError: there is no such backbone.
+        EnvironmentProblem: the page cannot be written.
     """
     data = load_domain(
         entry, data_root=data_root, cache_root=cache_root, on_bad_sample="quarantine"
     )
     backbone = load_backbone(BackboneSection(model=model, adapter=None), decode=decode, seed=0)
-    placed = [(one, side) for side in SPLITS for one in data.splits[side]]
-    everything = [one for one, _ in placed]
-    side_of = {one.id: side for one, side in placed}
-    shown = capped(everything, samples, per_task=False)
-    lengths = [
-        length_tokens(backbone, one) for one in capped(everything, MEASURED_SAMPLES, per_task=False)
-    ]
     template = resources.files("transferlab.pipeline") / "preview.jinja"
     page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         template.read_text("utf-8")
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(
-        page.render(
-            config=entry.config,
-            data=data,
-            model=model,
-            splits=SPLITS,
-            cards=[_card(backbone, one, side_of[one.id]) for one in shown],
-            labels=_labels(data),
-            groups=_bars(_group_sizes(everything)),
-            lengths=_bars(lengths),
-            measured=len(lengths),
-            limit=backbone.section.max_length_tokens,
-        ),
-        "utf-8",
+    text = page.render(
+        config=entry.config,
+        data=data,
+        model=model,
+        splits=SPLITS,
+        limit=backbone.section.max_length_tokens,
+        labels=_labels(data),
+        **_looked_at(data, backbone, samples=samples),
     )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, "utf-8")
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"{out}: cannot be written ({error.strerror}); choose another --out"
+        ) from None
     return out
+
+
+def _looked_at(data: DomainData, backbone: HFBackbone, *, samples: int) -> dict[str, Any]:
+    """Cards of some samples, and the sizes of groups and texts."""
+    side_of = {one.id: side for side in SPLITS for one in data.splits[side]}
+    everything = [one for side in SPLITS for one in data.splits[side]]
+    shown = capped(everything, samples, per_task=False)
+    measured = capped(everything, MEASURED_SAMPLES, per_task=False)
+    return {
+        "cards": [_card(backbone, one, side_of[one.id]) for one in shown],
+        "groups": _bars(_group_sizes(everything)),
+        "lengths": _bars([length_tokens(backbone, one) for one in measured]),
+        "measured": len(measured),
+    }
 
 
 def _card(backbone: HFBackbone, sample: Sample, side: SplitName) -> dict[str, Any]:
