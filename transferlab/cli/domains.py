@@ -1,22 +1,32 @@
-"""``transferlab domains list`` and ``transferlab domains show NAME``."""
+"""``transferlab domains``: what can be adapted to, and how a user's own data become part of it."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich import box
 from rich.table import Table
 
+from transferlab.cli.checking import show_report
 from transferlab.cli.options import Debug, Domains
 from transferlab.cli.terminal import output
-from transferlab.core.registry import did_you_mean
-from transferlab.domain.catalogue import DomainEntry, find_domains
-from transferlab.errors import UnknownName
+from transferlab.domain.catalogue import DomainEntry, find_domains, find_entry
+from transferlab.errors import DataError
 
-app = typer.Typer(help="What can be adapted to.", rich_markup_mode=None)
+app = typer.Typer(
+    help="What can be adapted to: register, check, look at and list it.", rich_markup_mode=None
+)
 
+NameOrPath = Annotated[
+    str, typer.Argument(metavar="NAME|PATH", help="A domain, or a folder with a domain.yaml.")
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the data packs; default: $TRANSFERLAB_DATA, ../shared/data."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -55,18 +65,148 @@ def show_domain(
     name: str, domains: Domains = None, as_json: Json = False, debug: Debug = False
 ) -> None:
     """What one domain is made of; none of its data is read."""
-    entries = find_domains(domains or [])
-    if name not in entries:
-        known = ", ".join(entries) or "none"
-        raise UnknownName(
-            f"there is no domain '{name}'.{did_you_mean(name, list(entries))} Known: {known}"
-        )
-    entry = entries[name]
+    entry = find_entry(name, domains or [])
     if as_json:
         content = {**entry.config.model_dump(mode="json"), "folder": str(entry.folder)}
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     _show(entry)
+
+
+@app.command("register")
+def register_domain(
+    path: Annotated[Path, typer.Argument(help="A folder, a table, or a file of conversations.")],
+    name: Annotated[str | None, typer.Option(help="Of the domain; default: the folder's.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="table, dicom, chat or video; default: found out.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="The terms under which the data are used.")] = "",
+    to: Annotated[
+        Path | None, typer.Option(help="Folder of domains; default: ~/.transferlab/domains.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the proposal; write and check nothing.")
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Look at a folder, propose a domain.yaml, show it, write it and check it."""
+    from transferlab.cli.registering import proposed, register
+
+    proposal = proposed(path, name=name, kind=kind, licence=licence)
+    register(proposal, to=to, dry_run=dry_run, as_json=as_json)
+
+
+@app.command("preview")
+def preview_domain(
+    name: NameOrPath,
+    out: Annotated[
+        Path | None, typer.Option(help="The HTML file; default: <name>-preview.html.")
+    ] = None,
+    backbone: Annotated[
+        str, typer.Option(help="Whose preprocessing is shown: a Hugging Face id or a path.")
+    ] = "transferlab/tiny",
+    samples: Annotated[int, typer.Option(min=1, max=500, help="How many are shown.")] = 24,
+    data_root: DataRoot = None,
+    domains: Domains = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write one HTML page: samples as the backbone sees them, labels, groups and lengths."""
+    entry = find_entry(name, domains or [])
+    from transferlab.pipeline.preview import write_preview
+
+    page = out or Path(f"{entry.name}-preview.html")
+    write_preview(entry, page, model=backbone, samples=samples, data_root=data_root)
+    typer.echo(json.dumps({"page": str(page)}) if as_json else f"written: {page}")
+
+
+@app.command("split")
+def split_domain(
+    name: NameOrPath,
+    out: Annotated[Path, typer.Option(help="The manifest, a JSON file.")],
+    data_root: DataRoot = None,
+    domains: Domains = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write the split manifest: which group is in which split, under salted ids."""
+    from transferlab.domain.load import load_domain
+    from transferlab.domain.manifest import split_manifest, write_manifest
+
+    entry = find_entry(name, domains or [])
+    manifest = split_manifest(load_domain(entry, data_root=data_root))
+    write_manifest(out, manifest)
+    brief = {"manifest": str(out), "digest": manifest["digest"], "samples": manifest["samples"]}
+    typer.echo(json.dumps(brief) if as_json else f"written: {out} ({manifest['digest'][:12]})")
+
+
+@app.command("fetch")
+def fetch_domain(
+    name: NameOrPath,
+    data_root: DataRoot = None,
+    domains: Domains = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Download the data of a domain whose licence allows it, verify and unpack them."""
+    from transferlab.cli.fetching import fetch_all
+
+    entry = find_entry(name, domains or [])
+    done = fetch_all(entry, data_root=data_root)
+    if as_json:
+        typer.echo(json.dumps(done))
+
+
+@app.command("unpack")
+def unpack_parquet(
+    folder: Annotated[Path, typer.Argument(help="Holds Parquet files with pictures in them.")],
+    to: Annotated[Path, typer.Option(help="Gets tables (.jsonl) and the pictures (media/).")],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write the pictures of Parquet files out, as sets on the Hugging Face hub hold them."""
+    from transferlab.domain.embedded import unpack
+
+    done = unpack(folder, to)
+    for name, rows in done.items() if not as_json else ():
+        typer.echo(f"written: {to / name} ({rows:,} rows)")
+    if as_json:
+        typer.echo(json.dumps(done))
+
+
+@app.command("remove")
+def remove_domain(
+    name: str, domains: Domains = None, as_json: Json = False, debug: Debug = False
+) -> None:
+    """Take a registered domain away; its data stay where they are."""
+    from transferlab.domain.registered import remove_domain as remove
+
+    gone = remove(find_entry(name, domains or []))
+    typer.echo(json.dumps({"removed": str(gone)}) if as_json else f"removed {gone}; the data stay")
+
+
+@app.command("check")
+def check_domain(
+    name: NameOrPath,
+    data_root: DataRoot = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
+    domains: Domains = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Read every row, decode every medium and compare the splits; train nothing."""
+    from transferlab.domain.check import check_domain as check
+
+    entry = find_entry(name, domains or [])
+    report = check(entry, data_root=data_root)
+    if as_json:
+        typer.echo(json.dumps(report.to_record(), indent=2, ensure_ascii=False))
+    else:
+        show_report(output(), report)
+    count = len(report.problems if strict else report.errors)
+    if count:
+        raise DataError(f"domain '{entry.name}' is not fit to be trained on: {count} problem(s)")
 
 
 def _show(entry: DomainEntry) -> None:

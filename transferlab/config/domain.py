@@ -5,6 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from transferlab.config.section import Name, Section
+from transferlab.core.records import SPLITS, SplitName
+
+USUAL_WORDS: dict[SplitName, list[str]] = {
+    "train": ["train", "training"],
+    "validation": ["validation", "validate", "val", "valid", "dev"],
+    "test": ["test", "testing"],
+}
 
 
 class MediaSection(Section):
@@ -19,10 +26,12 @@ class MediaSection(Section):
     """Video: column that holds the segment's end, in seconds."""
     frames: Annotated[int, Field(ge=1)] = 1
     """Video: frames shown, evenly spaced over the segment."""
+    frames_per_second: Annotated[float, Field(gt=0)] | None = None
+    """Video: so many frames per second of the segment, at least one and at most ``frames``."""
 
 
 class TranscriptSection(Section):
-    """A WebVTT file per row: the row becomes one row per cue, with what was said and when.
+    """A WebVTT or SRT file per row: the row becomes one row per cue, with what was said and when.
 
     The new columns are cue_text, cue_start and cue_end (seconds); a video medium may name the
     latter two as its start and end, so that its frames are those seen while the words are spoken.
@@ -38,20 +47,63 @@ class TranscriptSection(Section):
     says something of its own about every cue; the row then stays one row."""
 
 
+class ReportsSection(Section):
+    """A table that is joined with DICOM files: every file gets the rows whose key is its own."""
+
+    path: str
+    """Relative to the domain's data root; CSV, TSV, JSON, JSONL or Parquet."""
+    column: str
+    """Column of the table that holds the key."""
+    tag: str
+    """What the key is in a file: an element by keyword (AccessionNumber) or "ggggeeee"; or "file",
+    its path relative to the data root, or "stem", its name without folder and ending."""
+    optional: bool = False
+    """Keep a file without a report, with empty columns; otherwise it is a bad row."""
+
+
 class SourceSection(Section):
     """Where the rows come from."""
 
-    kind: Literal["table", "generated"]
+    kind: Literal["table", "dicom", "chat", "video", "files", "generated"]
     path: str = "metadata.csv"
-    """The table, relative to the domain's data root. CSV, TSV or JSONL by its ending."""
+    """Relative to the domain's data root. Table and generated: the table; CSV, TSV, JSON, JSONL or
+    Parquet by its ending. Chat: the JSON or JSONL file. Dicom: a folder ("." for the root) or a
+    DICOMDIR. Video and files: a folder."""
+    pattern: str = "*"
+    """Files: which names count, e.g. "*.xml"; domain.py makes rows of them."""
+    parts: dict[str, str] = {}
+    """Table: several tables instead of ``path``, by the word that the column "part" then holds."""
     media: dict[str, MediaSection] = {}
-    """Media by name; a task's prompt names them as <name>."""
+    """Media by name; a task's prompt names them as <name>. Chat: at most "image" and "video", with
+    paths over {path}, which is what the conversation says."""
+    reports: ReportsSection | None = None
+    """Dicom: the table that says something about the files."""
+    tags: list[str] = []
+    """Dicom: elements, beside the usual ones, that become columns: keywords or "ggggeeee"."""
+    only: dict[str, list[str]] = {}
+    """Dicom: files whose element has one of these values, e.g. Modality: [DX, CR]."""
     transcript: TranscriptSection | None = None
     """Table and generated: rows are videos, and these are their transcripts."""
     generator: str | None = None
     """Generated only: which built-in world writes the table and its media."""
     options: dict[str, Any] = {}
     """Generated only: options of the generator, e.g. samples and seed."""
+
+    @model_validator(mode="after")
+    def _fits_the_kind(self) -> "SourceSection":
+        if self.kind != "dicom":
+            for name in ("reports", "tags", "only"):
+                if getattr(self, name):
+                    raise ValueError(f"{name}: only with kind 'dicom'")
+        if self.kind != "files" and "pattern" in self.model_fields_set:
+            raise ValueError("pattern: only with kind 'files'")
+        if self.parts and (self.kind != "table" or "path" in self.model_fields_set):
+            raise ValueError("parts: only with kind 'table', and instead of path")
+        if self.kind == "chat" and set(self.media) - {"image", "video"}:
+            raise ValueError("media: a chat has at most 'image' and 'video'")
+        if self.kind == "chat" and self.transcript is not None:
+            raise ValueError("transcript: not with kind 'chat'")
+        return self
 
     @model_validator(mode="after")
     def _generator_given(self) -> "SourceSection":
@@ -61,7 +113,7 @@ class SourceSection(Section):
 
 
 class SplitsSection(Section):
-    """Shares of the groups, not of the samples."""
+    """Shares of the groups, not of the samples; or who is where, given by a column or a file."""
 
     train: Annotated[float, Field(gt=0, lt=1)] = 0.7
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -69,6 +121,13 @@ class SplitsSection(Section):
     seed: Annotated[int, Field(ge=0)] = 0
     stratify: str | None = None
     """Column whose values are spread over the splits alike; a group counts by its commonest one."""
+    column: str | None = None
+    """Column that says which split a row is in, instead of shares; no group may be in two."""
+    values: dict[SplitName, list[str]] = {}
+    """With ``column``: what it says for each split, in any case. Left out: the usual words (train,
+    training; validation, validate, val, valid, dev; test, testing)."""
+    manifest: str | None = None
+    """A split manifest, relative to domain.yaml's folder: groups are dealt out as it says."""
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "SplitsSection":
@@ -76,6 +135,26 @@ class SplitsSection(Section):
         if abs(total - 1) > 1e-6:
             raise ValueError(f"train, validation and test must sum to 1, got {total:g}")
         return self
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SplitsSection":
+        if self.column and self.manifest:
+            raise ValueError("manifest: not together with column; choose one of them")
+        given = self.column or self.manifest
+        dealt = {"train", "validation", "test", "seed", "stratify"} & self.model_fields_set
+        if given and dealt:
+            raise ValueError(f"{min(dealt)}: has no effect where column or manifest is given")
+        if self.values and not self.column:
+            raise ValueError("values: only together with column")
+        return self
+
+    def side(self, said: str) -> SplitName | None:
+        """The split that a value of ``column`` means; None where it means none."""
+        word = said.strip().lower()
+        for name in SPLITS:
+            if word in [value.lower() for value in self.values.get(name, USUAL_WORDS[name])]:
+                return name
+        return None
 
 
 class TaskSection(Section):
@@ -94,6 +173,33 @@ class TaskSection(Section):
     """The first is the primary one."""
 
 
+class ArchiveSection(Section):
+    """An archive (.zip, .tar and its packed forms) or a single file that `domains fetch` brings."""
+
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    bytes: Annotated[int, Field(ge=1)]
+    """Its size."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Its digest, in small hex digits."""
+    unpacked_bytes: Annotated[int, Field(ge=1)]
+    """What it may unpack to, at the most."""
+    to: str = "."
+    """Folder, relative to the domain's data root, that its files are put into."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, as the address has it."""
+        return self.url.partition("?")[0].partition("#")[0].rpartition("/")[2]
+
+    @model_validator(mode="after")
+    def _safe(self) -> "ArchiveSection":
+        if not self.name or self.name.startswith("."):
+            raise ValueError("url: must end with a file's name")
+        if self.to.startswith("/") or ".." in self.to.split("/"):
+            raise ValueError("to: must stay inside the domain's data root")
+        return self
+
+
 class DomainConfig(Section):
     """One domain."""
 
@@ -103,8 +209,13 @@ class DomainConfig(Section):
     field: str
     licence: str
     data_root: str = ""
-    """Folder inside the data packs' root, e.g. "radiology"; empty for generated domains."""
+    """Folder inside the data packs' root, e.g. "radiology", or an absolute path; empty where the
+    data lie beside domain.yaml, and for generated domains."""
+    fetch: list[ArchiveSection] = []
+    """Where the data may be downloaded from, if their licence allows it."""
     source: SourceSection
+    id: str | None = None
+    """Column that names each row: no two rows may have the same."""
     group: str
     """Column of the patient, lecture or chapter."""
     splits: SplitsSection = SplitsSection()

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transferlab.config.domain import DomainConfig, TaskSection
-from transferlab.core.records import MEDIA_SLOT, MediaRef, Quarantined, Sample
+from transferlab.config.domain import DomainConfig, SplitsSection, TaskSection
+from transferlab.core.records import MEDIA_SLOT, MediaRef, Quarantined, Sample, SplitName
 from transferlab.domain.identity import salted_id
 from transferlab.domain.shelf import Shelf
-from transferlab.domain.table import WHERE, BadRow, Row
+from transferlab.domain.table import LISTED, WHERE, BadRow, Row
 from transferlab.domain.template import (
     check_columns,
     check_marks,
@@ -22,7 +22,7 @@ from transferlab.domain.template import (
     value,
     with_slots,
 )
-from transferlab.errors import DataError
+from transferlab.errors import DataError, InputError
 
 ANY = "*"
 """In a task's ``where``: any value but an empty one."""
@@ -30,10 +30,16 @@ ANY = "*"
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A sample, and the stratum of the row that it was made from."""
+    """A sample, and what of its row is not part of it."""
 
     sample: Sample
     stratum: str
+    where: str
+    """File and row."""
+    own_text: str
+    """The values that the row gave the prompt and a free answer, without the templates' words."""
+    side: SplitName | None = None
+    """The split that its row names; None where groups are dealt out."""
 
 
 class Asker:
@@ -50,24 +56,28 @@ class Asker:
             InputError: domain.yaml names a column or a medium that does not exist.
             DataError: no row fits a task, or a task has only one possible answer.
         """
-        self._check_templates({column for row in rows for column in row if column != WHERE})
+        self.check_templates(rows)
         asked: list[Asked] = []
         bad: dict[Quarantined, None] = {}  # a set that keeps its order
-        for name, task in self._config.tasks.items():
-            chosen = [row for row in rows if selected(task, row)]
-            if not chosen:
-                raise DataError(f"{self._file}: tasks.{name}.where fits none of {len(rows)} rows")
-            made, broken = self._ask_task(name, task, chosen)
+        for name in self._config.tasks:
+            made, broken = self.ask_task(name, rows)
             asked += made
             bad |= dict.fromkeys(broken)
         return asked, list(bad)
 
-    def _ask_task(
-        self, name: str, task: TaskSection, rows: Iterable[Row]
-    ) -> tuple[list[Asked], list[Quarantined]]:
+    def ask_task(self, name: str, rows: list[Row]) -> tuple[list[Asked], list[Quarantined]]:
+        """The samples of one task, after ``check_templates``.
+
+        Raises:
+            DataError: no row fits the task, or it has only one possible answer.
+        """
+        task = self._config.tasks[name]
+        chosen = [row for row in rows if selected(task, row)]
+        if not chosen:
+            raise DataError(f"{self._file}: tasks.{name}.where fits none of {len(rows)} rows")
         made: list[Asked] = []
         broken: list[Quarantined] = []
-        for row in rows:
+        for row in chosen:
             try:
                 made.append(self._one(name, task, row))
             except BadRow as error:
@@ -77,6 +87,16 @@ class Asker:
         if task.kind == "classify" and task.choices is None and made:
             made = self._with_collected_choices(name, made)
         return made, broken
+
+    def check_templates(self, rows: Iterable[Row]) -> None:
+        """Compare what domain.yaml names with the columns and media that there are.
+
+        Raises:
+            InputError: it names one that does not exist.
+        """
+        known = {column for row in rows for column in row if column not in (WHERE, LISTED)}
+        for where, columns in self._columns_named():
+            check_columns(columns, known, where=where)
 
     def _one(self, name: str, task: TaskSection, row: Row) -> Asked:
         config = self._config
@@ -102,11 +122,25 @@ class Asker:
             attributes={column: row[column] for column in config.attributes if row.get(column)},
         )
         stratify = config.splits.stratify
-        return Asked(sample=sample, stratum=value(row, stratify) if stratify else "")
+        return Asked(
+            sample=sample,
+            stratum=value(row, stratify) if stratify else "",
+            where=row[WHERE],
+            own_text=_own_text(task, row),
+            side=_side(config.splits, row),
+        )
 
     def _references(self, task: TaskSection, row: Row) -> list[MediaRef]:
         media = self._config.source.media
         refs = []
+        listed = row.get(LISTED, "[]") if self._config.source.kind == "chat" else "[]"
+        for name, path in json.loads(listed):
+            if name not in media:
+                raise BadRow(f"it shows a medium of the kind '{name}', which source.media lacks")
+            try:
+                refs.append(self._shelf.reference(media[name], row | {"path": path}))
+            except BadRow as error:
+                raise BadRow(f"medium '{name}': {error}") from None
         for mark in marks_of(task.prompt):
             try:
                 refs.append(self._shelf.reference(media[mark], row))
@@ -129,10 +163,6 @@ class Asker:
             )
         return [replace(asked, sample=replace(asked.sample, choices=labels)) for asked in made]
 
-    def _check_templates(self, known: set[str]) -> None:
-        for where, columns in self._columns_named():
-            check_columns(columns, known, where=where)
-
     def _columns_named(self) -> Iterator[tuple[str, list[str]]]:
         """Every column that domain.yaml names, with the place where it does."""
         config, file = self._config, self._file
@@ -140,12 +170,19 @@ class Asker:
         yield f"{file}: attributes", config.attributes
         if config.splits.stratify:
             yield f"{file}: splits.stratify", [config.splits.stratify]
+        if config.splits.column:
+            yield f"{file}: splits.column", [config.splits.column]
         for name, medium in config.source.media.items():
             where = f"{file}: source.media.{name}"
             yield f"{where}.path", columns_of(medium.path, where=f"{where}.path")
             yield where, [column for column in (medium.start, medium.end) if column]
         for name, task in config.tasks.items():
             where = f"{file}: tasks.{name}"
+            if config.source.kind == "chat" and marks_of(task.prompt):
+                raise InputError(
+                    f"{where}.prompt: names a medium; in a chat, media stand where {{prompt}} has "
+                    "them"
+                )
             check_marks(task.prompt, config.source.media, where=f"{where}.prompt")
             yield f"{where}.prompt", columns_of(task.prompt, where=f"{where}.prompt")
             yield f"{where}.answer", columns_of(task.answer, where=f"{where}.answer")
@@ -161,6 +198,22 @@ def selected(task: TaskSection, row: Row) -> bool:
         if given not in allowed and not (ANY in allowed and given):
             return False
     return True
+
+
+def _side(section: SplitsSection, row: Row) -> SplitName | None:
+    if section.column is None:
+        return None
+    side = section.side(value(row, section.column))
+    if side is None:
+        raise BadRow(f"the column '{section.column}' names no split; see splits.values")
+    return side
+
+
+def _own_text(task: TaskSection, row: Row) -> str:
+    """A label says nothing about its row, and a free answer does."""
+    templates = [task.prompt] if task.kind == "classify" else [task.prompt, task.answer]
+    named = (column for template in templates for column in columns_of(template, where=""))
+    return " ".join(row.get(column, "") for column in named)
 
 
 def _answer(name: str, task: TaskSection, row: Row) -> tuple[str, tuple[str, ...]]:

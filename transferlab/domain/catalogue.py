@@ -10,11 +10,13 @@ from pathlib import Path
 
 from transferlab.config.domain import DomainConfig
 from transferlab.config.load import load_yaml
-from transferlab.errors import InputError
+from transferlab.core.registry import did_you_mean
+from transferlab.errors import InputError, UnknownName
 
 DOMAIN_FILE = "domain.yaml"
 ROWS_FILE = "domain.py"
 SEARCH_VARIABLE = "TRANSFERLAB_DOMAINS"
+HOME_VARIABLE = "TRANSFERLAB_HOME"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +45,9 @@ class DomainEntry:
 def find_domains(extra: Sequence[Path] = ()) -> dict[str, DomainEntry]:
     """Every domain on the search path, by name, in alphabetical order.
 
-    The search path is ``extra``, then $TRANSFERLAB_DOMAINS, then ./domains, then what transferlab
-    ships. Each entry is a folder of domain folders, or one domain folder.
+    The search path is ``extra``, then $TRANSFERLAB_DOMAINS, then ./domains, then what was
+    registered, then what transferlab ships. Each entry is a folder of domain folders, or one domain
+    folder.
 
     Raises:
         InputError: a folder that the user named is missing, a domain.yaml is broken, or two
@@ -56,9 +59,7 @@ def find_domains(extra: Sequence[Path] = ()) -> dict[str, DomainEntry]:
         if folder.resolve() in seen:
             continue
         seen.add(folder.resolve())
-        entry = DomainEntry(
-            config=load_yaml(folder / DOMAIN_FILE, DomainConfig), folder=folder.resolve()
-        )
+        entry = read_entry(folder)
         other = found.setdefault(entry.name, entry)
         # An installed copy of a checkout's own domain is no second domain.
         if other is not entry and _content(other) != _content(entry):
@@ -67,6 +68,38 @@ def find_domains(extra: Sequence[Path] = ()) -> dict[str, DomainEntry]:
                 "rename one of them"
             )
     return dict(sorted(found.items()))
+
+
+def find_entry(given: str, extra: Sequence[Path] = ()) -> DomainEntry:
+    """The domain that a user means: a folder with a domain.yaml, such a file, or a name.
+
+    Raises:
+        UnknownName: no domain on the search path has that name.
+        InputError: a domain.yaml is broken, or there is no such path.
+    """
+    path = Path(given)
+    folder = path.parent if path.name == DOMAIN_FILE else path
+    if (folder / DOMAIN_FILE).is_file():
+        return read_entry(folder)
+    if len(path.parts) != 1 or path.suffix:
+        raise InputError(f"{given}: there is no {DOMAIN_FILE}; `domains register` writes one")
+    entries = find_domains(extra)
+    if given not in entries:
+        known = ", ".join(entries) or "none"
+        raise UnknownName(
+            f"there is no domain '{given}'.{did_you_mean(given, list(entries))} Known: {known}"
+        )
+    return entries[given]
+
+
+def read_entry(folder: Path) -> DomainEntry:
+    """The domain of one folder.
+
+    Raises:
+        InputError: its domain.yaml is broken.
+    """
+    config = load_yaml(folder / DOMAIN_FILE, DomainConfig)
+    return DomainEntry(config=config, folder=folder.resolve())
 
 
 def _domain_folders(extra: Sequence[Path]) -> Iterator[Path]:
@@ -82,8 +115,14 @@ def _domain_folders(extra: Sequence[Path]) -> Iterator[Path]:
                 f"{origin}: '{path}' holds no domain; a domain is a folder with a {DOMAIN_FILE}"
             )
         yield from inside
-    for path in (Path("domains"), *_shipped()):
+    for path in (Path("domains"), registered_folder(), *_shipped()):
         yield from _in_folder(path)
+
+
+def registered_folder() -> Path:
+    """Where `domains register` writes: $TRANSFERLAB_HOME/domains, by default ~/.transferlab."""
+    home = os.environ.get(HOME_VARIABLE)
+    return (Path(home) if home else Path.home() / ".transferlab") / "domains"
 
 
 def _in_folder(path: Path) -> Iterable[Path]:

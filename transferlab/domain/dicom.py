@@ -15,11 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from PIL import Image
 from pydicom import pixels
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from transferlab.core.records import Frames, MediaRef
+from transferlab.domain.inspected import FLAT, Inspected, picture_hash
 from transferlab.domain.unreadable import UnreadableMedium
 
 # What pydicom and its decoders raise on files that break off, contradict themselves or need a
@@ -29,6 +31,7 @@ _BROKEN = (
     AttributeError,
     EOFError,
     LookupError,
+    MemoryError,
     NotImplementedError,
     OSError,
     RuntimeError,
@@ -38,6 +41,8 @@ _BROKEN = (
 )
 _PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _OFTEN_EMPTY = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
+MAX_VALUES = 1 << 28
+"""Of one frame: a mammogram has 2^24, the largest pathology tiles less."""
 _FAR = 1e12
 """Beyond any stored value: shows where a window ends."""
 
@@ -51,25 +56,36 @@ def decode_dicom(ref: MediaRef) -> Frames:
         UnreadableMedium: the file is no DICOM file, has no pixels, is truncated, or is encoded in a
             way that cannot be decoded.
     """
-    with _one_sentence(ref.path):
+    with one_sentence(ref.path):
         dataset = _read(ref.path)
         total = int(dataset.get("NumberOfFrames") or 1)
+        if total < 1:
+            raise UnreadableMedium(ref.path, f"the DICOM file says that it has {total} frames")
         wanted = min(ref.frames, total)
         indices = [int((i + 0.5) * total / wanted) for i in range(wanted)]
         return [_render(dataset, index) for index in indices]
 
 
-def check_dicom(path: Path) -> None:
+def check_dicom(path: Path, *, hashed: bool = False) -> Inspected:
     """Decode one frame: only that shows whether compressed pixels are complete.
 
+    Args:
+        path: the DICOM file.
+        hashed: whether the frame's perceptual hash is wanted too.
+
     Raises:
-        UnreadableMedium: as ``decode_dicom``.
+        UnreadableMedium: as ``decode_dicom``, or the frame is all one value.
     """
-    decode_dicom(MediaRef(kind="dicom", path=path))
+    (frame,) = decode_dicom(MediaRef(kind="dicom", path=path))
+    if frame.min() == frame.max():
+        raise UnreadableMedium(path, FLAT)
+    if not hashed:
+        return Inspected()
+    return Inspected(picture_hash=picture_hash(Image.fromarray(frame).convert("L")))
 
 
 @contextmanager
-def _one_sentence(path: Path) -> Iterator[None]:
+def one_sentence(path: Path) -> Iterator[None]:
     try:
         # pydicom's warnings quote the values of odd elements, which may be a patient's name.
         with warnings.catch_warnings():
@@ -102,6 +118,11 @@ def _read(path: Path) -> Dataset:
         raise UnreadableMedium(
             path, f"the DICOM file has no pixels ({modality}); leave it out of the table"
         )
+    size = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel
+    if size > MAX_VALUES:
+        raise UnreadableMedium(
+            path, f"the DICOM file says that a frame has {size:,} values, which is implausible"
+        )
     if present[0] == "PixelData" and not dataset.file_meta.TransferSyntaxUID.is_compressed:
         expected = pixels.utils.get_expected_length(dataset)
         if len(dataset.PixelData) < expected:
@@ -115,6 +136,7 @@ def _read(path: Path) -> Dataset:
 
 def _render(dataset: Dataset, index: int) -> np.ndarray:
     stored = pixels.pixel_array(dataset, index=index)
+    _take_from_groups(dataset, index)
     photometric = dataset.PhotometricInterpretation
     if photometric == "PALETTE COLOR":
         stored = pixels.apply_color_lut(stored, dataset)
@@ -125,6 +147,25 @@ def _render(dataset: Dataset, index: int) -> np.ndarray:
     if photometric == "MONOCHROME1":
         grey = 255 - grey
     return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _take_from_groups(dataset: Dataset, index: int) -> None:
+    """Put a frame's own rescale and window where pydicom's functions look for them.
+
+    Enhanced multi-frame objects keep them in functional groups (PS3.3 C.7.6.16), those of the frame
+    before those of all frames.
+    """
+    groups = []
+    for name, number in (
+        ("SharedFunctionalGroupsSequence", 0),
+        ("PerFrameFunctionalGroupsSequence", index),
+    ):
+        items = dataset.get(name) or []
+        groups += items[number : number + 1]
+    for group in groups:
+        for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
+            for element in (group.get(name) or [Dataset()])[0]:
+                dataset[element.tag] = element
 
 
 def _grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from transferlab.core.records import Frames, MediaRef
+from transferlab.domain.inspected import FLAT, HASH_PIXELS, Inspected, picture_hash
 from transferlab.domain.unreadable import UnreadableMedium
 
 # What Pillow raises on a file that is truncated, damaged, or large enough to exhaust the memory.
@@ -27,18 +28,43 @@ def decode_image(ref: MediaRef) -> Frames:
         raise _unreadable(ref.path, error) from error
 
 
-def check_image(path: Path) -> None:
-    """Decode at the smallest scale that the format allows, which is cheap and shows truncation.
+def check_image(path: Path, *, hashed: bool = False) -> Inspected:
+    """Decode at a small scale where the format allows it, which is cheap and shows truncation.
+
+    Args:
+        path: the picture.
+        hashed: whether its perceptual hash is wanted too.
 
     Raises:
-        UnreadableMedium: the file is no picture, or is broken.
+        UnreadableMedium: the file is no picture, is broken, or is all one value.
     """
     try:
         with Image.open(path) as opened:
-            opened.draft("L", (64, 64))
-            opened.load()
+            full = opened.size
+            opened.draft("L", (HASH_PIXELS, HASH_PIXELS))
+            # A small scale shows means only, so it cannot tell a fine pattern from none.
+            if _is_flat(opened) and (opened.size == full or _is_flat_in_full(path)):
+                raise UnreadableMedium(path, FLAT)
+            return Inspected(picture_hash=picture_hash(_to_grey(opened)) if hashed else None)
     except _BROKEN as error:
         raise _unreadable(path, error) from error
+
+
+def _is_flat(image: Image.Image) -> bool:
+    ends = image.getextrema()
+    bands = ends if isinstance(ends[0], tuple) else (ends,)
+    return all(low == high for low, high in bands)
+
+
+def _is_flat_in_full(path: Path) -> bool:
+    with Image.open(path) as opened:
+        return _is_flat(opened)
+
+
+def _to_grey(image: Image.Image) -> Image.Image:
+    if image.mode in ("L", "RGB"):
+        return image.convert("L")
+    return Image.fromarray(_to_rgb(image)).convert("L")
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

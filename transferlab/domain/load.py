@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,7 @@ from transferlab.domain.generated import at_most
 from transferlab.domain.places import domain_root
 from transferlab.domain.rows import read_rows
 from transferlab.domain.shelf import Shelf
-from transferlab.domain.splits import commonest, split_groups
+from transferlab.domain.sides import refuse_shared_groups, sides_of
 from transferlab.errors import DataError
 
 NEEDED_BY_TASKS: tuple[SplitName, ...] = ("train", "test")
@@ -75,18 +74,15 @@ def load_domain(
 
 
 def _split(entry: DomainEntry, asked: Sequence[Asked]) -> Mapping[SplitName, tuple[Sample, ...]]:
-    strata: defaultdict[str, list[str]] = defaultdict(list)
-    for one in asked:
-        strata[one.sample.group].append(one.stratum)
     try:
-        sides = split_groups(
-            {group: commonest(values) for group, values in strata.items()}, entry.config.splits
-        )
+        sides = sides_of(entry, asked)
+        refuse_shared_groups(asked, sides)
     except DataError as error:
         raise DataError(f"domain '{entry.name}': {error}") from None
+    placed = zip((one.sample for one in asked), sides, strict=True)
     # By id, so that the order of rows in a table changes nothing downstream.
-    ordered = sorted((one.sample for one in asked), key=lambda sample: sample.id)
-    splits = {name: tuple(s for s in ordered if sides[s.group] == name) for name in SPLITS}
+    ordered = sorted(placed, key=lambda pair: pair[0].id)
+    splits = {name: tuple(s for s, side in ordered if side == name) for name in SPLITS}
     for task in entry.config.tasks:
         for side in NEEDED_BY_TASKS:
             if not any(sample.task == task for sample in splits[side]):

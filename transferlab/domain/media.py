@@ -7,6 +7,7 @@ from pathlib import Path
 
 from transferlab.core.records import Frames, MediaKind, MediaRef
 from transferlab.core.registry import Registry
+from transferlab.domain.inspected import Inspected
 from transferlab.domain.unreadable import UnreadableMedium
 
 DECODERS = Registry(
@@ -39,22 +40,28 @@ def decode(ref: MediaRef) -> Frames:
     return frames
 
 
-def check(kind: MediaKind, path: Path) -> float | None:
+def check(kind: MediaKind, path: Path, *, hashed: bool = False) -> Inspected:
     """Find out, as cheaply as can be done reliably, whether a file can be decoded.
 
-    Returns:
-        A video's length in seconds where it is known; None for a picture.
+    Args:
+        kind: what it is taken for.
+        path: the file.
+        hashed: whether a picture's perceptual hash is wanted too.
 
     Raises:
-        UnreadableMedium: it cannot be decoded.
+        UnreadableMedium: it cannot be decoded, or nothing can be seen on it.
     """
     _require_file(path)
-    inspect: Callable[[Path], float | None] = CHECKS.get(kind)
-    return inspect(path)
+    inspect: Callable[..., Inspected] = CHECKS.get(kind)
+    return inspect(path, hashed=hashed)
 
 
 def _require_file(path: Path) -> None:
-    if not path.is_file():
+    try:
+        size = path.stat().st_size if path.is_file() else None
+    except OSError as error:  # a name that is too long, or a folder that may not be entered
+        raise UnreadableMedium(path, f"the file cannot be reached ({error.strerror})") from None
+    if size is None:
         raise UnreadableMedium(path, "the file is missing")
-    if path.stat().st_size == 0:
+    if size == 0:
         raise UnreadableMedium(path, "the file is empty (0 bytes)")

@@ -17,7 +17,8 @@ def domain_root(entry: DomainEntry, *, data_root: Path | None, cache_root: Path 
     """The folder to which a domain's table and media paths are relative.
 
     A generated domain is generated if it is not in the cache yet. A table without ``data_root`` in
-    its domain.yaml lies beside that file; one with it lies in that folder of the data packs.
+    its domain.yaml lies beside that file; one with it lies in that folder of the data packs, or, if
+    the path is absolute, just there.
 
     Args:
         entry: the domain.
@@ -27,28 +28,45 @@ def domain_root(entry: DomainEntry, *, data_root: Path | None, cache_root: Path 
     Raises:
         DataError: the data are not there; the message says where to put them.
     """
-    config = entry.config
-    if config.source.kind == "generated":
+    if entry.config.source.kind == "generated":
         return generate(entry, cache_root)
-    if not config.data_root:
+    root = data_folder(entry, data_root=data_root)
+    if root.is_dir():
+        return root
+    where = entry.config.data_root
+    if Path(where).is_absolute():
+        how = f"if the data have moved, correct data_root in {entry.file}"
+        origin = "from its domain.yaml"
+    else:
+        _, origin = _packs_root(data_root)
+        how = (
+            f"put the folder '{where}' of the data packs there, or say where it is with "
+            f"--set data_root=FOLDER or {DATA_VARIABLE}=FOLDER"
+        )
+    if entry.config.fetch:
+        how += f"; `transferlab domains fetch {entry.name}` downloads it"
+    missing = root if root.parent.is_dir() else root.parent
+    raise DataError(f"domain '{entry.name}': there is no folder {missing} ({origin}); {how}")
+
+
+def data_folder(entry: DomainEntry, *, data_root: Path | None) -> Path:
+    """Where the data of a domain that is not generated belong, whether they are there or not.
+
+    Raises:
+        InputError: domain.yaml's ``data_root`` leaves the data packs.
+    """
+    where = entry.config.data_root
+    if not where:
         return entry.folder
-    packs, origin = _packs_root(data_root)
-    how = (
-        f"put the folder '{config.data_root}' of the data packs there, or say where it is with "
-        f"--set data_root=FOLDER or {DATA_VARIABLE}=FOLDER"
-    )
-    if not packs.is_dir():
-        raise DataError(f"domain '{entry.name}': there is no folder {packs} ({origin}); {how}")
+    if Path(where).is_absolute():
+        return Path(where)
+    packs, _ = _packs_root(data_root)
     try:
-        root = inside(packs, config.data_root)
+        return inside(packs, where)
     except ValueError:
         raise InputError(
-            f"{entry.file}: data_root: '{config.data_root}' leaves the data packs; "
-            "name a folder inside them"
+            f"{entry.file}: data_root: '{where}' leaves the data packs; name a folder inside them"
         ) from None
-    if not root.is_dir():
-        raise DataError(f"domain '{entry.name}': there is no folder {root} ({origin}); {how}")
-    return root
 
 
 def inside(root: Path, relative: str) -> Path:

@@ -9,11 +9,17 @@ from types import ModuleType
 
 from transferlab.core.records import Quarantined
 from transferlab.domain.catalogue import DomainEntry
+from transferlab.domain.chat import read_chat
+from transferlab.domain.films import list_films
 from transferlab.domain.places import inside
 from transferlab.domain.table import WHERE, BadRow, Row, read_table
 from transferlab.domain.template import check_columns, columns_of
 from transferlab.domain.transcript import explode
+from transferlab.domain.tree import list_files
 from transferlab.errors import DataError, TransferlabError
+
+PART = "part"
+"""The column that says which of ``source.parts`` a row comes from."""
 
 
 def read_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantined]]:
@@ -24,22 +30,79 @@ def read_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantin
         InputError: source.transcript names a column that does not exist.
     """
     source = entry.config.source
-    try:
-        table = inside(root, source.path)
-    except ValueError as error:
-        raise DataError(f"{entry.file}: source.path is {error}") from None
-    rows = read_table(table)
+    rows, unread = _source_rows(entry, root)
     if entry.rows_file is not None:
         rows = _transformed(entry.rows_file, rows, root)
+    if not rows:
+        return [], unread
+    rows, twice = _with_unique_ids(entry, rows)
     if source.transcript is None:
-        return rows, []
+        return rows, unread + twice
     where = f"{entry.file}: source.transcript"
     known = {column for row in rows for column in row}
     path_columns = columns_of(source.transcript.path, where=f"{where}.path")
     check_columns(path_columns, known, where=f"{where}.path")
     if source.transcript.cue is not None:
         check_columns([source.transcript.cue], known, where=f"{where}.cue")
-    return _with_cues(entry, rows, root)
+    good, bad = _with_cues(entry, rows, root)
+    return good, unread + twice + bad
+
+
+def _source_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantined]]:
+    """What the source itself says, and those of its items that cannot be read."""
+    source = entry.config.source
+    if source.parts:
+        rows = [
+            row | {PART: part}
+            for part, path in source.parts.items()
+            for row in read_table(_place(entry, root, path, key=f"parts.{part}"))
+        ]
+        return rows, []
+    path = _place(entry, root, source.path, key="path")
+    bad: list[tuple[str, str]] = []
+    if source.kind == "chat":
+        rows, bad = read_chat(path)
+    elif source.kind == "video":
+        rows = list_films(path, root)
+    elif source.kind == "files":
+        rows = list_files(path, root, pattern=source.pattern)
+    elif source.kind == "dicom":
+        from transferlab.domain.dicom_tree import read_dicom_tree
+
+        reports = source.reports
+        table = read_table(_place(entry, root, reports.path, key="reports.path")) if reports else []
+        rows, bad = read_dicom_tree(path, root, source, table, file=entry.file)
+    else:
+        rows = read_table(path)
+    name = entry.name
+    return rows, [Quarantined(domain=name, where=where, reason=reason) for where, reason in bad]
+
+
+def _place(entry: DomainEntry, root: Path, relative: str, *, key: str) -> Path:
+    try:
+        return inside(root, relative)
+    except ValueError as error:
+        raise DataError(f"{entry.file}: source.{key} is {error}") from None
+
+
+def _with_unique_ids(entry: DomainEntry, rows: list[Row]) -> tuple[list[Row], list[Quarantined]]:
+    """Rows whose id is their own, and those that use one again."""
+    column = entry.config.id
+    if column is None:
+        return rows, []
+    check_columns([column], {name for row in rows for name in row}, where=f"{entry.file}: id")
+    first: dict[str, str] = {}
+    good: list[Row] = []
+    bad: list[Quarantined] = []
+    for row in rows:
+        own = row.get(column, "").strip()
+        earlier = first.setdefault(own, row[WHERE])
+        if own and earlier == row[WHERE]:
+            good.append(row)
+            continue
+        reason = f"its id is that of {earlier}" if own else f"its id, column '{column}', is empty"
+        bad.append(Quarantined(domain=entry.name, where=row[WHERE], reason=reason))
+    return good, bad
 
 
 def _with_cues(

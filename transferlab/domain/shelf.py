@@ -23,14 +23,16 @@ class _Checked:
     reason: str | None = None
     """Why it cannot be used; None when it can."""
     length_seconds: float | None = None
+    picture_hash: bytes | None = None
     fingerprint: str = ""
 
 
 class Shelf:
     """Turns a row's media into references. A file that many rows share is checked once."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, *, hashed: bool = False) -> None:
+        """``hashed``: keep pictures' perceptual hashes, by which near-duplicates are found."""
+        self._root, self._hashed = root, hashed
         self._checked: dict[tuple[MediaKind, Path], _Checked] = {}
 
     def reference(self, section: MediaSection, row: Row) -> MediaRef:
@@ -60,7 +62,7 @@ class Shelf:
             path=path,
             start_seconds=start,
             end_seconds=end,
-            frames=section.frames,
+            frames=_frames(section, start, end, found.length_seconds),
         )
 
     def identity(self, ref: MediaRef) -> str:
@@ -72,23 +74,47 @@ class Shelf:
         """SHA-256 of the file's bytes, in hex."""
         return self._checked[ref.kind, ref.path].fingerprint
 
+    def picture_hash(self, ref: MediaRef) -> bytes | None:
+        """The perceptual hash, 32 bytes; None for films, and where hashes are not kept."""
+        return self._checked[ref.kind, ref.path].picture_hash
+
+    @property
+    def files(self) -> int:
+        """How many files were looked at."""
+        return len(self._checked)
+
     def _look(self, kind: MediaKind, path: Path) -> _Checked:
         if (kind, path) not in self._checked:
             try:
-                length_seconds = check(kind, path)
+                inspected = check(kind, path, hashed=self._hashed)
             except UnreadableMedium as error:
                 found = _Checked(reason=error.reason)
             else:
                 with path.open("rb") as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
-                found = _Checked(length_seconds=length_seconds, fingerprint=digest)
+                found = _Checked(
+                    length_seconds=inspected.length_seconds,
+                    picture_hash=inspected.picture_hash,
+                    fingerprint=digest,
+                )
             self._checked[kind, path] = found
         return self._checked[kind, path]
 
 
+def _frames(section: MediaSection, start: float, end: float | None, length: float | None) -> int:
+    """How many frames of a segment are shown."""
+    rate = section.frames_per_second
+    if rate is None:
+        return section.frames
+    until = min(one for one in (end, length, math.inf) if one is not None)
+    if math.isinf(until):
+        raise BadRow("nothing says how long the video is, which frames_per_second needs")
+    return max(1, min(section.frames, math.ceil((until - start) * rate)))
+
+
 def _seconds(row: Row, column: str | None) -> float | None:
-    if column is None:
-        return None
+    if column is None or (column in row and not row[column].strip()):
+        return None  # an empty one means the film's own beginning or end
     try:
         seconds = float(value(row, column))
     except ValueError:

@@ -1,11 +1,15 @@
-"""Rows out of a CSV, TSV or JSONL file: plain text in named columns, nothing guessed."""
+"""Rows out of CSV, TSV, JSON, JSONL and Parquet: plain text in named columns, nothing guessed."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
+from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +22,79 @@ WHERE = "_where"
 """Reserved column: "metadata.csv row 3". It travels with a row, so that messages can name it."""
 
 
+LISTED = "_media"
+"""Reserved column of conversations: a JSON list of [kind, path] for the slots of their text."""
+
+
 class BadRow(Exception):
     """Why one row cannot be used; the text repeats nothing of what the row holds."""
 
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+TABLE_SUFFIXES = (*DELIMITERS, ".json", ".jsonl", ".parquet")
+GZIP = ".gz"
+MAX_UNPACKED_BYTES = 2 * 1024**3
+"""Of a packed table: the largest that is known (MIMIC-CXR's) unpacks to 60 MB."""
+KEY = "key"
+"""The column that holds an item's name where a JSON file is an object of objects."""
+_BATCH_ROWS = 1024
 
 
 def read_table(path: Path) -> list[Row]:
     """All rows; every value is text as written, so "NA" and "None" stay words.
 
-    JSONL values that are no text become their JSON notation, null becomes "".
+    JSON and Parquet values that are no text become their JSON notation, null becomes "". A JSON
+    file is a list of objects, or an object of objects, whose names become the column "key".
 
     Raises:
         DataError: the file is missing, empty, not UTF-8, malformed, or of another kind.
     """
-    kind = path.suffix.lower()
-    if kind not in (*DELIMITERS, ".jsonl"):
-        raise DataError(f"{path}: a table must end with .csv, .tsv or .jsonl")
+    kind = Path(path.stem).suffix.lower() if path.suffix.lower() == GZIP else path.suffix.lower()
+    if kind not in TABLE_SUFFIXES:
+        raise DataError(
+            f"{path}: a table must end with {', '.join(TABLE_SUFFIXES)}; text also packed ({GZIP})"
+        )
+    rows = list(_parquet(path) if kind == ".parquet" else _from_text(path, kind))
+    if not rows:
+        raise DataError(f"{path}: holds no rows; a domain needs at least one per split")
+    return rows
+
+
+def _from_text(path: Path, kind: str) -> Iterator[Row]:
+    if kind == ".json":
+        return _json(path)
+    text = read_utf8(path)
+    return _jsonl(path, text) if kind == ".jsonl" else _csv(path, text, DELIMITERS[kind])
+
+
+def read_utf8(path: Path) -> str:
+    """A file's text, line ends as they are.
+
+    Raises:
+        DataError: it is missing, cannot be read, or is not UTF-8.
+    """
     try:
         # As bytes, so that line ends inside quoted cells stay as they are.
-        text = path.read_bytes().decode("utf-8-sig")
+        if path.suffix.lower() != GZIP:
+            return path.read_bytes().decode("utf-8-sig")
+        with gzip.open(path) as file:
+            content = file.read(MAX_UNPACKED_BYTES + 1)
+        if len(content) > MAX_UNPACKED_BYTES:
+            raise DataError(f"{path}: unpacks to more than 2 GiB; is it a table?")
+        return content.decode("utf-8-sig")
     except FileNotFoundError:
         raise DataError(
             f"{path}: there is no such table; is the data complete, and source.path right?"
         ) from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    rows = list(_jsonl(path, text) if kind == ".jsonl" else _csv(path, text))
-    if not rows:
-        raise DataError(f"{path}: holds no rows; a domain needs at least one per split")
-    return rows
+    except (EOFError, zlib.error, OSError) as error:
+        reason = getattr(error, "strerror", None) or "it is truncated or no gzip file"
+        raise DataError(f"{path}: cannot be read ({reason})") from None
 
 
-def _csv(path: Path, text: str) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=DELIMITERS[path.suffix.lower()])
+def _csv(path: Path, text: str, delimiter: str) -> Iterator[Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         header = next(reader, [])
         if len(set(header)) != len(header):
@@ -76,15 +116,92 @@ def _jsonl(path: Path, text: str) -> Iterator[Row]:
     for number, line in lines:
         try:
             values = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path} line {number}: is not JSON ({error.msg})") from None
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path} line {number}: is not JSON ({_why(error)})") from None
         if not isinstance(values, dict):
             raise DataError(f"{path} line {number}: is not a JSON object; write one per line")
-        row = {str(key): _as_text(value) for key, value in values.items()}
-        yield row | {WHERE: f"{path.name} line {number}"}
+        yield _as_row(values, path) | {WHERE: f"{path.name} line {number}"}
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's content.
+
+    Raises:
+        DataError: it cannot be read, or is not JSON.
+    """
+    try:
+        return json.loads(read_utf8(path))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: is not JSON ({_why(error)})") from None
+
+
+def _why(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
+
+
+def _json(path: Path) -> Iterator[Row]:
+    content = read_json(path)
+    if isinstance(content, dict):
+        nested = all(isinstance(value, dict) for value in content.values())
+        content = [{KEY: name} | value for name, value in content.items()] if nested else None
+    if not isinstance(content, list):
+        raise DataError(f"{path}: must be a list of objects, or an object of objects")
+    for number, values in enumerate(content, start=1):
+        if not isinstance(values, dict):
+            raise DataError(f"{path}: item {number} is not a JSON object")
+        yield _as_row(values, path) | {WHERE: f"{path.name} item {number}"}
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    # Imported here: it takes half a second, and most tables are text.
+    import pyarrow
+    from pyarrow import parquet
+
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield _as_row(values, path) | {WHERE: f"{path.name} row {number}"}
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: there is no such table; is the data complete, and source.path right?"
+        ) from None
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path}: is not a valid Parquet file ({type(error).__name__})") from error
+    except TypeError:
+        raise DataError(
+            f"{path} row {number}: holds bytes; write the pictures out as files, and their paths "
+            "into a column"
+        ) from None
+
+
+def _as_row(values: dict[str, Any], path: Path) -> Row:
+    row = {str(key): _as_text(value) for key, value in values.items()}
+    if is_half("".join([*row, *row.values()])):
+        raise DataError(f"{path}: a text of it holds half of a character (a lone surrogate)")
+    return row
+
+
+def is_half(text: str) -> bool:
+    """Whether a text holds half of a character, as JSON can write it and UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _as_text(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)

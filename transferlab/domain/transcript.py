@@ -1,4 +1,4 @@
-"""WebVTT transcripts: a video's row becomes one row per cue, with the words and their times."""
+"""WebVTT and SRT transcripts: a film's row becomes one row per cue, with words and times."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ CUE_COLUMNS = ("cue_text", "cue_start", "cue_end")
 
 
 def read_cues(path: Path) -> list[Row]:
-    """The cues of a WebVTT file as columns cue_text, cue_start and cue_end (seconds).
+    """The cues of a WebVTT or .srt file as columns cue_text, cue_start and cue_end (seconds).
 
     Raises:
         UnreadableMedium: the file is missing or malformed, holds no cue, or a cue ends before it
             begins or begins before the one above it.
     """
     try:
-        captions = webvtt.read(str(path), encoding="utf-8-sig", strict=True).captions
+        if path.suffix.lower() == ".srt":
+            captions = webvtt.from_srt(str(path), encoding="utf-8-sig").captions
+        else:
+            captions = webvtt.read(str(path), encoding="utf-8-sig", strict=True).captions
     except FileNotFoundError:
         raise UnreadableMedium(path, "the transcript is missing") from None
     except UnicodeDecodeError:
         raise UnreadableMedium(path, "the transcript is not UTF-8 text") from None
     except (MalformedFileError, MalformedCaptionError, OSError) as error:
         raise UnreadableMedium(
-            path, f"the transcript is not valid WebVTT ({type(error).__name__})"
+            path, f"the transcript is not valid WebVTT or SRT ({type(error).__name__})"
         ) from error
     if not captions:
         raise UnreadableMedium(path, "the transcript holds no cue")

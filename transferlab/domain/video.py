@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from transferlab.core.records import Frames, MediaRef
+from transferlab.domain.inspected import FLAT, Inspected
 from transferlab.domain.unreadable import UnreadableMedium
 
 _SMOOTH_RATE = 24
@@ -20,6 +21,10 @@ _SMOOTH_RATE = 24
 _COSTLY_PIXELS_PER_SECOND = 1280 * 720 * 48
 """From here on (720p at 48 frames per second) decoding up to a wanted frame takes a CPU core about
 as long as the film runs."""
+_BEYOND_SECONDS = 3600.0
+"""Past the end of a film by any estimate of it: a search from there finds the last keyframe."""
+_TAIL_SECONDS, _TAIL_SHARE = 1.0, 0.05
+"""How much earlier than stated a film's pictures may end: the last one may be shown for a while."""
 
 
 def decode_video(ref: MediaRef) -> Frames:
@@ -52,19 +57,46 @@ def decode_video(ref: MediaRef) -> Frames:
         return found
 
 
-def check_video(path: Path) -> float | None:
-    """Decode the first frame, and find out how long the film is.
+def check_video(path: Path, *, hashed: bool = False) -> Inspected:
+    """Decode the first frame, one from the middle and the end, and find out how long the film is.
 
-    Returns:
-        Its length in seconds, None where neither the file nor the stream says.
+    Args:
+        path: the film.
+        hashed: without effect; films are compared by their bytes.
 
     Raises:
-        UnreadableMedium: there is no picture, no frame, or the file is broken.
+        UnreadableMedium: there is no picture, no frame, the file is broken or breaks off, or what
+            was looked at is all one value.
     """
     with _open(path) as (container, stream):
-        if next(container.decode(stream), None) is None:
+        first = next(container.decode(stream), None)
+        if first is None:
             raise UnreadableMedium(path, "the video has no frames")
-        return _length(container, stream)
+        length = _length(container, stream)
+        film = _Film(path, container, stream)
+        last = film.frame_at((length or 0.0) + _BEYOND_SECONDS)
+        seconds = film.seconds(last)
+        _check_end(path, seconds, stated=film.stated_seconds)
+        values = {_one_value(frame) for frame in (first, film.frame_at(seconds / 2), last)}
+        if len(values) == 1 and None not in values:
+            raise UnreadableMedium(path, FLAT)
+        return Inspected(length_seconds=length)
+
+
+def _check_end(path: Path, seconds: float, *, stated: float | None) -> None:
+    """Compare when the last frame is shown with how long the film says it is."""
+    if stated is not None and stated - seconds > max(_TAIL_SECONDS, _TAIL_SHARE * stated):
+        raise UnreadableMedium(
+            path,
+            f"the video breaks off: it says {stated:.1f} s and its pictures end at "
+            f"{seconds:.1f} s; copy it again",
+        )
+
+
+def _one_value(frame: av.VideoFrame) -> int | None:
+    """The value that every pixel of the frame has; None where they differ."""
+    pixels = frame.to_ndarray(format="gray")
+    return int(pixels.flat[0]) if pixels.min() == pixels.max() else None
 
 
 @contextmanager
@@ -124,6 +156,20 @@ class _Film:
         if last is None:
             raise UnreadableMedium(self._path, "the video has no frames")
         return last
+
+    def seconds(self, frame: av.VideoFrame) -> float:
+        """When a frame is shown."""
+        return float(((frame.pts or 0) - self._first) * self._base)
+
+    @property
+    def stated_seconds(self) -> float | None:
+        """How long the pictures last by the file's own word; a file's length may be its sound's."""
+        if self._stream.duration is not None:
+            return float(self._stream.duration * self._base)
+        sounds = self._container.streams.audio
+        if sounds or self._container.duration is None:
+            return None
+        return self._container.duration / av.time_base
 
     def _ticks(self, seconds: float) -> int:
         return self._first + int(seconds / self._base)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from transferlab.core.events import Warned
+from transferlab.domain.manifest import split_manifest, write_manifest
 from transferlab.pipeline.build import Parts
 from transferlab.tracking import figures
 
@@ -13,9 +15,12 @@ PLOTTED_MEASURE = "frechet"
 PLOTTED_GAIN = ("single", "zero_shot")
 
 
-def publish_inputs(parts: Parts) -> None:
-    """Which data the run sees, by digest: the splits it trains on and the ones it scores."""
+def publish_inputs(parts: Parts, out: Path) -> None:
+    """Which data the run sees: the splits by digest, and who is in them as a manifest."""
     for name, data in parts.domains.items():
+        manifest = split_manifest(data)
+        write_manifest(out / "splits" / f"{name}.json", manifest)
+        parts.tracker.log_json(f"splits/{name}.json", manifest)
         if data.quarantined:
             count = len(data.quarantined)
             parts.listener(Warned(text=f"{name}: {count} rows quarantined; see result.json"))

@@ -136,6 +136,7 @@ def _domains(parts: Parts) -> dict[str, Any]:
             "digest": data.digest,
             "role": "source" if name == parts.config.source else "stream",
             "samples": {split: len(samples) for split, samples in data.splits.items()},
+            "quarantined": len(data.quarantined),
         }
         for name, data in parts.domains.items()
     }

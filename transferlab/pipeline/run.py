@@ -35,7 +35,7 @@ def run(
     """
     parts = build(config, out, listener=listener, domains=domains)
     with parts.tracker.pipeline_run(config, out):
-        publish_inputs(parts)
+        publish_inputs(parts, out)
         stream = run_stream(parts)
         arms = run_arms(parts, stream)
         result = assemble(parts, stream, arms, controls=controls_of(parts, stream, arms))

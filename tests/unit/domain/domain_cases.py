@@ -78,8 +78,20 @@ def write_domain(
         path = folder / row.get("file", "")
         if path.suffix == ".png":
             path.parent.mkdir(exist_ok=True)
-            Image.fromarray(np.full((8, 8), number, np.uint8)).save(path)
+            write_picture(path, number)
     return write_settings(folder, **changes)
+
+
+def picture(number: int, *, side: int = 8) -> Image.Image:
+    """A grey picture of its own for every number, unlike all the others."""
+    small = np.random.default_rng(number).integers(0, 256, (8, 8), np.uint8)
+    return Image.fromarray(small).resize((side, side), Image.Resampling.NEAREST)
+
+
+def write_picture(path: Path, number: int, *, side: int = 8, **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(number, side=side).save(path, **options)
+    return path
 
 
 def write_settings(folder: Path, **changes: object) -> DomainEntry:

@@ -7,10 +7,10 @@ from domain_cases import (
     write_dicom,
     write_domain,
     write_film,
+    write_picture,
     write_settings,
     write_table,
 )
-from PIL import Image
 
 from transferlab.core.records import SPLITS
 from transferlab.domain.load import load_domain
@@ -86,7 +86,7 @@ def test_ids_are_unique_salted_and_say_nothing(tmp_path):
 def test_the_digest_sees_pixels_prompts_and_answers(tmp_path):
     entry = write_domain(tmp_path / "d")
     before = load_domain(entry).digest
-    Image.fromarray(np.full((8, 8), 200, np.uint8)).save(tmp_path / "d" / "images" / "0_0.png")
+    write_picture(tmp_path / "d" / "images" / "0_0.png", 200)
     after = load_domain(entry).digest
     assert after != before
     assert load_domain(write_domain(tmp_path / "d", tasks=tasks())).digest not in (before, after)
@@ -145,7 +145,7 @@ def test_a_dicom_and_a_video_are_checked_before_training(tmp_path):
     }
     source = {"kind": "table", "media": media}
     entry = write_domain(folder, source=source, tasks=tasks(prompt="<image><film>\n?"))
-    path = write_dicom(folder / "x.dcm", np.zeros((16, 16), np.uint16))
+    path = write_dicom(folder / "x.dcm", np.arange(256, dtype=np.uint16).reshape(16, 16))
     write_film(folder / "x.mkv", frames=0, rate=10)
     with pytest.raises(DataError, match="medium 'film': the video has no frames"):
         load_domain(entry)

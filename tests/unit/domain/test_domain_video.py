@@ -36,7 +36,7 @@ def test_frames_are_rgb_bytes(film):
 
 
 def test_length_is_found(film):
-    assert check("video", film) == pytest.approx(4.0, abs=0.01)
+    assert check("video", film).length_seconds == pytest.approx(4.0, abs=0.01)
 
 
 @pytest.fixture

@@ -1,0 +1,14 @@
+"""PathVQA's questions: those that yes or no answers, and all others."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+    for row in rows:
+        word = row["answer"].strip().lower()
+        closed = word in ("yes", "no")
+        yield row | {
+            "yes_no": word if closed else "",
+            "free": "" if closed else row["answer"].strip(),
+        }

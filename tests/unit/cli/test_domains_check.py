@@ -1,0 +1,74 @@
+"""``transferlab domains check``: the report, its JSON, and the exit code."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    """A sound domain of thirty small pictures, as a user would write it."""
+    folder = tmp_path / "shapes"
+    (folder / "images").mkdir(parents=True)
+    lines = ["file,owner,shape"]
+    for number in range(30):
+        pixels = np.random.default_rng(number).integers(0, 256, (16, 16), np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
+        lines.append(f"images/{number}.png,o{number},{['round', 'square'][number % 2]}")
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
+    (folder / "domain.yaml").write_text(
+        "name: shapes\nversion: 1\ntitle: Shapes\nfield: testing\nlicence: CC0-1.0\n"
+        "source: {kind: table, media: {image: {kind: image, path: '{file}'}}}\n"
+        "group: owner\nsplits: {train: 0.4, validation: 0.1, test: 0.5}\n"
+        "tasks:\n  shape:\n    kind: classify\n"
+        "    prompt: \"<image>\\nWhich shape?\"\n    answer: '{shape}'\n    metrics: [accuracy]\n"
+    )
+    return folder
+
+
+def test_a_sound_domain_is_said_to_be_so(command, shapes):
+    done = command("domains", "check", shapes)
+    assert (done.code, done.err) == (0, "")
+    assert "domain shapes: 30 rows, 30 files of media" in done.out
+    assert done.out.splitlines()[-1] == "sound: nothing keeps it from being trained on"
+
+
+def test_the_file_and_the_name_mean_the_same(command, shapes):
+    by_file = command("domains", "check", shapes / "domain.yaml", "--json")
+    by_name = command("domains", "check", "shapes", "--domains", shapes, "--json")
+    assert by_file.code == by_name.code == 0
+    assert json.loads(by_file.out) == json.loads(by_name.out)
+    assert json.loads(by_file.out)["sound"] is True
+
+
+def test_an_error_is_listed_and_ends_with_the_code_of_data(command, shapes):
+    for number in range(12):
+        (shapes / "images" / f"{number}.png").unlink()
+    done = command("domains", "check", shapes)
+    assert done.code == 3
+    assert done.err == "transferlab: domain 'shapes' is not fit to be trained on: 12 problem(s)\n"
+    assert "error: medium (12)" in done.out
+    assert "  metadata.csv row 1: medium 'image': the file is missing" in done.out
+    assert "  and 2 more; --json lists all" in done.out
+    assert "sound" not in done.out
+    as_json = command("domains", "check", shapes, "--json")
+    assert as_json.code == 3
+    assert json.loads(as_json.out)["counts"]["medium"] == 12
+
+
+def test_strict_counts_warnings(command, shapes):
+    table = shapes / "metadata.csv"
+    table.write_text(table.read_text() + table.read_text().splitlines()[1] + "\n")
+    assert command("domains", "check", shapes).code == 0
+    assert command("domains", "check", shapes, "--strict").code == 3
+
+
+def test_a_path_without_a_domain_and_an_unknown_name(command, tmp_path):
+    no_path = command("domains", "check", tmp_path / "nothing")
+    assert no_path.code == 2
+    assert "`domains register` writes one" in no_path.err
+    no_name = command("domains", "check", "lecture")
+    assert no_name.code == 2
+    assert "Did you mean 'lectures'?" in no_name.err

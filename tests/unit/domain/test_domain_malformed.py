@@ -1,0 +1,205 @@
+"""Whatever a file holds, reading it ends in rows or in one sentence: never in a traceback.
+
+The number of examples is small here; ``--hypothesis-profile=many`` runs ten thousand of each.
+"""
+
+import io
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from domain_cases import write_dicom
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from transferlab.config.domain import SourceSection
+from transferlab.core.records import MediaRef
+from transferlab.domain.chat import read_chat
+from transferlab.domain.dicom_tree import read_dicom_tree
+from transferlab.domain.media import decode
+from transferlab.domain.places import inside
+from transferlab.domain.survey import match_files
+from transferlab.domain.table import read_table
+from transferlab.domain.transcript import read_cues
+from transferlab.errors import DataError
+
+FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+settings.register_profile(
+    "few", max_examples=60, deadline=None, suppress_health_check=FIXTURES, derandomize=True
+)
+settings.register_profile(
+    "many", max_examples=10_000, deadline=None, suppress_health_check=FIXTURES
+)
+if settings.get_current_profile_name() == "default":
+    settings.load_profile("few")
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "messages",
+                    "conversations",
+                    "role",
+                    "from",
+                    "content",
+                    "value",
+                    "image",
+                    "images",
+                    "videos",
+                    "type",
+                    "text",
+                    "path",
+                    "prompt",
+                    "completion",
+                    "id",
+                    "query",
+                    "response",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=25,
+)
+TURNS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "role": st.sampled_from(["user", "assistant", "system", "tool"]),
+            "content": st.text(max_size=10) | st.sampled_from(["<image>", "<video><image>"]) | JSON,
+        }
+    ),
+    max_size=5,
+)
+CONVERSATION = st.fixed_dictionaries(
+    {"messages": TURNS, "images": st.lists(st.text(max_size=5), max_size=3)}
+)
+
+
+def attempt(read):
+    """What reading gives; None where it ends in one sentence."""
+    try:
+        return read()
+    except DataError as error:
+        sentence = str(error)
+    assert "\n" not in sentence
+    return None
+
+
+@given(st.lists(JSON | CONVERSATION, max_size=4))
+def test_conversations(tmp_path, items):
+    path = tmp_path / "chat.json"
+    path.write_text(json.dumps(items), "utf-8")
+    rows, bad = attempt(lambda: read_chat(path)) or ([], [])
+    for row in rows:
+        assert all(isinstance(value, str) for value in row.values())
+        assert row["prompt"].count("<image>") == len(json.loads(row["_media"]))
+    assert all("\n" not in why for _, why in bad)
+
+
+@given(
+    st.sampled_from(["csv", "tsv", "json", "jsonl", "parquet", "csv.gz"]), st.binary(max_size=300)
+)
+def test_tables_of_any_bytes(tmp_path, ending, content):
+    path = tmp_path / f"t.{ending}"
+    path.write_bytes(content)
+    rows = attempt(lambda: read_table(path)) or []
+    assert all(isinstance(value, str) for row in rows for value in row.values())
+
+
+TIME = st.builds("{:02}:{:02}:{:02}{}{:03}".format, *[st.integers(0, 99)] * 3,
+                 st.sampled_from([",", "."]), st.integers(0, 999))  # fmt: skip
+LINES = st.lists(
+    st.builds("{} --> {}".format, TIME, TIME) | st.text(max_size=15)
+    | st.sampled_from(["", "WEBVTT", "1", "2", "NOTE x", "STYLE", "00:00:00.000 --> "]),
+    max_size=15,
+)  # fmt: skip
+
+
+@given(st.sampled_from(["vtt", "srt"]), LINES | st.binary(max_size=200))
+def test_subtitles(tmp_path, ending, content):
+    path = tmp_path / f"t.{ending}"
+    text = content if isinstance(content, bytes) else "\n".join(content).encode("utf-8", "ignore")
+    path.write_bytes(text if ending == "srt" else b"WEBVTT\n\n" + text)
+    cues = attempt(lambda: read_cues(path)) or []
+    assert all(float(cue["cue_start"]) < float(cue["cue_end"]) for cue in cues)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("dicom") / "whole.dcm"
+    pixels = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    write_dicom(path, pixels, WindowCenter=100, WindowWidth=50, PatientID="P", ImageType=["A", "B"])
+    return path.read_bytes()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1200), st.binary(min_size=1, max_size=6)), max_size=6),
+    st.integers(0, 1500),
+)
+def test_dicom_files_with_bytes_changed_and_ends_cut(tmp_path, whole, changes, length):
+    content = bytearray(whole)
+    for at, piece in changes:
+        content[at : at + len(piece)] = piece
+    path = tmp_path / "x.dcm"
+    path.write_bytes(content[: length or None] or b"\0")
+    for frame in attempt(lambda: decode(MediaRef(kind="dicom", path=path))) or []:
+        assert frame.dtype == np.uint8
+        assert frame.shape[2] == 3
+    source = SourceSection(kind="dicom", path=".")
+    rows, bad = read_dicom_tree(tmp_path, tmp_path, source, [], file=Path("domain.yaml"))
+    assert len(rows) + len(bad) == 1
+
+
+ELEMENTS = {
+    "Rows": st.integers(0, 65535),
+    "Columns": st.integers(0, 65535),
+    "BitsStored": st.integers(0, 65535),
+    "BitsAllocated": st.sampled_from([0, 1, 7, 8, 12, 16, 32, 64, 65535]),
+    "SamplesPerPixel": st.integers(0, 5),
+    "PixelRepresentation": st.integers(0, 3),
+    "WindowWidth": st.integers(-(10**6), 10**6),
+    "WindowCenter": st.integers(-(10**6), 10**6),
+    "RescaleSlope": st.integers(-(10**6), 10**6),
+    "PhotometricInterpretation": st.sampled_from(
+        ["MONOCHROME1", "RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "", "X"]
+    ),
+    "NumberOfFrames": st.integers(-5, 10**9),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=ELEMENTS))
+def test_dicom_elements_that_contradict_each_other(tmp_path, elements):
+    path = tmp_path / "x.dcm"
+    try:
+        write_dicom(path, np.arange(256, dtype=np.uint16).reshape(16, 16), **elements)
+    except (ValueError, OverflowError, struct.error, TypeError):
+        return  # pydicom refuses to write some of them
+    for frame in attempt(lambda: decode(MediaRef(kind="dicom", path=path))) or []:
+        assert frame.dtype == np.uint8
+
+
+@given(st.text(max_size=30) | st.sampled_from(["../x", "/etc/passwd", "a/../../x", "\0", "~/x"]))
+def test_no_path_leaves_the_root(tmp_path, relative):
+    try:
+        found = inside(tmp_path, relative)
+    except ValueError:
+        return
+    assert found.is_relative_to(tmp_path.resolve())
+
+
+@given(st.lists(st.text(max_size=12), max_size=20), st.lists(st.text(max_size=12), max_size=20))
+def test_any_column_may_be_asked_whether_it_holds_files(values, paths):
+    match_files(values, {"image": paths})
+
+
+def test_the_reader_of_bytes_is_not_fooled_by_a_name(tmp_path):
+    buffer = io.BytesIO(b"\0" * 128 + b"DICM" + b"\xff" * 100)
+    (tmp_path / "x").write_bytes(buffer.getvalue())
+    with pytest.raises(DataError):
+        decode(MediaRef(kind="dicom", path=tmp_path / "x"))

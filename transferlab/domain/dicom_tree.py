@@ -1,0 +1,217 @@
+"""A tree of DICOM files, or a DICOMDIR, joined with a table of reports: one row per picture."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pydicom
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+
+from transferlab.config.domain import ReportsSection, SourceSection
+from transferlab.domain.dicom import one_sentence
+from transferlab.domain.places import inside
+from transferlab.domain.table import WHERE, Row
+from transferlab.domain.template import check_columns
+from transferlab.domain.tree import walk
+from transferlab.domain.unreadable import UnreadableMedium
+from transferlab.errors import DataError, InputError
+
+USUAL_TAGS = (
+    "PatientID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPInstanceUID",
+    "AccessionNumber",
+    "Modality",
+    "BodyPartExamined",
+    "ViewPosition",
+    "Laterality",
+    "PatientSex",
+    "PatientAge",
+)
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+MARKER, MARKER_AT = b"DICM", 128
+_HEIGHT = "_rows"
+"""Where a row holds its picture's height until it is known that there is a picture."""
+_PATH_KEYS = ("file", "stem")
+_INDEX_CLASS = "1.2.840.10008.1.3.10"
+"""The SOP class of a DICOMDIR (Media Storage Directory)."""
+
+Bad = list[tuple[str, str]]
+
+
+def read_dicom_tree(
+    path: Path, root: Path, source: SourceSection, reports: list[Row], *, file: Path
+) -> tuple[list[Row], Bad]:
+    """Rows of the pictures below ``path``, with their elements and their reports' columns.
+
+    The columns are file (relative to ``root``), the keywords of ``USUAL_TAGS`` and of
+    ``source.tags``, and the columns of ``reports``. A file that several reports name gives as many
+    rows. Files are read without their pixels.
+
+    Returns:
+        Rows, and pairs of where and why: files that are no pictures, files without a report, and
+        reports without a file.
+
+    Raises:
+        InputError: domain.yaml names an element or a column that does not exist.
+        DataError: there is no DICOM file.
+    """
+    wanted = _wanted(source, file=file)
+    files = list(dicom_files(path, root))
+    if not files:
+        raise DataError(f"{path}: holds no DICOM file; is source.path right?")
+    base = root.resolve()
+    rows: list[Row] = []
+    bad: Bad = []
+    for number, one in enumerate(files, start=1):
+        where = f"DICOM file {number} of {len(files)} in the order of paths"
+        try:
+            row = read_tags(one, wanted)
+        except UnreadableMedium as error:
+            bad.append((where, error.reason))
+            continue
+        if any(row.get(name) not in allowed for name, allowed in source.only.items()):
+            continue
+        if not row.pop(_HEIGHT):
+            bad.append((where, f"it holds no picture (modality {row['Modality'] or 'not stated'})"))
+            continue
+        own = {"file": one.relative_to(base).as_posix(), "stem": one.stem, WHERE: where}
+        rows.append(row | own)
+    if source.reports is None:
+        return rows, bad
+    joined, unmatched = _join(rows, reports, source.reports, file=file)
+    return joined, bad + unmatched
+
+
+def dicom_files(path: Path, root: Path) -> Iterator[Path]:
+    """The DICOM files that a DICOMDIR lists, or those in a folder.
+
+    In a folder they are known by the marker at byte 128; what lacks it counts only when its name
+    ends as a DICOM file's does. The index itself is none of them.
+    """
+    if path.is_dir():
+        yield from (one for one in walk(path) if _looks_like_dicom(one))
+    else:
+        yield from _listed(path, root)
+
+
+def read_tags(path: Path, wanted: Mapping[str, BaseTag]) -> Row:
+    """Elements of one file as text, "" where it lacks them; several values with ``\\`` between.
+
+    Raises:
+        UnreadableMedium: it is no DICOM file, or is broken.
+    """
+    with one_sentence(path):
+        dataset = pydicom.dcmread(
+            path, stop_before_pixels=True, specific_tags=[*wanted.values(), Tag("Rows")]
+        )
+        row = {name: _text(dataset, tag) for name, tag in wanted.items()}
+        return row | {_HEIGHT: _text(dataset, Tag("Rows"))}
+
+
+def tag_of(name: str) -> BaseTag | None:
+    """The element that a keyword or "ggggeeee" means; None where there is none."""
+    if re.fullmatch(r"[0-9A-Fa-f]{8}", name):
+        return Tag(int(name, 16))
+    number = tag_for_keyword(name)
+    return None if number is None else Tag(number)
+
+
+def _wanted(source: SourceSection, *, file: Path) -> dict[str, BaseTag]:
+    named = [*USUAL_TAGS, *source.tags, *source.only]
+    if source.reports is not None and source.reports.tag not in _PATH_KEYS:
+        named.append(source.reports.tag)
+    wanted = {}
+    for name in named:
+        tag = tag_of(name)
+        if tag is None:
+            raise InputError(
+                f"{file}: source: there is no DICOM element '{name}'; name one by its keyword, "
+                "such as AccessionNumber, or as 'ggggeeee'"
+            )
+        wanted[name] = tag
+    return wanted
+
+
+def _text(dataset: Dataset, tag: BaseTag) -> str:
+    if tag not in dataset:
+        return ""
+    value = dataset[tag].value
+    if value is None or isinstance(value, bytes | pydicom.Sequence):
+        return ""
+    several = isinstance(value, Sequence | pydicom.multival.MultiValue)
+    if several and not isinstance(value, str):
+        return "\\".join(map(str, value))
+    return str(value).strip()
+
+
+def _looks_like_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        marked = file.read(MARKER_AT + len(MARKER))[MARKER_AT:] == MARKER
+    if path.name.upper().startswith("DICOMDIR") and marked:
+        return not _is_index(path)
+    return marked or path.suffix.lower() in DICOM_SUFFIXES
+
+
+def _is_index(path: Path) -> bool:
+    try:
+        with one_sentence(path):
+            meta = pydicom.filereader.read_file_meta_info(path)
+    except UnreadableMedium:
+        return False  # reading it as a picture will say what is wrong
+    return str(meta.get("MediaStorageSOPClassUID", "")) == _INDEX_CLASS
+
+
+def _listed(path: Path, root: Path) -> Iterator[Path]:
+    """The files of a DICOMDIR, in its order; each lies in or below its folder."""
+    try:
+        with one_sentence(path):
+            records = pydicom.dcmread(path).get("DirectoryRecordSequence") or []
+            named = [record.get("ReferencedFileID") for record in records]
+    except UnreadableMedium as error:
+        raise DataError(f"{path}: cannot be used as DICOMDIR: {error.reason}") from None
+    for parts in filter(None, named):
+        relative = parts if isinstance(parts, str) else "/".join(parts)
+        try:
+            yield inside(path.parent, relative)
+        except ValueError:
+            raise DataError(
+                f"{path}: names a file outside its folder; is it what it seems?"
+            ) from None
+
+
+def _join(
+    rows: list[Row], reports: list[Row], section: ReportsSection, *, file: Path
+) -> tuple[list[Row], Bad]:
+    columns = {name for report in reports for name in report if name != WHERE}
+    check_columns([section.column], columns, where=f"{file}: source.reports.column")
+    by_key: defaultdict[str, list[Row]] = defaultdict(list)
+    for report in reports:
+        by_key[report.get(section.column, "").strip()].append(report)
+    empty = dict.fromkeys(columns, "")
+    joined: list[Row] = []
+    bad: Bad = []
+    pictures: Counter[str] = Counter()
+    for row in rows:
+        key = row[section.tag].strip()
+        matching = by_key.get(key, []) if key else []
+        pictures[key] += 1
+        for report in matching:
+            where = f"{report[WHERE]}, picture {pictures[key]}"
+            joined.append(row | report | {WHERE: where})
+        if not matching and section.optional:
+            joined.append(row | empty)
+        elif not matching:
+            why = f"no report has its {section.tag}" if key else f"it has no {section.tag}"
+            bad.append((row[WHERE], why))
+    for key, matching in by_key.items():
+        if not pictures[key] or not key:
+            why = f"no DICOM file has this {section.tag}" if key else f"'{section.column}' is empty"
+            bad += [(report[WHERE], why) for report in matching]
+    return joined, bad

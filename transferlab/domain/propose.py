@@ -1,0 +1,230 @@
+"""A domain.yaml for a folder that nobody has described yet: a proposal for the user to correct."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from transferlab.config.section import NAME_PATTERN
+from transferlab.domain.chat import read_chat
+from transferlab.domain.check import NOT_STATED
+from transferlab.domain.columns import summed_up
+from transferlab.domain.films import list_films
+from transferlab.domain.questions import Questions, questions_of
+from transferlab.domain.survey import Match, Survey, match_files, survey, widened
+from transferlab.domain.table import LISTED, Row, read_table
+from transferlab.errors import DataError, InputError
+
+RegisterKind = Literal["table", "dicom", "chat", "video"]
+KINDS: tuple[RegisterKind, ...] = get_args(RegisterKind)
+FRAMES = 4
+"""Of a film, or of a cue, until the user says otherwise."""
+MARKS = {"image": "image", "dicom": "xray", "video": "clip"}
+"""What a medium is called in a proposal, by its kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What a folder seems to be."""
+
+    settings: dict[str, Any]
+    """The content of domain.yaml."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should look at, and why."""
+
+
+def propose(
+    path: Path, *, name: str | None = None, kind: RegisterKind | None = None, licence: str = ""
+) -> Proposal:
+    """Look at a folder, a table or a file of conversations.
+
+    Args:
+        path: where the data are.
+        name: of the domain; None makes one of the path's.
+        kind: what to take the data for; None finds out.
+        licence: under which terms the data are used.
+
+    Raises:
+        InputError: there is nothing that can be registered; the message says what was looked for.
+        DataError: a table cannot be read.
+    """
+    found = widened(survey(path))
+    chosen = kind or _kind_of(found, path)
+    # Imported when it is needed: it brings pydicom.
+    if chosen == "dicom":
+        from transferlab.domain.propose_dicom import propose_dicom
+
+        source, questions = propose_dicom(found)
+    else:
+        source, questions = {
+            "chat": _chat,
+            "table": _table,
+            "video": _video,
+        }[chosen](found, path)
+    splits = {"column": questions.split} if questions.split else _dealt(questions)
+    settings = {
+        "name": name or domain_name(path),
+        "version": 1,
+        "title": f"{words(path.resolve().stem).capitalize()} ({chosen})",
+        "field": NOT_STATED,
+        "licence": licence or NOT_STATED,
+        "data_root": str(found.root),
+        "source": source,
+        "group": questions.group,
+        "splits": splits,
+        "attributes": questions.attributes,
+        "tasks": questions.tasks,
+    }
+    notes = list(questions.notes)
+    if not licence:
+        notes.append("licence: state the terms under which the data may be used")
+    return Proposal(settings=settings, notes=notes)
+
+
+def domain_name(path: Path) -> str:
+    """A name that a domain may have, made of a path's last part."""
+    made = re.sub(r"[^a-z0-9_-]+", "-", path.resolve().stem.lower()).strip("-_")
+    return made if re.match(NAME_PATTERN, made) else "my-data"
+
+
+def words(name: str) -> str:
+    """A name as words."""
+    return " ".join(re.sub(r"[_\-]+", " ", name).split())
+
+
+def _dealt(questions: Questions) -> dict[str, Any]:
+    dealt: dict[str, Any] = {"train": 0.7, "validation": 0.1, "test": 0.2, "seed": 0}
+    return dealt | ({"stratify": questions.stratify} if questions.stratify else {})
+
+
+def _kind_of(found: Survey, path: Path) -> RegisterKind:
+    if _chat_files(found):
+        return "chat"
+    if found.dicoms and len(found.dicoms) >= len(found.pictures) + len(found.films):
+        return "dicom"
+    if _media_table(found) is not None:
+        return "table"
+    if found.films:
+        return "video"
+    tables = ", ".join(found.tables[:3]) or "none"
+    raise InputError(
+        f"{path}: found {len(found.pictures)} pictures, {len(found.films)} films, "
+        f"{len(found.dicoms)} DICOM files and the tables {tables}, but no table with a column of "
+        "those files' names; add such a column, or say what it is with --kind"
+    )
+
+
+def _chat_files(found: Survey) -> list[str]:
+    """JSON files whose first item is a conversation."""
+    return [
+        name
+        for name in found.tables
+        if name.lower().endswith((".json", ".jsonl")) and _is_chat(found.root / name)
+    ]
+
+
+def _is_chat(path: Path) -> bool:
+    try:
+        rows, bad = read_chat(path)
+    except DataError:
+        return False
+    return len(rows) > len(bad)
+
+
+def _chat(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
+    files = _chat_files(found)
+    if not files:
+        raise InputError(f"{path}: no .json or .jsonl file in it holds conversations")
+    rows, bad = read_chat(found.root / files[0])
+    media: dict[str, Any] = {}
+    for kind in ("image", "video"):
+        shown = [p for row in rows for k, p in json.loads(row[LISTED]) if k == kind]
+        if shown:
+            match = match_files(shown, {kind: found.media()[kind]})
+            media[kind] = _medium(kind, match.template("path") if match else "{path}")
+    task = {"kind": "answer", "prompt": "{prompt}", "answer": "{answer}"}
+    task |= {"metrics": ["token_f1", "exact_match"]}
+    notes = [f"source.path: {', '.join(files[1:])} also hold conversations"] if files[1:] else []
+    if bad:
+        notes.append(f"{len(bad)} of {len(rows) + len(bad)} conversations cannot be used")
+    source = {"kind": "chat", "path": files[0], "media": media}
+    return source, Questions(group="about", tasks={"talk": task}, notes=notes)
+
+
+def _media_table(found: Survey) -> tuple[str, list[Row], dict[str, Match]] | None:
+    """The first table with a column of media files, its rows, and those columns."""
+    for name in found.tables:
+        try:
+            rows = read_table(found.root / name)
+        except DataError:
+            continue  # among several tables, one that cannot be read may be something else
+        columns = {
+            column: match
+            for column, one in summed_up(rows).items()
+            if (match := match_files(one.counts, found.media())) is not None
+        }
+        if columns:
+            return name, rows, columns
+    return None
+
+
+def _table(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
+    if path.is_file():
+        read_table(path)  # its own fault is told rather than that it has no media
+    chosen = _media_table(found)
+    if chosen is None:
+        raise InputError(
+            f"{path}: no table in it has a column whose values are the names of media files there"
+        )
+    name, rows, matches = chosen
+    column, match = max(matches.items(), key=lambda item: item[1].share)
+    mark = MARKS[match.kind]
+    source = {
+        "kind": "table",
+        "path": name,
+        "media": {mark: _medium(match.kind, match.template(column))},
+    }
+    questions = questions_of(rows, mark=mark, media_columns=list(matches), medium=column)
+    if match.share < 1:
+        questions.notes.append(
+            f"source.media.{mark}: {1 - match.share:.0%} of the values looked at are no files"
+        )
+    others = [one for one in matches if one != column]
+    if others:
+        questions.notes.append(f"source.media: {', '.join(others)} also name media files")
+    return source, questions
+
+
+def _video(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
+    rows = list_films(found.root / found.folder, found.root)
+    spoken = [row for row in rows if row["transcript"]]
+    if not spoken:
+        raise InputError(
+            f"{path}: none of its {len(rows)} films has a transcript (.vtt or .srt of the same "
+            "name), and no table says anything about them: there is nothing to learn"
+        )
+    clip = _medium("video", "{file}") | {"start": "cue_start", "end": "cue_end"}
+    source = {
+        "kind": "video",
+        "path": found.folder,
+        "media": {"clip": clip},
+        "transcript": {"path": "{transcript}", "optional": True},
+    }
+    task = {
+        "kind": "describe",
+        "prompt": "<clip>\nWhat is said here?",
+        "answer": "{cue_text}",
+        "where": {"cue_text": ["*"]},
+        "metrics": ["token_f1", "exact_match"],
+    }
+    notes = ["group: every film is a group of its own; if one lecture has several, name its folder"]
+    if len(spoken) < len(rows):
+        notes.append(f"{len(rows) - len(spoken)} of {len(rows)} films have no transcript")
+    return source, Questions(group="file", tasks={"say": task}, notes=notes)
+
+
+def _medium(kind: str, template: str) -> dict[str, Any]:
+    return {"kind": kind, "path": template} | ({"frames": FRAMES} if kind == "video" else {})

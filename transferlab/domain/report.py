@@ -1,0 +1,62 @@
+"""What a check of a domain found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from transferlab.core.records import SplitName
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something that is wrong with a domain, or may be."""
+
+    kind: str
+    """One word for all of a sort, e.g. "row", "identical_medium"."""
+    where: str
+    """File and row, or the key of domain.yaml; no content of a row and no file name of a medium."""
+    reason: str
+    severity: Severity = "error"
+    """Errors make a domain unfit to be trained on; a warning asks the user to look."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """Everything that was found in one domain, and how much was looked at."""
+
+    domain: str
+    rows: int = 0
+    media: int = 0
+    """Distinct files."""
+    samples: Mapping[SplitName, int] = field(default_factory=dict)
+    groups: Mapping[SplitName, int] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, Mapping[SplitName, int]]] = field(default_factory=dict)
+    """By classify task with one label set for all rows, then by label: samples per split."""
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is no error; warnings do not count."""
+        return not self.errors
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [one for one in self.problems if one.severity == "error"]
+
+    @property
+    def warnings(self) -> list[Problem]:
+        return [one for one in self.problems if one.severity == "warning"]
+
+    def to_record(self) -> dict[str, Any]:
+        """The report as JSON-safe data, with counts by kind."""
+        return {
+            **asdict(self),
+            "problems": [asdict(one) for one in self.problems],
+            "counts": dict(Counter(one.kind for one in self.problems)),
+            "sound": self.sound,
+        }

@@ -1,0 +1,70 @@
+"""On which side of the splits every sample falls: dealt out, said by a column, or by a manifest."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from transferlab.core.records import SplitName
+from transferlab.domain.asking import Asked
+from transferlab.domain.catalogue import DomainEntry
+from transferlab.domain.manifest import read_manifest
+from transferlab.domain.splits import commonest, split_groups
+from transferlab.errors import DataError
+
+
+def sides_of(entry: DomainEntry, asked: Sequence[Asked]) -> list[SplitName]:
+    """The split of each of ``asked``, in order.
+
+    A column may put one group on two sides, which ``shared_groups`` finds.
+
+    Raises:
+        DataError: there are too few groups, or the manifest does not fit them.
+    """
+    section = entry.config.splits
+    if section.column is not None:
+        return [one.side for one in asked if one.side is not None]
+    groups: Mapping[str, SplitName]
+    if section.manifest is not None:
+        groups = read_manifest(entry.folder / section.manifest, domain=entry.name)
+        _refuse_strangers(asked, groups, named=section.manifest)
+    else:
+        strata: defaultdict[str, list[str]] = defaultdict(list)
+        for one in asked:
+            strata[one.sample.group].append(one.stratum)
+        groups = split_groups({g: commonest(values) for g, values in strata.items()}, section)
+    return [groups[one.sample.group] for one in asked]
+
+
+def shared_groups(asked: Sequence[Asked], sides: Sequence[SplitName]) -> dict[str, list[Asked]]:
+    """Groups on more than one side: of each, the first sample on every side."""
+    first: defaultdict[str, dict[SplitName, Asked]] = defaultdict(dict)
+    for one, side in zip(asked, sides, strict=True):
+        first[one.sample.group].setdefault(side, one)
+    return {group: list(on.values()) for group, on in first.items() if len(on) > 1}
+
+
+def refuse_shared_groups(asked: Sequence[Asked], sides: Sequence[SplitName]) -> None:
+    """
+    Raises:
+        DataError: a group is on two sides.
+    """
+    shared = shared_groups(asked, sides)
+    if shared:
+        one, other, *_ = next(iter(shared.values()))
+        raise DataError(
+            f"{len(shared)} group(s) are in more than one split, first that of {one.where} and "
+            f"{other.where}; the split would leak: correct splits.column's values or group"
+        )
+
+
+def _refuse_strangers(
+    asked: Sequence[Asked], groups: Mapping[str, SplitName], *, named: str
+) -> None:
+    strangers = {one.sample.group for one in asked} - set(groups)
+    if strangers:
+        where = next(one.where for one in asked if one.sample.group in strangers)
+        raise DataError(
+            f"{len(strangers)} group(s) are not in the split manifest '{named}', first that of "
+            f"{where}; the manifest is of other data: write a new one, or leave those rows out"
+        )

@@ -1,0 +1,161 @@
+"""What a folder holds, before anybody has said anything about it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from transferlab.domain.films import FILM_SUFFIXES, TRANSCRIPT_SUFFIXES
+from transferlab.domain.table import TABLE_SUFFIXES, read_table
+from transferlab.domain.tree import walk
+from transferlab.errors import DataError, InputError
+
+PICTURE_SUFFIXES = frozenset(
+    f".{name}" for name in ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"]
+)
+_SAMPLED_VALUES = 300
+_TRIED_TABLES = 5
+ENOUGH = 0.5
+"""The share of a column's values that must be files for the column to be one of media."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """The files of a folder by what they are, as paths relative to it."""
+
+    root: Path
+    folder: str = "."
+    """The folder that was looked at, relative to ``root``."""
+    tables: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+    films: list[str] = field(default_factory=list)
+    transcripts: list[str] = field(default_factory=list)
+    dicoms: list[str] = field(default_factory=list)
+
+    def media(self) -> dict[str, list[str]]:
+        """By kind of medium."""
+        return {"image": self.pictures, "video": self.films, "dicom": self.dicoms}
+
+
+def survey(path: Path) -> Survey:
+    """Look through a folder; of a table or a file of conversations, through the one it lies in.
+
+    Raises:
+        InputError: there is no such path, or the folder is empty.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: there is no such folder or file")
+    root = (path if path.is_dir() else path.parent).resolve()
+    found = Survey(root=root)
+    for file in walk(root):
+        relative = file.relative_to(root).as_posix()
+        suffix = file.suffix.lower()
+        if suffix in TABLE_SUFFIXES:
+            found.tables.append(relative)
+        elif suffix in PICTURE_SUFFIXES:
+            found.pictures.append(relative)
+        elif suffix in FILM_SUFFIXES:
+            found.films.append(relative)
+        elif suffix in TRANSCRIPT_SUFFIXES:
+            found.transcripts.append(relative)
+        elif is_dicom(file):
+            found.dicoms.append(relative)
+    if path.is_file():
+        found.tables[:] = [path.name] if path.suffix.lower() in TABLE_SUFFIXES else []
+    # The table of a folder lies at its top more often than below; of equals, the larger one.
+    found.tables.sort(key=lambda one: (one.count("/"), -(root / one).stat().st_size))
+    if not any([found.tables, *found.media().values()]):
+        raise InputError(
+            f"{path}: holds no table ({', '.join(TABLE_SUFFIXES)}), picture, film or DICOM file"
+        )
+    return found
+
+
+def widened(found: Survey) -> Survey:
+    """The folder above, where a table names its files as seen from there.
+
+    A table in ``pack/table.csv`` may say ``pack/images/1.png``. Nothing else of that folder is
+    looked at.
+    """
+    inside = {path for paths in found.media().values() for path in paths}
+    prefix = f"{found.root.name}/"
+    for name in found.tables[:_TRIED_TABLES]:
+        try:
+            rows = read_table(found.root / name)
+        except DataError:
+            continue  # of several tables, one that cannot be read may be something else
+        for column in list(rows[0]):
+            values = [row.get(column, "") for row in rows[:_SAMPLED_VALUES]]
+            there = sum(v.startswith(prefix) and v[len(prefix) :] in inside for v in values)
+            if there >= ENOUGH * len(values):
+                return _seen_from_above(found, prefix)
+    return found
+
+
+def _seen_from_above(found: Survey, prefix: str) -> Survey:
+    def moved(paths: list[str]) -> list[str]:
+        return [prefix + path for path in paths]
+
+    return Survey(
+        root=found.root.parent,
+        folder=found.root.name,
+        tables=moved(found.tables),
+        pictures=moved(found.pictures),
+        films=moved(found.films),
+        transcripts=moved(found.transcripts),
+        dicoms=moved(found.dicoms),
+    )
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file has DICOM's marker, or such a name."""
+    with path.open("rb") as file:
+        marked = file.read(132)[128:] == b"DICM"
+    return marked or path.suffix.lower() in (".dcm", ".dicom", ".ima")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """How a column's values become paths."""
+
+    kind: str
+    before: str
+    """What stands before the value: folders."""
+    after: str
+    """What stands after it: an ending."""
+    share: float
+    """Of the values that become files."""
+
+    def template(self, column: str) -> str:
+        return f"{self.before}{{{column}}}{self.after}"
+
+
+def match_files(values: Iterable[str], media: dict[str, list[str]]) -> Match | None:
+    """The commonest way in which ``values`` are media files, if enough of them are.
+
+    A value may be a path or a name, with or without its ending; the file may lie deeper.
+    """
+    ends: defaultdict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for kind, paths in media.items():
+        for path in paths:
+            pure = PurePosixPath(path)
+            for name, after in ((pure.name, ""), (pure.stem, pure.suffix)):
+                ends[name].append((kind, path, after))
+    sampled = [value for value in dict.fromkeys(values) if value][:_SAMPLED_VALUES]
+    ways: Counter[tuple[str, str, str]] = Counter()
+    for value in sampled:
+        found = set()
+        for kind, path, after in ends.get(PurePosixPath(value).name, []):
+            whole = value + after
+            if path == whole or path.endswith("/" + whole):
+                found.add((kind, path[: len(path) - len(whole)], after))
+        ways.update(found)
+    if not ways:
+        return None
+    (kind, before, after), hits = max(ways.items(), key=lambda item: (item[1], item[0]))
+    share = hits / len(sampled)
+    if share < ENOUGH:
+        return None
+    return Match(kind=kind, before=before, after=after, share=share)
