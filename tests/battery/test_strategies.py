@@ -19,7 +19,8 @@ from transferlab.core.events import TrainStep
 from transferlab.core.records import MediaRef, Sample
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 70, 220)}
-TRAIN = TrainSection(epochs=2, batch_samples=2, learning_rate=4e-3, schedule="constant")
+# All samples in every step: the losses of one stage are comparable.
+TRAIN = TrainSection(epochs=4, batch_samples=4, learning_rate=2e-3, schedule="constant")
 
 
 def plain(ref: MediaRef) -> list[np.ndarray]:
@@ -94,7 +95,7 @@ def test_learns_resumes_as_if_never_stopped_and_says_what_it_cost(names, fresh):
     file = io.BytesIO()
     torch.save({"backbone": backbone.trainable_state(), "learner": learner.state_dict()}, file)
     straight = learner.train(DOMAINS["kite"], domain="kite", stage="kite")
-    assert np.mean(first.losses[-2:]) < 0.95 * np.mean(first.losses[:2])
+    assert first.losses[-1] < 0.9 * first.losses[0]
     assert all(np.isfinite(straight.losses))
     assert straight.seconds > straight.strategy_seconds > 0
     assert (straight.strategy_bytes > 0) == (not set(names) <= KEEPS_NOTHING)

@@ -6,14 +6,14 @@ from continual_cases import ToyBackbone
 
 from transferlab.errors import InputError
 
-EWC = {"path": "avalanche.training.plugins.EWCPlugin", "arguments": {"ewc_lambda": 40.0}}
+EWC = {"path": "avalanche.training.plugins.EWCPlugin", "arguments": {"ewc_lambda": 400.0}}
 
 
 def test_a_plugin_of_avalanche_works_with_its_arguments(make_learner, xray, lecture):
     ends = []
     for options in (
         {"plugin": EWC},
-        {"ewc": {"strength": 40.0, "mode": "separate", "fisher": "batch"}},
+        {"ewc": {"strength": 400.0, "mode": "separate", "fisher": "batch"}},
         {"naive": {}},
     ):
         backbone = ToyBackbone()
