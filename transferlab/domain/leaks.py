@@ -129,6 +129,7 @@ def _near_texts(placed: Placed) -> Iterator[Problem]:
     # Imported here: it brings scipy, and nothing else needs it.
     from datasketch import MinHash, MinHashLSH
 
+    blank = MinHash(num_perm=_PERMUTATIONS)
     index = MinHashLSH(threshold=NEAR_TEXT, num_perm=_PERMUTATIONS)
     texts: dict[tuple[str, SplitName], str] = {}
     for one, side in placed:
@@ -137,7 +138,7 @@ def _near_texts(placed: Placed) -> Iterator[Problem]:
             texts.setdefault((" ".join(words), side), one.where)
     repeated: list[str] = []
     for key, where in texts.items():
-        sketch = MinHash(num_perm=_PERMUTATIONS)
+        sketch = blank.copy()  # a new one would draw its permutations again
         sketch.update_batch([piece.encode() for piece in _shingles(key[0])])
         others = (other for other in index.query(sketch) if other[1] != key[1])
         match = next((other for other in others if _jaccard(key[0], other[0]) >= NEAR_TEXT), None)

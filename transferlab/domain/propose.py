@@ -155,12 +155,18 @@ def _chat(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
 
 
 def _media_table(found: Survey) -> tuple[str, list[Row], dict[str, Match]] | None:
-    """The first table with a column of media files, its rows, and those columns."""
+    """The first table with a column of media files, its rows, and those columns.
+
+    Raises:
+        DataError: none has, and one of them cannot be read.
+    """
+    fault: DataError | None = None
     for name in found.tables:
         try:
             rows = read_table(found.root / name)
-        except DataError:
-            continue  # among several tables, one that cannot be read may be something else
+        except DataError as error:
+            fault = fault or error  # of several tables, it may be something else
+            continue
         columns = {
             column: match
             for column, one in summed_up(rows).items()
@@ -168,12 +174,12 @@ def _media_table(found: Survey) -> tuple[str, list[Row], dict[str, Match]] | Non
         }
         if columns:
             return name, rows, columns
+    if fault is not None:
+        raise fault
     return None
 
 
 def _table(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
-    if path.is_file():
-        read_table(path)  # its own fault is told rather than that it has no media
     chosen = _media_table(found)
     if chosen is None:
         raise InputError(

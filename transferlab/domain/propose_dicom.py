@@ -25,6 +25,7 @@ KEYS = (
 """What may tie a file to a report, the narrowest first: of equal ones it is the safest."""
 _MIN_SHARE = 0.5
 MARK = "xray"
+_UNREAD = "a table that cannot be read"
 
 
 def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
@@ -53,7 +54,7 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
             f"{bad[0][1]}"
         )
     rows: Sequence[Row] = files
-    joined = _best_join(found, files)
+    joined = _best_join(found, files, notes)
     if joined is not None:
         table, column, tag, reports, share = joined
         source["reports"] = {"path": table, "column": column, "tag": tag}
@@ -71,9 +72,10 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
             group=_group(rows),
         )
     except InputError as error:
+        unread = "".join(f" ({note})" for note in notes if note.startswith(_UNREAD))
         raise InputError(
             f"{found.root}: {len(files)} DICOM pictures, but {error}; put a CSV of reports or "
-            "labels beside them, with a column of accession numbers, UIDs or file names"
+            f"labels beside them, with a column of accession numbers, UIDs or file names{unread}"
         ) from None
     questions.notes[:0] = notes
     return source, questions
@@ -88,15 +90,16 @@ def _group(rows: Sequence[Row]) -> str:
 
 
 def _best_join(
-    found: Survey, files: Sequence[Row]
+    found: Survey, files: Sequence[Row], notes: list[str]
 ) -> tuple[str, str, str, list[Row], float] | None:
     """The table, its column, the element, the rows and the share of files that they cover."""
     best: tuple[float, int, str, str, str, list[Row]] | None = None
     for table in found.tables:
         try:
             reports = read_table(found.root / table)
-        except DataError:
-            continue  # one that cannot be read may be something else than reports
+        except DataError as error:
+            notes.append(f"{_UNREAD}: {error}")
+            continue
         for name, column in summed_up(reports).items():
             for rank, tag in enumerate(KEYS):
                 share = _share(column, files, tag)

@@ -190,6 +190,7 @@ MISTAKES = {
     "no media column": ({"t.csv": "a,b\n1,2\n"}, ["."], "no table with a column"),
     "bad name": ({"t.csv": "a\n1\n"}, [".", "--name", "My Data"], "must be small letters"),
     "bad kind": ({"t.csv": "a\n1\n"}, [".", "--kind", "dicoms"], "Did you mean 'dicom'?"),
+    "not UTF-8": ({"t.csv": b"caf\xe9\n1\n"}, ["."], "is not UTF-8 text"),
     "broken table": ({"t.json": "{"}, ["t.json", "--kind", "table"], "is not JSON"),
     "no conversations": ({"t.json": "[]"}, [".", "--kind", "chat"], "holds conversations"),
 }
@@ -201,9 +202,17 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(command, tmp_path, home, c
     folder = tmp_path / "given"
     folder.mkdir()
     for name, text in files.items():
-        (folder / name).write_text(text)
+        (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     done = command("domains", "register", folder / arguments[0], *arguments[1:])
     assert done.code in (2, 3)
     assert says in done.err
     assert done.err.count("\n") == 1
     assert not home.exists()
+
+
+def test_reports_in_another_encoding_are_said_to_be_so(command, tmp_path):
+    archive(tmp_path / "hospital", studies=2)
+    (tmp_path / "hospital" / "reports.csv").write_bytes(b"Acc No,Finding\nACC0,h\xf6her\n")
+    done = command("domains", "register", tmp_path / "hospital")
+    assert done.code == 2
+    assert "reports.csv: is not UTF-8 text" in done.err
