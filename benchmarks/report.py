@@ -89,11 +89,9 @@ def gains_table(results: Sequence[Result]) -> str:
         cell = mean_and_spread(r["gains"][index]["value"] for r in results)
         if len(results) == 1 and gain["interval"]:
             cell += f" [{gain['interval'][0]:.3f}, {gain['interval'][1]:.3f}]"
-        flag = (
-            "negative transfer"
-            if any(r["gains"][index]["negative_transfer"] for r in results)
-            else ""
-        )
+        found = sum(r["gains"][index]["negative_transfer"] for r in results)
+        seeds = f" in {found} of {len(results)}" if len(results) > 1 else ""
+        flag = f"negative transfer{seeds}" if found else ""
         rows.append([gain["domain"], f"{gain['arm']} over {gain['over']}", cell, flag])
     return table(["domain", "gain", "value", ""], rows)
 
