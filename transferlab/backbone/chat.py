@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from transferlab.backbone.families import Layout
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.errors import ModelError
 
@@ -15,13 +16,34 @@ class Chat:
     Without a chat template an exchange is the prompt, a line break, the answer and the end token.
     """
 
-    def __init__(self, processor: Any, *, name: str, end_ids: Sequence[int]) -> None:
-        """``end_ids``: the tokens at which generation stops, the preferred one first."""
+    def __init__(
+        self,
+        processor: Any,
+        *,
+        name: str,
+        end_ids: Sequence[int],
+        picture_id: int | None = None,
+        layout: Layout = "inline",
+    ) -> None:
+        """How one processor writes.
+
+        Args:
+            processor: of transformers, with a tokenizer and an image token.
+            name: of the backbone, for messages.
+            end_ids: the tokens at which generation stops, the preferred one first.
+            picture_id: the token that the model reads as picture; None takes the image token.
+            layout: where pictures stand; see ``Family``.
+        """
         self._processor, self._tokenizer, self._name = processor, processor.tokenizer, name
         self.end_ids = tuple(end_ids)
-        self.image_token: str = processor.image_token
+        self.image_token = str(processor.image_token)
+        """What a prompt's text holds for a picture."""
         self.image_id: int = self._tokenizer.convert_tokens_to_ids(self.image_token)
-        self._templated = bool(processor.chat_template)
+        self.picture_id = self.image_id if picture_id is None else picture_id
+        self._layout = layout
+        self.several_frames_checked = layout != "hidden"
+        """Whether the processor itself can write a prompt with several pictures."""
+        self._templated = bool(processor.chat_template) and layout == "inline"
 
     def prompt_text(self, prompt: str, frames: Sequence[int]) -> str:
         """The prompt as the model reads it, with one image token per frame.
@@ -30,6 +52,9 @@ class Chat:
             prompt: with one media slot per medium.
             frames: per slot, how many frames the medium has.
         """
+        if self._layout != "inline":
+            words = prompt.replace(MEDIA_SLOT, "").strip()
+            return f"{self.image_token * sum(frames)}{self._first_token()}{words}\n"
         if not self._templated:
             parts = prompt.split(MEDIA_SLOT)
             slots = [self.image_token * count for count in frames] + [""]
@@ -37,10 +62,12 @@ class Chat:
         return self._render([_user_turn(prompt, frames)], add_generation_prompt=True)
 
     def tokens(self, text: str) -> list[int]:
-        """Token ids of a whole exchange, or of its beginning; image tokens not yet expanded."""
+        """Token ids of a whole exchange, or of its beginning."""
         # Templates that write the first token themselves must not get it twice.
         first = self._tokenizer.bos_token
         add_first = first is None or not text.startswith(first)
+        if self._layout != "inline":
+            add_first = False
         return self._tokenizer(text, add_special_tokens=add_first)["input_ids"]
 
     def answer_tokens(
@@ -85,6 +112,12 @@ class Chat:
             if token in self.end_ids:
                 return said[: position + 1]
         return [*said, self.end_ids[0]]
+
+    def _first_token(self) -> str:
+        """The token after the pictures: always written by some processors, or as usual."""
+        first = self._tokenizer.bos_token or ""
+        usual = self._tokenizer("")["input_ids"][:1] == [self._tokenizer.bos_token_id]
+        return first if self._layout == "prefix" or usual else ""
 
     def _render(self, turns: list[dict], *, add_generation_prompt: bool) -> str:
         return self._processor.apply_chat_template(

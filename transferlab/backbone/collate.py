@@ -10,7 +10,7 @@ import torch
 
 from transferlab.backbone.cache import ByteCache
 from transferlab.backbone.chat import Chat
-from transferlab.backbone.media import EncodedMedia, MediaEncoder, join_media
+from transferlab.backbone.media import MediaEncoder, join_media
 from transferlab.core.batch import Batch
 from transferlab.core.records import Sample
 from transferlab.errors import DataError, ModelError
@@ -28,7 +28,7 @@ class Prompt:
     ids: list[int]
     """As the model reads them."""
     start: list[int]
-    """The same with one image token per frame, not yet expanded."""
+    """The same with one image token per frame: where answers begin is found on the short form."""
     frames: tuple[int, ...]
     """Per medium."""
 
@@ -57,6 +57,15 @@ class Collator:
         answers = [self.answer(sample, sample.answer) for sample in samples]
         return self._batch(samples, answers)
 
+    def choices(self, samples: Sequence[Sample], answers: Sequence[str]) -> Batch:
+        """The samples with other answers than their own, one each.
+
+        Raises:
+            DataError: as for ``collate``.
+        """
+        pairs = zip(samples, answers, strict=True)
+        return self._batch(samples, [self.answer(sample, answer) for sample, answer in pairs])
+
     def prompts(self, samples: Sequence[Sample]) -> Batch:
         """The samples without their answers; no position is supervised.
 
@@ -71,15 +80,12 @@ class Collator:
         kept = self._prompts.get(key)
         if kept is not None:
             return kept
-        encoded = [self.media.encode(ref) for ref in sample.media]
-        frames = tuple(len(medium.tokens) for medium in encoded)
-        text = self.chat.prompt_text(sample.prompt, frames)
-        expansions = [tokens for medium in encoded for tokens in medium.tokens]
-        start = self.chat.tokens(text)
-        ids = self._expand(start, expansions, sample)
-        if expansions and not self._expansion_checked:
+        media = self.media.encode(sample.media)
+        text = self.chat.prompt_text(sample.prompt, media.frames)
+        ids = self.chat.tokens(self._expand(text, media.texts, sample))
+        if media.texts and not self._expansion_checked:
             self._check_expansion(text, ids, sample)
-        prompt = Prompt(ids=ids, start=start, frames=frames)
+        prompt = Prompt(ids=ids, start=self.chat.tokens(text), frames=media.frames)
         self._prompts.put(key, prompt, size_bytes=_ENTRY_BYTES + 16 * len(ids))
         return prompt
 
@@ -94,7 +100,7 @@ class Collator:
         if kept is None:
             prompt = self.prompt(sample)
             kept = self.chat.answer_tokens(sample.prompt, prompt.frames, answer, start=prompt.start)
-            if self.chat.image_id in kept:
+            if self.chat.image_id in kept or self.chat.picture_id in kept:
                 raise DataError(
                     f"sample '{sample.id}' of '{sample.domain}': its answer or a choice holds the "
                     f"image token '{self.chat.image_token}'; remove it"
@@ -123,41 +129,37 @@ class Collator:
             ids[at, width - len(row) :] = row
             mask[at, width - len(row) :] = 1
             labels[at, width - len(answer) :] = answer
-        encoded = [[self.media.encode(ref) for ref in sample.media] for sample in samples]
+        media = [self.media.encode(sample.media) for sample in samples]
         return Batch(
             input_ids=torch.from_numpy(ids),
             attention_mask=torch.from_numpy(mask),
             labels=torch.from_numpy(labels),
-            media=join_media([medium.tensors for media in encoded for medium in media]),
-            media_rows=tuple(_rows(media) for media in encoded),
+            media=join_media([encoded.tensors for encoded in media if encoded.rows]),
+            media_rows=tuple(encoded.rows for encoded in media),
             sample_ids=tuple(sample.id for sample in samples),
             pad_id=self._pad_id,
         )
 
-    def _expand(
-        self, ids: list[int], expansions: list[tuple[int, ...]], sample: Sample
-    ) -> list[int]:
-        """Replace every image token by the tokens that its frame stands for."""
-        if ids.count(self.chat.image_id) != len(expansions):
+    def _expand(self, text: str, texts: Sequence[str], sample: Sample) -> str:
+        """Replace every image token by the text that its frame stands for."""
+        parts = text.split(self.chat.image_token)
+        if len(parts) - 1 != len(texts):
             raise DataError(
                 f"sample '{sample.id}' of '{sample.domain}': its prompt, written for backbone "
-                f"'{self._name}', has {ids.count(self.chat.image_id)} image token(s) for "
-                f"{len(expansions)} frame(s); remove '{self.chat.image_token}' from its text"
+                f"'{self._name}', has {len(parts) - 1} image token(s) for {len(texts)} frame(s); "
+                f"remove '{self.chat.image_token}' from its text"
             )
-        frames = iter(expansions)
-        return [
-            token
-            for given in ids
-            for token in (next(frames) if given == self.chat.image_id else (given,))
-        ]
+        return parts[0] + "".join(t + part for t, part in zip(texts, parts[1:], strict=True))
 
     def _check_expansion(self, text: str, ids: list[int], sample: Sample) -> None:
-        # Once per backbone: frames are encoded alone, and that must be what its processor does.
+        # Once per backbone: what is put together here must be what its processor makes of all.
+        if not self.chat.several_frames_checked and text.count(self.chat.image_token) > 1:
+            return
         expected = self.media.whole_prompt(text, sample.media)
         if ids != expected:
             raise ModelError(
-                f"backbone '{self._name}': its processor writes image tokens in a way that depends "
-                "on their surroundings, which batches do not support; choose another backbone"
+                f"backbone '{self._name}': its processor writes prompts with pictures in a way "
+                "that cannot be repeated exactly, which batches need; choose another backbone"
             )
         self._expansion_checked = True
 
@@ -172,7 +174,3 @@ class Collator:
                 f"included: {named}{more}; raise the limit, or shorten the text or the number of "
                 "frames"
             )
-
-
-def _rows(media: Sequence[EncodedMedia]) -> int:
-    return sum(medium.rows for medium in media)

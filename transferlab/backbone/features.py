@@ -41,7 +41,7 @@ def read_features(
         with _language_model_seen(innermost(model), name=name) as seen:
             model(**view.inputs(batch), use_cache=False)
         real = batch.attention_mask.bool()
-        image = batch.input_ids == collator.chat.image_id
+        image = batch.input_ids == collator.chat.picture_id
         parts.append(
             (
                 _mean(seen["in"], image),

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from transferlab.backbone import adapters, features, score
 from transferlab.backbone.collate import Collator
+from transferlab.backbone.inputs import ModelInputs
 from transferlab.backbone.quiet import no_progress_bars
-from transferlab.backbone.view import TrainableView
+from transferlab.backbone.view import TrainableView, innermost
 from transferlab.config.pipeline import BackboneSection
 from transferlab.core.batch import Batch
 from transferlab.core.records import Features, Prediction, Sample
@@ -35,7 +36,12 @@ class HFBackbone:
         """``model``: with its adapter already in place, on ``device``."""
         self.name, self.section, self.device = section.model, section, device
         self.model, self.processor, self.collator = model, processor, collator
-        self.module = TrainableView(model, grouped_media=collator.media.grouped)
+        inputs = ModelInputs.of(
+            innermost(model),
+            grouped_media=collator.media.grouped,
+            image_id=collator.chat.picture_id,
+        )
+        self.module = TrainableView(model, inputs=inputs)
 
     @property
     def trainable_parameters(self) -> int:

@@ -28,6 +28,7 @@ from transformers import (
 from transferlab.backbone.adapters import add_adapter
 from transferlab.backbone.chat import Chat
 from transferlab.backbone.collate import Collator
+from transferlab.backbone.families import family_of, refuse_family
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.media import MediaEncoder
 from transferlab.backbone.quiet import no_progress_bars
@@ -121,6 +122,7 @@ def _read(section: BackboneSection, *, seed: int | None) -> tuple[nn.Module, Any
     with _explained(section):
         config = AutoConfig.from_pretrained(**_origin(section))
         _refuse_other_architectures(section, config)
+        refuse_family(config, name=section.model)
         processor = AutoProcessor.from_pretrained(**_origin(section))
         if seed is None:
             return load_pretrained(section, dtype=dtype), processor
@@ -183,13 +185,29 @@ def _collator(
             "eos_token_id in its generation_config.json"
         )
     pad_id = ends[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    layout = family_of(model.config).layout
+    chat = Chat(
+        processor, name=name, end_ids=ends, picture_id=_picture_id(model.config), layout=layout
+    )
+    with _explained(section):
+        media = MediaEncoder(
+            processor, chat=chat, decode=decode, dtype=model.dtype, layout=layout, name=name
+        )
     return Collator(
-        Chat(processor, name=name, end_ids=ends),
-        MediaEncoder(processor, decode=decode, dtype=model.dtype, name=name),
+        chat,
+        media,
         pad_id=pad_id,
         max_length_tokens=section.max_length_tokens,
         name=name,
     )
+
+
+def _picture_id(config: PreTrainedConfig) -> int | None:
+    """The token that the model reads as picture; its name in configurations has changed."""
+    for key in ("image_token_id", "image_token_index"):
+        if getattr(config, key, None) is not None:
+            return getattr(config, key)
+    return None
 
 
 def _refuse_other_architectures(section: BackboneSection, config: PreTrainedConfig) -> None:

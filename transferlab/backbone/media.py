@@ -8,96 +8,123 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from transferlab.backbone.cache import ByteCache
-from transferlab.core.records import Decode, MediaRef
+from transferlab.backbone.chat import Chat
+from transferlab.backbone.families import Layout
+from transferlab.core.batch import join_rows
+from transferlab.core.records import Decode, Frames, MediaRef
 from transferlab.errors import ModelError
 
 CACHE_BYTES = 512 * 2**20
+MADE_FROM_TOKENS = frozenset(
+    {
+        "attention_mask",
+        "batch_num_images",
+        "input_ids",
+        "labels",
+        "mm_token_type_ids",
+        "num_crops",
+        "num_patches",
+        "token_type_ids",
+    }
+)
+"""What processors give and ``ModelInputs`` makes, or no model takes."""
+SAY_WHAT_IS_PADDING = frozenset({"pixel_attention_mask", "image_sizes", "image_grid_thw"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedMedia:
-    """One medium, ready for the model."""
+    """All media of one sample, ready for the model."""
 
-    tokens: tuple[tuple[int, ...], ...]
-    """Per frame: the token ids that its image token is expanded to."""
+    frames: tuple[int, ...]
+    """Per medium."""
+    texts: tuple[str, ...]
+    """Per frame: the text that stands for it in the prompt."""
     tensors: dict[str, Tensor]
     """E.g. pixel_values; the first dimension counts ``rows``."""
     rows: int
 
 
 class MediaEncoder:
-    """Turns references into tensors through the processor, frame by frame.
+    """Turns a sample's references into tensors through the processor.
 
-    Every frame is processed alone, so that what a medium becomes does not depend on its neighbours
-    in the batch and can be kept.
+    The media of one sample are processed together, because some processors cut a single picture
+    into tiles and not several; what they become does not depend on the other samples of a batch.
     """
 
     def __init__(
         self,
         processor: Any,
         *,
+        chat: Chat,
         decode: Decode,
         dtype: torch.dtype,
         name: str,
+        layout: Layout = "inline",
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        """Try the processor on a small picture.
+        """Try the processor on two small pictures.
 
         Raises:
             ModelError: it yields tensors that batches cannot carry.
         """
-        self._processor, self._decode, self._dtype, self._name = processor, decode, dtype, name
+        self._processor, self._chat, self._decode = processor, chat, decode
+        self._dtype, self._name, self._layout = dtype, name, layout
         self._cache: ByteCache[EncodedMedia] = ByteCache(cache_bytes)
-        self.grouped = False
-        """Whether the model wants its pictures as (batch, pictures, ...), as Idefics does."""
+        self._added = {at: token for token, at in processor.tokenizer.get_added_vocab().items()}
         picture = np.arange(64 * 64 * 3, dtype=np.uint32).reshape(64, 64, 3) % 251
-        self._encode_frame(picture.astype(np.uint8))
+        picture = picture.astype(np.uint8)
+        given = self._processed([picture, picture])
+        self.grouped = "image_grid_thw" not in given and given["pixel_values"].shape[0] == 1
+        """Whether the model wants its pictures as (batch, pictures, ...), as Idefics does."""
+        self._encoded([[picture], [picture]])
 
-    def encode(self, ref: MediaRef) -> EncodedMedia:
-        """The medium's tensors, decoded only when they are not at hand.
+    def encode(self, refs: tuple[MediaRef, ...]) -> EncodedMedia:
+        """The media's tensors, decoded only when they are not at hand.
 
         Raises:
-            DataError: the medium is missing, broken or empty.
+            DataError: a medium is missing, broken or empty.
         """
-        kept = self._cache.get(ref)
-        if kept is not None:
-            return kept
-        frames = [self._encode_frame(frame) for frame in self._decode(ref)]
-        tensors = join_media([frame.tensors for frame in frames])
-        encoded = EncodedMedia(
-            tokens=tuple(frame.tokens[0] for frame in frames),
-            tensors=tensors,
-            rows=sum(frame.rows for frame in frames),
-        )
-        self._cache.put(ref, encoded, size_bytes=sum(t.nbytes for t in tensors.values()))
-        return encoded
+        if not refs:
+            return EncodedMedia(frames=(), texts=(), tensors={}, rows=0)
+        kept = self._cache.get(refs)
+        if kept is None:
+            kept = self._encoded([self._decode(ref) for ref in refs])
+            size_bytes = sum(tensor.nbytes for tensor in kept.tensors.values())
+            self._cache.put(refs, kept, size_bytes=size_bytes)
+        return kept
 
     def whole_prompt(self, text: str, media: Sequence[MediaRef]) -> list[int]:
         """The token ids that the processor itself makes of a prompt and all its media."""
-        frames = [frame for ref in media for frame in self._decode(ref)]
-        tokenizer = self._processor.tokenizer
-        add_first = tokenizer.bos_token is None or not text.startswith(tokenizer.bos_token)
+        frames = [_picture(frame) for ref in media for frame in self._decode(ref)]
+        first = self._processor.tokenizer.bos_token
+        add_first = first is None or not text.startswith(first)
+        if self._layout != "inline":
+            # Such processors write the picture tokens, the first token or the line break again.
+            pictures = self._chat.image_token * len(frames)
+            words = text.removeprefix(pictures).removeprefix(first or "")
+            hidden = self._layout == "hidden"
+            text = words if hidden else pictures + words.removesuffix("\n")
+            add_first = hidden
         given = self._processor(text=[text], images=[frames], add_special_tokens=add_first)
-        return list(given["input_ids"][0])
+        return [int(token) for token in given["input_ids"][0]]
 
-    def _encode_frame(self, frame: np.ndarray) -> EncodedMedia:
-        given = dict(
-            self._processor(
-                text=self._processor.image_token,
-                images=[frame],
-                add_special_tokens=False,
-                return_tensors="pt",
-            )
-        )
-        (tokens,) = given.pop("input_ids").tolist()
-        given.pop("attention_mask")
-        self.grouped = given["pixel_values"].ndim == 5
+    def _encoded(self, media: Sequence[Frames]) -> EncodedMedia:
+        frames = [frame for medium in media for frame in medium]
+        given = self._processed(frames)
+        texts = self._texts(given["input_ids"][0].tolist(), count=len(frames))
+        tensors = {name: given[name] for name in given.keys() - MADE_FROM_TOKENS}
         if self.grouped:
-            given = {name: tensor.squeeze(0) for name, tensor in given.items()}
-        rows = {name: tensor.shape[0] for name, tensor in given.items()}
+            tensors = {name: tensor.squeeze(0) for name, tensor in tensors.items()}
+        if "image_grid_thw" in tensors:
+            counts = tensors["image_grid_thw"].prod(dim=-1).tolist()
+            patches = tensors["pixel_values"].split(counts)
+            # One row per picture, so that rows can be chosen by sample; undone by ModelInputs.
+            tensors["pixel_values"] = torch.nn.utils.rnn.pad_sequence(patches, batch_first=True)
+        rows = {name: tensor.shape[0] for name, tensor in tensors.items()}
         if len(set(rows.values())) != 1:
             raise ModelError(
                 f"backbone '{self._name}': its processor yields tensors that do not count pictures "
@@ -106,41 +133,90 @@ class MediaEncoder:
             )
         tensors = {
             name: tensor.to(self._dtype) if tensor.is_floating_point() else tensor
-            for name, tensor in given.items()
+            for name, tensor in tensors.items()
         }
-        return EncodedMedia(tokens=(tuple(tokens),), tensors=tensors, rows=rows["pixel_values"])
+        return EncodedMedia(
+            frames=tuple(len(medium) for medium in media),
+            texts=texts,
+            tensors=tensors,
+            rows=rows["pixel_values"],
+        )
+
+    def _processed(self, frames: Frames) -> dict[str, Tensor]:
+        """What the processor makes of pictures, an end token after each."""
+        slot = "" if self._layout == "hidden" else self._chat.image_token
+        end = self._processor.tokenizer.convert_ids_to_tokens(self._chat.end_ids[0])
+        return dict(
+            self._processor(
+                text=[(slot + end) * len(frames)],
+                images=[[_picture(frame) for frame in frames]],
+                add_special_tokens=False,
+                return_tensors="pt",
+            )
+        )
+
+    def _texts(self, ids: list[int], *, count: int) -> tuple[str, ...]:
+        """Per picture, the text of the tokens before its end token."""
+        first, end = self._processor.tokenizer.bos_token_id, self._chat.end_ids[0]
+        parts: list[list[int]] = [[]]
+        for token in ids:
+            if token == end:
+                parts.append([])
+            elif token != first:
+                parts[-1].append(token)
+        if len(parts) <= count:
+            raise ModelError(
+                f"backbone '{self._name}': its processor does not keep the end token between two "
+                "pictures, so their tokens cannot be told apart; choose another backbone"
+            )
+        if self._layout == "hidden":
+            parts = [parts[0]] * count
+        return tuple(self._text(part) for part in parts[:count])
+
+    def _text(self, ids: list[int]) -> str:
+        """The text that these tokens come from; special tokens by their names."""
+        pieces: list[str] = []
+        plain: list[int] = []
+        for token in [*ids, None]:
+            if token is not None and token not in self._added:
+                plain.append(token)
+                continue
+            if plain:
+                pieces.append(self._processor.tokenizer.decode(plain))
+                plain = []
+            if token is not None:
+                pieces.append(self._added[token])
+        return "".join(pieces)
+
+
+def _picture(frame: np.ndarray) -> Image.Image:
+    """As an image object: not every processor reads arrays, and none then has to guess axes."""
+    return Image.fromarray(frame)
 
 
 def join_media(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """All rows of several media, name by name.
+    """All rows of several samples, name by name.
 
-    Pictures of unequal size are padded with zeros at the far edges, where there is a
-    ``pixel_attention_mask`` that tells the model so.
+    Pictures of unequal size are padded with zeros at the far edges, where there is a tensor that
+    tells the model so.
 
     Args:
-        parts: per medium or frame, tensors of shape (rows, ...).
+        parts: per sample with media, tensors of shape (rows, ...).
 
     Raises:
-        ModelError: the tensors differ in shape, and no mask could say what is padding.
+        ModelError: the tensors differ in shape, and nothing could say what is padding.
     """
-    return {
-        name: _join_rows([part[name] for part in parts], padded="pixel_attention_mask" in parts[0])
-        for name in (parts[0] if parts else ())
-    }
+    names = list(parts[0]) if parts else []
+    padded = bool(SAY_WHAT_IS_PADDING & set(names))
+    return {name: _joined([part[name] for part in parts], padded=padded) for name in names}
 
 
-def _join_rows(tensors: list[Tensor], *, padded: bool) -> Tensor:
+def _joined(tensors: list[Tensor], *, padded: bool) -> Tensor:
     shapes = {tensor.shape[1:] for tensor in tensors}
-    if len(shapes) == 1:
-        return torch.cat(tensors)
-    if not padded or len({shape[:-2] for shape in shapes}) != 1:
+    if len(shapes) > 1 and not padded:
         raise ModelError(
             "the backbone's processor yields pictures of unequal shape "
             f"({', '.join(str(tuple(shape)) for shape in sorted(shapes))}) and no mask for them; "
             "choose a backbone whose processor resizes to one size"
         )
-    height = max(shape[-2] for shape in shapes)
-    width = max(shape[-1] for shape in shapes)
-    edges = [(0, width - t.shape[-1], 0, height - t.shape[-2]) for t in tensors]
-    pad = torch.nn.functional.pad
-    return torch.cat([pad(t, edge) for t, edge in zip(tensors, edges, strict=True)])
+    return join_rows(tensors)

@@ -31,7 +31,7 @@ def adapter_difference(backbone: HFBackbone, folder: Path, samples: Sequence[Sam
     with no_progress_bars():
         base = load_pretrained(backbone.section, dtype=getattr(torch, backbone.section.dtype))
         loaded = load_adapter(base, folder).to(backbone.device)
-    again = TrainableView(loaded, grouped_media=backbone.collator.media.grouped)
+    again = TrainableView(loaded, inputs=backbone.module.inputs)
     batch, _ = backbone.collate(samples)
     batch = batch.to(backbone.device)
     was_training = backbone.module.training

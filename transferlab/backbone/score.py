@@ -29,7 +29,8 @@ def score_choices(
     """The log-likelihood of every choice of every sample, end token included.
 
     The prompt and its media are read once; what the model remembers of them is copied for each
-    choice, so that a choice costs its own few tokens only.
+    choice, so that a choice costs its own few tokens only. Families for which such a copy cannot be
+    continued exactly read the prompt again with every choice.
 
     Raises:
         ValueError: a sample has no choices.
@@ -39,7 +40,13 @@ def score_choices(
     predictions: dict[int, Prediction] = {}
     for positions in _groups(samples, collator, batch_samples=batch_samples):
         chosen = [samples[position] for position in positions]
-        flat = iter(_log_likelihoods(model, view, collator, chosen).tolist())
+        if view.inputs.family.continues:
+            values = _log_likelihoods(model, view, collator, chosen)
+        else:
+            values = _whole_log_likelihoods(
+                model, view, collator, chosen, batch_samples=batch_samples
+            )
+        flat = iter(values.tolist())
         for position, sample in zip(positions, chosen, strict=True):
             values = tuple(next(flat) for _ in sample.choices)
             best = max(range(len(values)), key=values.__getitem__)
@@ -91,6 +98,28 @@ def _log_likelihoods(
     log_probabilities = logits.float().log_softmax(dim=-1)
     of_tokens = log_probabilities.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
     return (of_tokens * said).sum(dim=1)
+
+
+def _whole_log_likelihoods(
+    model: nn.Module,
+    view: TrainableView,
+    collator: Collator,
+    samples: Sequence[Sample],
+    *,
+    batch_samples: int,
+) -> Tensor:
+    """The same as ``_log_likelihoods``, prompt and media read with every choice."""
+    device = next(model.parameters()).device
+    pairs = [(sample, choice) for sample in samples for choice in sample.choices]
+    parts = []
+    for start in range(0, len(pairs), batch_samples):
+        asked, choices = zip(*pairs[start : start + batch_samples], strict=True)
+        batch = collator.choices(asked, choices).to(device)
+        log_probabilities = view(batch).float().log_softmax(dim=-1)
+        of_tokens = log_probabilities.gather(-1, batch.targets().unsqueeze(-1)).squeeze(-1)
+        owner = (batch.labels != -100).nonzero()[:, 0]
+        parts.append(of_tokens.new_zeros(len(batch)).index_add(0, owner, of_tokens))
+    return torch.cat(parts)
 
 
 def _right_padded(

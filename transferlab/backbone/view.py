@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from transferlab.backbone.inputs import ModelInputs
 from transferlab.core.batch import Batch
 from transferlab.errors import ModelError
 
@@ -23,15 +23,14 @@ class TrainableView(nn.Module):
     Modules and buffers are the whole model's.
     """
 
-    def __init__(self, model: nn.Module, *, grouped_media: bool) -> None:
-        """``grouped_media``: the model wants pictures as (batch, pictures, ...)."""
+    def __init__(self, model: nn.Module, *, inputs: ModelInputs) -> None:
+        """``inputs``: makes the model's arguments from a batch."""
         super().__init__()
         # Not registered as a submodule, which would bring the frozen parameters back in.
         object.__setattr__(self, "_model", model)
         self._names = frozenset(n for n, p in model.named_parameters() if p.requires_grad)
-        self._grouped_media = grouped_media
-        forward = inspect.signature(innermost(model).forward)
-        self._cuts_logits = "logits_to_keep" in forward.parameters
+        self.inputs = inputs
+        self._cuts_logits = "logits_to_keep" in inputs.parameters
         self.training = model.training
 
     @property
@@ -46,15 +45,6 @@ class TrainableView(nn.Module):
         cut = {"logits_to_keep": keep} if self._cuts_logits else {}
         logits = self._model(**self.inputs(batch), use_cache=False, **cut).logits
         return logits[:, -keep:][supervised[:, -keep:]]
-
-    def inputs(self, batch: Batch) -> dict[str, Tensor]:
-        """What the model's own ``forward`` takes: token ids, mask and media."""
-        media = batch.media
-        if self._grouped_media:
-            # Such models flatten (batch, pictures) at once and match pictures to image tokens by
-            # their order, so one group of all pictures needs no padding pictures.
-            media = {name: tensor.unsqueeze(0) for name, tensor in media.items()}
-        return {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, **media}
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -116,7 +106,7 @@ class TrainableView(nn.Module):
         nn.Module.__init__(twin)
         memo[id(self)] = twin
         object.__setattr__(twin, "_model", copy.deepcopy(self._model, memo))
-        for name in ("_names", "_grouped_media", "_cuts_logits", "training"):
+        for name in ("_names", "inputs", "_cuts_logits", "training"):
             setattr(twin, name, getattr(self, name))
         return twin
 

@@ -108,7 +108,7 @@ class Batch:
             input_ids=torch.cat([widen(b.input_ids, b.pad_id) for b in batches]),
             attention_mask=torch.cat([widen(b.attention_mask, 0) for b in batches]),
             labels=torch.cat([widen(b.labels, -100) for b in batches]),
-            media={n: torch.cat([b.media[n] for b in batches if n in b.media]) for n in names},
+            media={n: join_rows([b.media[n] for b in batches if n in b.media]) for n in names},
             media_rows=tuple(rows for b in batches for rows in b.media_rows),
             sample_ids=tuple(i for b in batches for i in b.sample_ids),
             pad_id=batches[0].pad_id,
@@ -120,3 +120,18 @@ class Batch:
         if function is torch.cat:
             return cls.cat(args[0])
         return NotImplemented
+
+
+def join_rows(tensors: Sequence[Tensor]) -> Tensor:
+    """All rows of all tensors; smaller rows are padded with zeros at the far edges.
+
+    Args:
+        tensors: each (rows, ...), of one number of dimensions.
+    """
+    edges = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
+    padded = []
+    for tensor in tensors:
+        missing = [want - have for want, have in zip(edges, tensor.shape[1:], strict=True)]
+        widths = [width for more in reversed(missing) for width in (0, more)]
+        padded.append(torch.nn.functional.pad(tensor, widths) if any(missing) else tensor)
+    return torch.cat(padded)

@@ -2,9 +2,15 @@
 
 import json
 
+import httpx
 import pytest
 import torch
 from backbone_cases import Pictures, sample, tiny, waken
+from huggingface_hub.errors import (
+    GatedRepoError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, BertConfig
@@ -149,6 +155,26 @@ def test_an_id_that_is_not_at_hand_offline(offline):
     assert "'someone/never-downloaded' is not on this machine" in text
     assert "cannot be reached" in text
     assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("cause", "says"),
+    [
+        (GatedRepoError, "is gated: accept its terms"),
+        (RevisionNotFoundError, "has no revision 'v9'; check backbone.revision"),
+        (RepositoryNotFoundError, "does not exist on the Hugging Face Hub, or is private"),
+    ],
+)
+def test_what_the_hub_refuses(monkeypatch, cause, says):
+    def refuse(**_):
+        request = httpx.Request("GET", "https://hub.invalid")
+        refusal = cause("no", response=httpx.Response(403, request=request))
+        raise OSError("You may not.\nMany lines of advice.") from refusal
+
+    monkeypatch.setattr("transferlab.backbone.load.AutoConfig.from_pretrained", refuse)
+    with pytest.raises(ModelError) as caught:
+        tiny(model="someone/something", revision="v9")
+    assert only_sentence(caught).startswith(f"backbone 'someone/something' {says}")
 
 
 def test_a_folder_that_does_not_exist(tmp_path):
