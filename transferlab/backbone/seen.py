@@ -20,7 +20,7 @@ def seen(backbone: HFBackbone, ref: MediaRef) -> list[np.ndarray]:
     Raises:
         DataError: the medium is missing, broken or empty.
     """
-    pixels = backbone.collator.media.encode(ref).tensors.get("pixel_values")
+    pixels = backbone.collator.media.encode((ref,)).tensors.get("pixel_values")
     if pixels is None or pixels.ndim < 4 or pixels.shape[-3] != _COLOURS:
         return []
     tiles = pixels.float().numpy().reshape(-1, *pixels.shape[-3:]).transpose(0, 2, 3, 1)
