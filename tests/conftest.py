@@ -1,6 +1,17 @@
 """What every test has in common."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Loaded by name: hypothesis picks a profile of its own where it sees a CI machine, and would
+# refuse fixtures there. `--hypothesis-profile=many` still wins, as it is read after this file.
+SHARED = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
+settings.register_profile("few", max_examples=60, derandomize=True, **SHARED)
+settings.register_profile("many", max_examples=10_000, **SHARED)
+settings.load_profile("few")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from transferlab.config.domain import DomainConfig
@@ -183,9 +183,6 @@ def test_problems_found_later_get_their_place(file):
     assert placed("no place in this one") == "p.yaml: no place in this one"
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
-)
 @given(st.text() | st.from_regex(r"(name|stream|train|seed|arms)[: \[{a-z0-9,&*!]{0,30}"))
 def test_no_text_raises_anything_but_an_input_error(file, text):
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
@@ -193,9 +190,6 @@ def test_no_text_raises_anything_but_an_input_error(file, text):
         load_yaml(file, PipelineConfig)
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
-)
 @given(
     st.sampled_from(
         ["train", "stream", "strategy", "backbone.adapter", "arms", "train.per_domain", "source"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from domain_cases import write_dicom
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from transferlab.config.domain import SourceSection
@@ -24,16 +24,6 @@ from transferlab.domain.survey import match_files
 from transferlab.domain.table import read_table
 from transferlab.domain.transcript import read_cues
 from transferlab.errors import DataError
-
-FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-settings.register_profile(
-    "few", max_examples=60, deadline=None, suppress_health_check=FIXTURES, derandomize=True
-)
-settings.register_profile(
-    "many", max_examples=10_000, deadline=None, suppress_health_check=FIXTURES
-)
-if settings.get_current_profile_name() == "default":
-    settings.load_profile("few")
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
