@@ -89,22 +89,30 @@ def run_steps(
     for step, batch in enumerate(loader, start=first):
         loss = _step(model, loss_of(batch), optimizer, step=step, recipe=recipe)
         now = time.perf_counter()
-        samples = len(batch.get("input_ids", batch.get("pixel_values")))
-        listener(
-            TrainStep(
-                stage=stage(step),
-                step=step + 1,
-                total_steps=recipe.total_steps,
-                loss=loss,
-                learning_rate=_rate(step, recipe),
-                samples_per_second=samples / (now - began),
-            )
-        )
+        rate = _samples(batch) / (now - began)
+        listener(_event(step, recipe, stage=stage(step), loss=loss, samples_per_second=rate))
         began = now
         if (step + 1) % recipe.checkpoint_steps == 0 or step + 1 == recipe.total_steps:
             _save(checkpoint, model, optimizer, steps=step + 1)
     model.eval()
     return time.perf_counter() - started
+
+
+def _samples(batch: Batch) -> int:
+    return len(batch["input_ids"] if "input_ids" in batch else batch["pixel_values"])
+
+
+def _event(
+    step: int, recipe: Recipe, *, stage: str, loss: float, samples_per_second: float
+) -> TrainStep:
+    return TrainStep(
+        stage=stage,
+        step=step + 1,
+        total_steps=recipe.total_steps,
+        loss=loss,
+        learning_rate=_rate(step, recipe),
+        samples_per_second=samples_per_second,
+    )
 
 
 def _step(

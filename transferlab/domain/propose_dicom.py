@@ -64,13 +64,7 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
     elif found.tables:
         notes.append(f"no column of {', '.join(found.tables[:3])} ties its rows to the files")
     try:
-        questions = questions_of(
-            rows,
-            mark=MARK,
-            media_columns=["file", "stem", *KEYS, *([joined[1]] if joined else [])],
-            medium="file",
-            group=_group(rows),
-        )
+        questions = _questions(rows, keys=[joined[1]] if joined else [])
     except InputError as error:
         unread = "".join(f" ({note})" for note in notes if note.startswith(_UNREAD))
         raise InputError(
@@ -79,6 +73,17 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
         ) from None
     questions.notes[:0] = notes
     return source, questions
+
+
+def _questions(rows: Sequence[Row], *, keys: Sequence[str]) -> Questions:
+    """What the columns other than those that say which file a row belongs to can be asked for."""
+    return questions_of(
+        rows,
+        mark=MARK,
+        media_columns=["file", "stem", *KEYS, *keys],
+        medium="file",
+        group=_group(rows),
+    )
 
 
 def _group(rows: Sequence[Row]) -> str:

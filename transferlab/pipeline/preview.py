@@ -75,6 +75,11 @@ def write_preview(
         labels=_labels(data),
         **_looked_at(data, backbone, samples=samples),
     )
+    _write(out, text)
+    return out
+
+
+def _write(out: Path, text: str) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, "utf-8")
@@ -82,7 +87,6 @@ def write_preview(
         raise EnvironmentProblem(
             f"{out}: cannot be written ({error.strerror}); choose another --out"
         ) from None
-    return out
 
 
 def _looked_at(data: DomainData, backbone: HFBackbone, *, samples: int) -> dict[str, Any]:

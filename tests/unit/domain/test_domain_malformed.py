@@ -183,9 +183,15 @@ def test_no_path_leaves_the_root(tmp_path, relative):
     assert found.is_relative_to(tmp_path.resolve())
 
 
-@given(st.lists(st.text(max_size=12), max_size=20), st.lists(st.text(max_size=12), max_size=20))
-def test_any_column_may_be_asked_whether_it_holds_files(values, paths):
-    match_files(values, {"image": paths})
+NAMES = st.lists(st.text(max_size=12), max_size=20)
+
+
+@given(NAMES, NAMES, st.sampled_from(["", "a/", "a/b/"]), st.sampled_from(["", ".png"]))
+def test_any_column_may_be_asked_whether_it_holds_files(values, others, folder, ending):
+    paths = [*others, *(f"{folder}{value}{ending}" for value in values[::2])]
+    found = match_files(values, {"image": paths})
+    if found is not None:
+        assert any(f"{found.before}{value}{found.after}" in paths for value in values if value)
 
 
 def test_the_reader_of_bytes_is_not_fooled_by_a_name(tmp_path):

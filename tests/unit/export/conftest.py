@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
+
+SCORES = {
+    "columns": [
+        {"domain": name, "metric": f"metric of {name}"}
+        for name in ("scenes", "chest-xray", "lectures")
+    ],
+    "rows": [
+        {
+            "after": "pretrained",
+            "values": {"scenes": 0.711, "chest-xray": 0.222, "lectures": 0.111},
+        },
+        {
+            "after": "lectures",
+            "values": {"scenes": 0.688, "chest-xray": 0.555, "lectures": 0.444},
+        },
+    ],
+}
+
+
+def _scored(value: float) -> dict:
+    task = {"metric": "accuracy", "value": value, "metrics": {}, "samples": 40}
+    return {"value": value, "metric": "accuracy (finding)", "tasks": {"finding": task}}
+
+
+def _domain(licence: str, role: str) -> dict:
+    return {
+        "version": 2,
+        "title": "Pictures | and notes",
+        "licence": licence,
+        "digest": "abcdef0123456789" * 4,
+        "role": role,
+        "samples": {"train": 64, "validation": 8, "test": 40},
+    }
 
 
 @pytest.fixture
 def result():
-    def scored(value: float) -> dict:
-        task = {"metric": "accuracy", "value": value, "metrics": {}, "samples": 40}
-        return {"value": value, "metric": "accuracy (finding)", "tasks": {"finding": task}}
-
-    def domain(licence: str, role: str) -> dict:
-        return {
-            "version": 2,
-            "title": "Pictures | and notes",
-            "licence": licence,
-            "digest": "abcdef0123456789" * 4,
-            "role": role,
-            "samples": {"train": 64, "validation": 8, "test": 40},
-        }
-
     return {
         "pipeline": {
             "name": "radiology",
@@ -30,31 +51,16 @@ def result():
         },
         "seed": 3,
         "domains": {
-            "scenes": domain("CC0-1.0", "source"),
-            "chest-xray": domain("CC-BY-NC-4.0", "stream"),
-            "lectures": domain("CC-BY-4.0", "stream"),
+            "scenes": _domain("CC0-1.0", "source"),
+            "chest-xray": _domain("CC-BY-NC-4.0", "stream"),
+            "lectures": _domain("CC-BY-4.0", "stream"),
         },
-        "scores": {
-            "columns": [
-                {"domain": name, "metric": f"metric of {name}"}
-                for name in ("scenes", "chest-xray", "lectures")
-            ],
-            "rows": [
-                {
-                    "after": "pretrained",
-                    "values": {"scenes": 0.711, "chest-xray": 0.222, "lectures": 0.111},
-                },
-                {
-                    "after": "lectures",
-                    "values": {"scenes": 0.688, "chest-xray": 0.555, "lectures": 0.444},
-                },
-            ],
-        },
+        "scores": copy.deepcopy(SCORES),
         "summary": {
             "acc": {"value": 0.5, "interval": [0.45, 0.55], "definition": "mean of the last row"},
             "fwt": {"value": None, "interval": None, "definition": "needs two domains"},
         },
-        "arms": {"sequential": {"chest-xray": scored(0.555), "lectures": scored(0.444)}},
+        "arms": {"sequential": {"chest-xray": _scored(0.555), "lectures": _scored(0.444)}},
         "controls": {
             "chest-xray": {
                 "finding": {"majority": 0.31, "no_image": 0.32, "pixels": None, "reasons": {}}
