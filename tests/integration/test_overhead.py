@@ -13,6 +13,6 @@ def test_a_step_costs_little_more_than_a_bare_one():
     spec = importlib.util.spec_from_file_location("overhead", SCRIPT)
     overhead = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(overhead)
-    pairs = overhead.measure(steps=8, rounds=5, batch_samples=8)
-    # The promise is 1.10; a short run on a busy machine is allowed some noise on top.
-    assert overhead.median_ratio(pairs) <= 1.25
+    pairs = overhead.measure(steps=10, rounds=6, batch_samples=8)
+    # The best round of each: what else the machine does only ever adds to a round.
+    assert min(engine for engine, _ in pairs) <= 1.10 * min(bare for _, bare in pairs)

@@ -7,7 +7,7 @@ import pytest
 
 from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.core.events import TrainStep, ignore
+from transferlab.core.events import StageStarted, TrainStep, ignore
 from transferlab.pipeline.run import run
 
 SMOKE = Path(__file__).parents[2] / "pipelines" / "smoke.yaml"
@@ -23,22 +23,52 @@ class Killed(BaseException):
 def config(tmp_path) -> PipelineConfig:
     overrides = [
         f"tracking.uri=sqlite:///{tmp_path}/mlflow.db", f"tracking.artifacts={tmp_path}/artifacts",
-        "arms=[zero_shot]", "export=[]", "evaluation.controls=false",
+        "arms=[zero_shot,scratch,single,joint]", "export=[]", "train.max_steps=3",
+        "evaluation.max_test_samples=6",
     ]  # fmt: skip
     return load_yaml(SMOKE, PipelineConfig, overrides=overrides)
 
 
-def test_killed_in_the_second_step_and_resumed_gives_the_same_numbers(config, tmp_path):
+KILLED_AT = [
+    (TrainStep, "sequential 2/2: lectures", 2),
+    (StageStarted, "scoring: sequential 2", 0),
+    (TrainStep, "scratch: lectures", 2),
+    (StageStarted, "controls: lectures", 0),
+    (TrainStep, "joint: all", 3),
+]
+
+
+def test_killed_again_and_again_and_resumed_gives_the_same_numbers(config, tmp_path):
     straight = run(config, tmp_path / "straight", listener=ignore)
+    for kind, stage, step in KILLED_AT:
 
-    def kill(event) -> None:
-        if isinstance(event, TrainStep) and "lectures" in event.stage and event.step == 2:
-            raise Killed
+        def kill(event, kind=kind, stage=stage, step=step) -> None:
+            if (
+                isinstance(event, kind)
+                and event.stage == stage
+                and getattr(event, "step", 0) == step
+            ):
+                raise Killed
 
-    with pytest.raises(Killed):
-        run(config, tmp_path / "killed", listener=kill)
-    assert not (tmp_path / "killed" / "result.json").exists()
+        with pytest.raises(Killed):
+            run(config, tmp_path / "killed", listener=kill)
+        assert not (tmp_path / "killed" / "result.json").exists()
     resumed = run(config, tmp_path / "killed", listener=ignore)
-    assert resumed["scores"] == straight["scores"]
-    assert resumed["summary"] == straight["summary"]
+    for key in ("scores", "summary", "arms", "gains", "controls", "similarity", "data_quantity"):
+        assert resumed[key] == straight[key], key
     json.dumps(resumed)
+
+
+def test_controls_are_of_the_model_that_the_result_says(config, tmp_path):
+    """They are measured on the single arm's model, and an arm can be added to a finished run."""
+    few = config.model_copy(update={"arms": ["zero_shot"]})
+    of_stream = run(few, tmp_path / "one", listener=ignore)["controls"]
+    more = config.model_copy(update={"arms": ["zero_shot", "single"]})
+    added = run(more, tmp_path / "one", listener=ignore)["controls"]
+    assert added == run(more, tmp_path / "two", listener=ignore)["controls"]
+    stages = tmp_path / "one" / "stages"
+    for arm in ("sequential", "single"):
+        assert (stages / f"controls--{arm}--lectures.json").is_file()
+    assert {name: set(of_stream[name]) for name in of_stream} == {
+        name: set(added[name]) for name in added
+    }

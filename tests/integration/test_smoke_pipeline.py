@@ -136,7 +136,9 @@ def test_a_second_call_with_the_same_directory_trains_nothing_again(finished):
 
 
 def test_a_directory_of_another_experiment_is_refused(finished):
-    cwd, _, _, _ = finished
+    cwd, result, _, _ = finished
     done = transferlab("run", str(SMOKE), "--out", "out", "--overwrite", "--set", "seed=1", cwd=cwd)
     assert done.returncode == 2
     assert "another experiment" in done.stderr
+    kept = json.loads((cwd / "out" / "result.json").read_text("utf-8"))
+    assert kept["scores"] == result["scores"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -114,6 +115,26 @@ def _origin(section: BackboneSection) -> dict[str, Any]:
         "revision": section.revision or "main",
         "trust_remote_code": section.trust_remote_code,
     }
+
+
+def fingerprint(section: BackboneSection) -> str:
+    """Which weights a section means: the commit on the Hub, or the SHA-256 of a folder's files.
+
+    Raises:
+        ModelError: as ``load_backbone``.
+    """
+    origin = _origin(section)
+    with _explained(section):
+        commit = getattr(AutoConfig.from_pretrained(**origin), "_commit_hash", None)
+    if commit:
+        return commit
+    digest = hashlib.sha256()
+    for path in sorted(Path(origin["pretrained_model_name_or_path"]).iterdir()):
+        if path.suffix in (".safetensors", ".json", ".jinja"):
+            digest.update(path.name.encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _read(section: BackboneSection, *, seed: int | None) -> tuple[nn.Module, Any]:

@@ -116,20 +116,17 @@ def export(
     to: Annotated[
         Path | None, typer.Option(help="Where to; default: exports/ in each run's directory.")
     ] = None,
+    domains: Domains = None,
     debug: Debug = False,
 ) -> None:
     """Write the tuned model of finished runs, and load each again to compare it."""
-    from transferlab.cli.checked import RESULT
+    from transferlab.cli.checked import export_targets
 
-    for folder in runs:
-        if not (folder / RESULT).is_file():
-            raise InputError(f"{folder}: holds no {RESULT}; name the output directory of a run")
+    targets = export_targets(runs, to)
     from transferlab.pipeline.export import export_result
 
-    for folder in runs:
-        # Several runs into one place: each keeps a folder of its own there.
-        target = to / folder.resolve().name if to is not None and len(runs) > 1 else to
-        for written in export_result(folder, target):
+    for folder, target in targets.items():
+        for written in export_result(folder, target, domains=domains or []):
             typer.echo(written)
 
 

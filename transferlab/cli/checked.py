@@ -12,7 +12,6 @@ from transferlab.config.pipeline import PipelineConfig
 from transferlab.errors import EnvironmentProblem, InputError
 
 RESULT = "result.json"
-PREVIOUS_RESULT = "result.previous.json"
 
 
 def checked_pipeline(
@@ -40,7 +39,7 @@ def prepare_output(given: Path | None, *, name: str, overwrite: bool) -> Path:
     Args:
         given: --out; None makes ``runs/<name>-<time>``.
         name: the pipeline's.
-        overwrite: an earlier result may be replaced; it is kept beside under another name.
+        overwrite: the directory may hold a result.
 
     Raises:
         InputError: the directory holds a result and ``overwrite`` is off.
@@ -54,10 +53,27 @@ def prepare_output(given: Path | None, *, name: str, overwrite: bool) -> Path:
             f"{result}: this directory holds a finished run; choose another --out, or add "
             "--overwrite to run again into it"
         )
-    if result.exists():
-        # A result of the old run must not be taken for one of the new run, should that one fail.
-        os.replace(result, out / PREVIOUS_RESULT)
     return out
+
+
+def export_targets(runs: Sequence[Path], to: Path | None) -> dict[Path, Path | None]:
+    """Where each run's model goes: several runs into one place keep a folder each, by their name.
+
+    Raises:
+        InputError: a directory holds no result, or two are of one name.
+    """
+    for folder in runs:
+        if not (folder / RESULT).is_file():
+            raise InputError(f"{folder}: holds no {RESULT}; name the output directory of a run")
+    if to is None or len(runs) == 1:
+        return dict.fromkeys(runs, to)
+    targets: dict[Path, Path | None] = {folder: to / folder.resolve().name for folder in runs}
+    if len(set(targets.values())) < len(runs):
+        raise InputError(
+            f"--to {to}: two of the runs' directories have the same name and would be written over "
+            "each other; export them one by one"
+        )
+    return targets
 
 
 def _new_folder(parent: Path, name: str) -> Path:

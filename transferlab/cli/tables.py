@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -25,6 +25,8 @@ ARMS = {
     "joint": "joint",
 }
 CONTROLS = {"majority": "majority", "no_image": "no image", "pixels": "pixels"}
+FREE_CONTROLS = {"frequent_answer": "frequent answer", "copied_answer": "copied answer"}
+"""Of answers in free text, which come in a table of their own."""
 SIGNED = ("bwt", "fwt", "source_retention")
 """Entries of the summary that are differences."""
 WIDE_COLUMNS = 100
@@ -51,9 +53,7 @@ def show_result(console: Console, result: Result) -> None:
         console.print(f"{domain}: {metric}", style="dim")
     quarantined = result.get("quarantined") or []
     if quarantined:
-        console.print(
-            f"{_count(quarantined)} quarantined sample(s): see result.json", style="yellow"
-        )
+        console.print(f"{len(quarantined)} quarantined sample(s): see result.json", style="yellow")
 
 
 def _show(console: Console, table: Table, notes: Sequence[str]) -> None:
@@ -125,13 +125,40 @@ def arms_and_controls(result: Result, *, wide: bool = True) -> list[Table]:
     """
     scores = result.get("arms") or {}
     domains = dict.fromkeys(domain for arm in ARMS for domain in scores.get(arm, {}))
-    return [_arms_of(result, domain, wide=wide) for domain in domains]
+    return [table for domain in domains for table in _tables_of(result, domain, wide=wide)]
 
 
-def _arms_of(result: Result, domain: str, *, wide: bool) -> Table:
+def _tables_of(result: Result, domain: str, *, wide: bool) -> Iterator[Table]:
+    """Tasks with answers to choose from, and those with answers in free text."""
+    tasks = _tasks_of(result, domain)
+    free = {
+        task: metric
+        for task, metric in tasks.items()
+        if FREE_CONTROLS.keys() & _controls_of(result, domain, task).keys()
+    }
+    closed = {task: metric for task, metric in tasks.items() if task not in free}
+    for label, chosen, controls in (
+        ("arms and controls", closed, CONTROLS),
+        ("free answers", free, FREE_CONTROLS),
+    ):
+        if chosen:
+            title = f"{domain}: {label}"
+            yield _arms_table(result, domain, chosen, controls, title=title, wide=wide)
+
+
+def _arms_table(
+    result: Result,
+    domain: str,
+    tasks: Mapping[str, str],
+    controls: Mapping[str, str],
+    *,
+    title: str,
+    wide: bool,
+) -> Table:
     arms = [arm for arm in ARMS if domain in result["arms"].get(arm, {})]
-    controls = CONTROLS if (result.get("controls") or {}).get(domain) else {}
-    table = _table(f"{domain}: arms and controls")
+    if not any(_controls_of(result, domain, task) for task in tasks):
+        controls = {}
+    table = _table(title)
     if not wide:
         table.padding = 0
     table.add_column("task", no_wrap=True, overflow="fold")
@@ -141,10 +168,10 @@ def _arms_of(result: Result, domain: str, *, wide: bool) -> Table:
     for label in controls.values():
         table.add_column(label.replace(" ", gap), justify="right", style="cyan")
     beaten = False
-    for task, metric in _tasks_of(result, arms, domain).items():
-        cells, lost = _task_cells(result, arms, domain, task)
+    for task, metric in tasks.items():
+        cells, lost = _task_cells(result, arms, controls, domain, task)
         beaten = beaten or lost
-        table.add_row(f"{task} ({metric})" if wide else task, *cells[: len(arms) + len(controls)])
+        table.add_row(f"{task} ({metric})" if wide else task, *cells)
     if beaten:
         table.caption = "* below a control: nothing shows that the media were understood"
         table.caption_justify = "left"
@@ -164,37 +191,39 @@ def interval(bounds: Sequence[float] | None) -> str:
 
 
 def _task_cells(
-    result: Result, arms: Sequence[str], domain: str, task: str
+    result: Result, arms: Sequence[str], controls: Iterable[str], domain: str, task: str
 ) -> tuple[list[Text], bool]:
     """A row's cells, and whether a tuned arm stays below a control."""
-    controls = ((result.get("controls") or {}).get(domain) or {}).get(task) or {}
-    known = [controls[key] for key in CONTROLS if controls.get(key) is not None]
+    measured = _controls_of(result, domain, task)
+    known = [measured[key] for key in controls if key in measured]
     cells, lost = [], False
     for arm in arms:
         value = _task(result, arm, domain, task).get("value")
         below = arm in TUNED_ARMS and value is not None and bool(known) and value < max(known)
         lost = lost or below
         cells.append(Text(number(value) + ("*" if below else ""), style="red" if below else ""))
-    return cells + [Text(number(controls.get(key))) for key in CONTROLS], lost
+    return cells + [Text(number(measured.get(key))) for key in controls], lost
 
 
 def _task(result: Result, arm: str, domain: str, task: str) -> Mapping[str, Any]:
     return result["arms"][arm].get(domain, {}).get("tasks", {}).get(task, {})
 
 
-def _tasks_of(result: Result, arms: Sequence[str], domain: str) -> dict[str, str]:
+def _controls_of(result: Result, domain: str, task: str) -> dict[str, float]:
+    """Those that are defined for a task."""
+    found = ((result.get("controls") or {}).get(domain) or {}).get(task) or {}
+    keys = (*CONTROLS, *FREE_CONTROLS)
+    return {key: found[key] for key in keys if found.get(key) is not None}
+
+
+def _tasks_of(result: Result, domain: str) -> dict[str, str]:
     """The metric of each task of a domain."""
     return {
         task: score["metric"]
-        for arm in arms
+        for arm in ARMS
+        if arm in result["arms"]
         for task, score in result["arms"][arm].get(domain, {}).get("tasks", {}).items()
     }
-
-
-def _count(quarantined: Any) -> int:
-    if isinstance(quarantined, Mapping):
-        return sum(len(rows) for rows in quarantined.values())
-    return len(quarantined)
 
 
 def _table(title: str) -> Table:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from transferlab.config.domain import DomainConfig
 from transferlab.core.records import SPLITS, DomainData, Quarantined, Sample, SplitName
 from transferlab.domain.asking import Asked, Asker
 from transferlab.domain.catalogue import DomainEntry
@@ -59,7 +60,6 @@ def load_domain(
             f"domain '{entry.name}': not one row can be used; {bad[0].where}: {bad[0].reason}"
         )
     splits = _split(entry, asked)
-    samples = [one.sample for one in asked]
     return DomainData(
         name=config.name,
         version=config.version,
@@ -67,7 +67,7 @@ def load_domain(
         licence=config.licence,
         primary_metrics={name: task.metrics[0] for name, task in config.tasks.items()},
         splits=splits,
-        digest=_digest(samples, shelf),
+        digest=_digest(config, splits, shelf),
         quarantined=tuple(bad),
         metrics={name: tuple(task.metrics) for name, task in config.tasks.items()},
     )
@@ -102,11 +102,20 @@ def _bad_rows(name: str, bad: Sequence[Quarantined]) -> DataError:
     )
 
 
-def _digest(samples: Iterable[Sample], shelf: Shelf) -> str:
+def _digest(
+    config: DomainConfig, splits: Mapping[SplitName, Sequence[Sample]], shelf: Shelf
+) -> str:
+    """SHA-256 of all that decides a score: the samples, their sides and how they are scored."""
     digest = hashlib.sha256()
-    for sample in sorted(samples, key=lambda sample: sample.id):
-        for part in (sample.id, sample.prompt, sample.answer, *sample.choices):
+
+    def add(*parts: str) -> None:
+        for part in parts:
             digest.update(part.encode() + b"\x1f")
-        for ref in sample.media:
-            digest.update(shelf.fingerprint(ref).encode() + b"\x1f")
+
+    for name, task in config.tasks.items():
+        add("task", name, *task.metrics)
+    for side in SPLITS:
+        for sample in splits[side]:
+            add(side, sample.id, sample.prompt, sample.answer, *sample.choices)
+            add(*(shelf.fingerprint(ref) for ref in sample.media))
     return digest.hexdigest()

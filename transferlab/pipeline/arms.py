@@ -42,7 +42,10 @@ def controls_of(
         return {}
     if "single" in arms:
         return dict(arms["single"].controls)
-    return {name: control_scores(parts, stream.backbone, name) for name in parts.config.stream}
+    return {
+        name: control_scores(parts, stream.backbone, name, arm="sequential")
+        for name in parts.config.stream
+    }
 
 
 def run_scratch(parts: Parts, stream: StreamOutcome) -> ArmOutcome:
@@ -112,14 +115,16 @@ def _one_by_one(
             reports[name] = _train(parts, stage, backbone, learner, parts.train[name], domain=name)
             scores[name] = score_all(parts, backbone, f"{stage}/scores", only=name)[name]
             if arm == "single" and parts.config.evaluation.controls:
-                controls[name] = control_scores(parts, backbone, name)
+                controls[name] = control_scores(parts, backbone, name, arm=arm)
             parts.tracker.log_step(reports[name], {name: scores[name]})
     return ArmOutcome(scores=scores, reports=reports, controls=controls)
 
 
-def control_scores(parts: Parts, backbone: HFBackbone, domain: str) -> dict[str, Controls]:
-    """What needs no understanding: majority, this model without the image, raw pixels."""
-    stage = f"controls/{domain}"
+def control_scores(
+    parts: Parts, backbone: HFBackbone, domain: str, *, arm: Arm
+) -> dict[str, Controls]:
+    """What needs no understanding: majority, this arm's model without the image, raw pixels."""
+    stage = f"controls/{arm}/{domain}"
     record = parts.stages.load(stage)
     if record is None:
         with told(parts.listener, f"controls: {domain}"):

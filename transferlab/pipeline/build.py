@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.load import load_backbone
+from transferlab.backbone.load import fingerprint, load_backbone
 from transferlab.config.pipeline import PipelineConfig, StrategySpec, TrainSection
 from transferlab.continual.learner import Learner
 from transferlab.core.events import Event, Listener, ignore, told
@@ -102,9 +102,10 @@ def load_domains(
     return loaded
 
 
-def digests(domains: Mapping[str, DomainData]) -> dict[str, str]:
-    """By domain: the digest of its content."""
-    return {name: data.digest for name, data in domains.items()}
+def digest_of(config: PipelineConfig, domains: Mapping[str, DomainData]) -> str:
+    """What says whether two runs are the same experiment."""
+    content = {name: data.digest for name, data in domains.items()}
+    return experiment_digest(config, content, weights=fingerprint(config.backbone))
 
 
 def training_samples(
@@ -144,7 +145,7 @@ def build(
         domains=loaded,
         train=training_samples(config, loaded),
         decode=decode,
-        stages=StageStore(out, experiment_digest(config, digests(loaded))),
+        stages=StageStore(out, digest_of(config, loaded)),
         tracker=tracker,
         listener=tell,
     )

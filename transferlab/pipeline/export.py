@@ -16,9 +16,9 @@ from transferlab.domain.media import decode
 from transferlab.errors import InputError
 from transferlab.export.adapter import ExportRecord, export_adapter
 from transferlab.export.card import render_card
-from transferlab.pipeline.build import Parts, digests, load_domains
-from transferlab.pipeline.result import RESULT_FILE, write_result
-from transferlab.pipeline.stages import StageStore, experiment_digest
+from transferlab.pipeline.build import Parts, digest_of, load_domains
+from transferlab.pipeline.result import RESULT_FILE, SCHEMA_VERSION, write_result
+from transferlab.pipeline.stages import StageStore
 from transferlab.pipeline.stream import train_stage
 
 PROBE_SAMPLES = 4
@@ -40,24 +40,25 @@ def export_models(
     return [_export(backbone, probe, result, out / EXPORTS / "adapter", base=out)]
 
 
-def export_result(folder: Path, to: Path | None) -> list[Path]:
+def export_result(folder: Path, to: Path | None, *, domains: Sequence[Path] = ()) -> list[Path]:
     """Write the tuned model of a finished run again, from its stages.
 
     Args:
         folder: a run's directory, with result.json and its stages.
         to: where to; None means ``folder/exports``.
+        domains: folders of domains beside the usual search path.
 
     Returns:
         The folders written.
 
     Raises:
-        InputError: ``folder`` holds no finished run.
+        InputError: ``folder`` holds no finished run that can be read now.
         ModelError: the reloaded model answers differently.
     """
     result = _read_result(folder)
     config = PipelineConfig.model_validate_json(json.dumps(result["pipeline"]))
-    loaded = load_domains(config, ())
-    stages = StageStore(folder, experiment_digest(config, digests(loaded)))
+    loaded = load_domains(config, domains)
+    stages = StageStore.of_finished(folder, digest_of(config, loaded))
     backbone = load_backbone(config.backbone, decode=decode, seed=config.seed)
     learned = stages.load_state(train_stage(config, len(config.stream)))
     backbone.load_trainable_state(learned["backbone"])
@@ -102,10 +103,17 @@ def _export(
 
 def _read_result(folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / RESULT_FILE).read_text("utf-8"))
+        result = json.loads((folder / RESULT_FILE).read_text("utf-8"))
     except FileNotFoundError:
         raise InputError(
             f"{folder}: holds no {RESULT_FILE}; name the output directory of a finished run"
         ) from None
     except json.JSONDecodeError as error:
         raise InputError(f"{folder / RESULT_FILE}: is not JSON ({error})") from None
+    version = result.get("schema_version") if isinstance(result, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{folder / RESULT_FILE}: is no result of this version of transferlab (schema_version "
+            f"{version}, not {SCHEMA_VERSION}); run the pipeline again"
+        )
+    return result

@@ -26,6 +26,7 @@ from transferlab.tracking.tracker import loggable
 
 SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
+PREVIOUS_RESULT_FILE = "result.previous.json"
 
 COMPARISONS = (
     ("single", "zero_shot"),
@@ -78,6 +79,12 @@ def assemble(
             "experiment": config.tracking.experiment or config.name,
         },
     }
+
+
+def retire_result(out: Path) -> None:
+    """Put an earlier result aside: it must not be taken for one of a run that fails."""
+    if (out / RESULT_FILE).exists():
+        os.replace(out / RESULT_FILE, out / PREVIOUS_RESULT_FILE)
 
 
 def write_result(out: Path, result: Mapping[str, Any]) -> Path:

@@ -12,7 +12,8 @@ from transferlab.pipeline.arms import controls_of, run_arms
 from transferlab.pipeline.build import build
 from transferlab.pipeline.export import export_models
 from transferlab.pipeline.publish import publish, publish_inputs
-from transferlab.pipeline.result import assemble, write_result
+from transferlab.pipeline.result import assemble, retire_result, write_result
+from transferlab.pipeline.stages import alone_in
 from transferlab.pipeline.stream import run_stream
 
 
@@ -34,7 +35,8 @@ def run(
         TransferlabError: with the sentence for the user and the exit code.
     """
     parts = build(config, out, listener=listener, domains=domains)
-    with parts.tracker.pipeline_run(config, out):
+    with alone_in(out), parts.tracker.pipeline_run(config, out):
+        retire_result(out)
         publish_inputs(parts, out)
         stream = run_stream(parts)
         arms = run_arms(parts, stream)

@@ -7,31 +7,68 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from transferlab import __version__
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainScore, TaskScore
 from transferlab.errors import EnvironmentProblem, InputError
 
+MARKER = "experiment.json"
 
-def experiment_digest(config: PipelineConfig, domain_digests: Mapping[str, str]) -> str:
-    """SHA-256 of everything that decides the numbers: the config, the domains and this version.
+
+def experiment_digest(
+    config: PipelineConfig, domain_digests: Mapping[str, str], *, weights: str
+) -> str:
+    """SHA-256 of everything that decides the numbers: config, domains, weights and this version.
 
     Where results are tracked and exported to decides none of them, nor where the data lie; and an
     arm's numbers do not depend on which other arms run, so that one can be added later.
     """
     settings = config.model_dump(mode="json", exclude={"tracking", "export", "data_root", "arms"})
-    text = json.dumps([settings, dict(domain_digests), __version__], sort_keys=True)
+    text = json.dumps([settings, dict(domain_digests), weights, __version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Keep a second process out of a run's directory; the lock falls with the process.
+
+    Raises:
+        InputError: another run works there.
+    """
+    try:
+        with FileLock(out / "run.lock", blocking=False):
+            yield
+    except Timeout:
+        raise InputError(f"{out}: another run works in it; choose another --out") from None
 
 
 class StageStore:
     """One JSON record and one optional tensor file per finished stage, under ``out/stages``."""
+
+    @classmethod
+    def of_finished(cls, out: Path, digest: str) -> StageStore:
+        """The stages of a run that has ended.
+
+        Raises:
+            InputError: they are not there, or were made by what would now give other numbers.
+        """
+        marker = out / "stages" / MARKER
+        if not marker.exists():
+            raise InputError(f"{out}: its stages are not there any more; run the pipeline again")
+        if json.loads(marker.read_text("utf-8"))["digest"] != digest:
+            raise InputError(
+                f"{out}: was made with other data, another backbone or another version of "
+                "transferlab than are here now; bring those back, or run the pipeline again"
+            )
+        return cls(out, digest)
 
     def __init__(self, out: Path, digest: str) -> None:
         """
@@ -42,13 +79,12 @@ class StageStore:
         self._folder = out / "stages"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            marker = self._folder / "experiment.json"
+            marker = self._folder / MARKER
             if marker.exists():
-                found = json.loads(marker.read_text("utf-8"))["digest"]
-                if found != digest:
+                if json.loads(marker.read_text("utf-8"))["digest"] != digest:
                     raise InputError(
-                        f"{out}: holds the stages of another experiment (its settings, data or "
-                        "version differ); choose another --out or remove it"
+                        f"{out}: holds the stages of another experiment (its settings, data, "
+                        "backbone or version differ); choose another --out or remove it"
                     )
             else:
                 self._write(marker, json.dumps({"digest": digest}).encode())

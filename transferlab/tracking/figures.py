@@ -142,7 +142,8 @@ def similarity_and_gain(
     figure, axes = _figure(5.6, 4.2)
     for at, domain in enumerate(name for name in distances if name in gains):
         value, interval = gains[domain]["value"], gains[domain]["interval"]
-        error = [[value - interval[0]], [interval[1] - value]] if interval else None
+        # Rounding may put the bounds of a gain that does not vary on one side of it.
+        error = [[max(0, value - interval[0])], [max(0, interval[1] - value)]] if interval else None
         axes.errorbar(
             distances[domain], value, yerr=error, fmt=MARKERS[at % len(MARKERS)], capsize=3,
             color=COLOURS[at % len(COLOURS)], markersize=8,

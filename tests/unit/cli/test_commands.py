@@ -20,7 +20,7 @@ def pipeline_modules(monkeypatch, result):
         listener(StageFinished(stage="scoring", seconds=1.0))
         return result
 
-    def export_result(folder, to):
+    def export_result(folder, to, *, domains):
         calls.append((folder, to))
         return [folder / "adapter"]
 
@@ -61,7 +61,7 @@ def test_without_out_every_run_gets_a_folder_of_its_own(
     assert all(folder.startswith("runs/animals-") for folder in folders)
 
 
-def test_overwriting_keeps_the_old_result_under_another_name(
+def test_overwriting_leaves_the_old_result_until_the_pipeline_is_built(
     command, pipeline_modules, domain_folder, pipeline_file, tmp_path
 ):
     out = tmp_path / "old"
@@ -69,8 +69,7 @@ def test_overwriting_keeps_the_old_result_under_another_name(
     (out / "result.json").write_text('"old"')
     arguments = ("run", pipeline_file, "--domains", domain_folder, "--out", out, "--overwrite")
     assert command(*arguments).code == 0
-    assert not (out / "result.json").exists()
-    assert (out / "result.previous.json").read_text() == '"old"'
+    assert (out / "result.json").read_text() == '"old"'
 
 
 def test_a_folder_of_an_unfinished_run_is_taken_up_again(
@@ -138,6 +137,19 @@ def test_several_exports_into_one_place_keep_apart(command, pipeline_modules, tm
         (tmp_path / "b", tmp_path / "to" / "b"),
     ]
     assert done.out.splitlines() == [f"{tmp_path}/a/adapter", f"{tmp_path}/b/adapter"]
+
+
+def test_exports_that_would_be_written_over_each_other_are_refused(
+    command, pipeline_modules, tmp_path
+):
+    for name in ("a", "b"):
+        (tmp_path / name / "out").mkdir(parents=True)
+        (tmp_path / name / "out" / "result.json").write_text("{}")
+    folders = tmp_path / "a" / "out", tmp_path / "b" / "out"
+    done = command("export", *folders, "--to", tmp_path / "to")
+    assert done.code == 2
+    assert "have the same name" in done.err
+    assert pipeline_modules == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["domains"], ["--help"], ["run", "--help"]])

@@ -62,6 +62,16 @@ def test_a_task_without_controls_has_dashes(shown, result):
     assert row(shown(show_result, result), "report")[-3:] == ["-", "-", "-"]
 
 
+def test_free_answers_stand_beside_their_own_controls(shown, result):
+    free = {"majority": None, "frequent_answer": 0.05, "copied_answer": 0.6}
+    result["controls"]["cats"]["report"] = free
+    text = shown(show_result, result)
+    table = text[text.index("cats: free answers") :]
+    assert row(table, "report")[-2:] == ["0.050", "0.600"]
+    assert "0.500*" in row(table, "report")
+    assert "report" not in text[: text.index("cats: free answers")]
+
+
 def test_nothing_compared_leaves_its_tables_out(shown, result):
     result |= {"gains": [], "arms": {}, "controls": {}, "quarantined": []}
     text = shown(show_result, result)

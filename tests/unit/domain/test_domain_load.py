@@ -7,7 +7,6 @@ from domain_cases import (
     write_dicom,
     write_domain,
     write_film,
-    write_picture,
     write_settings,
     write_table,
 )
@@ -81,15 +80,6 @@ def test_ids_are_unique_salted_and_say_nothing(tmp_path):
     assert not any("P1" in sample.id + sample.group for sample in samples)
     other = all_samples(load_domain(write_domain(tmp_path / "e", rows=rows, name="other")))
     assert not {s.group for s in samples} & {s.group for s in other}
-
-
-def test_the_digest_sees_pixels_prompts_and_answers(tmp_path):
-    entry = write_domain(tmp_path / "d")
-    before = load_domain(entry).digest
-    write_picture(tmp_path / "d" / "images" / "0_0.png", 200)
-    after = load_domain(entry).digest
-    assert after != before
-    assert load_domain(write_domain(tmp_path / "d", tasks=tasks())).digest not in (before, after)
 
 
 BAD_ROWS = {

@@ -6,6 +6,7 @@ from transferlab.core.records import DomainScore, TaskScore
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.pipeline.stages import (
     StageStore,
+    alone_in,
     experiment_digest,
     score_from_record,
     score_to_record,
@@ -16,18 +17,19 @@ def config(**changes) -> PipelineConfig:
     return PipelineConfig(**{"name": "x", "stream": ["a"], **changes})
 
 
+def digest(domain: str = "1", weights: str = "w", **changes) -> str:
+    return experiment_digest(config(**changes), {"a": domain}, weights=weights)
+
+
 def test_what_decides_the_numbers_is_in_the_digest():
-    base = experiment_digest(config(), {"a": "1"})
-    assert experiment_digest(config(seed=1), {"a": "1"}) != base
-    assert experiment_digest(config(), {"a": "2"}) != base
+    assert len({digest(), digest(seed=1), digest("2"), digest(weights="v")}) == 4
 
 
 def test_where_results_go_is_not():
-    base = experiment_digest(config(), {"a": "1"})
-    assert experiment_digest(config(export=["adapter"]), {"a": "1"}) == base
-    assert experiment_digest(config(arms=["zero_shot"]), {"a": "1"}) == base
-    assert experiment_digest(config(tracking={"uri": "sqlite:///other.db"}), {"a": "1"}) == base
-    assert experiment_digest(config(data_root="/elsewhere"), {"a": "1"}) == base
+    assert digest(export=["adapter"]) == digest()
+    assert digest(arms=["zero_shot"]) == digest()
+    assert digest(tracking={"uri": "sqlite:///other.db"}) == digest()
+    assert digest(data_root="/elsewhere") == digest()
 
 
 def test_a_finished_stage_is_read_back(tmp_path):
@@ -57,6 +59,24 @@ def test_another_experiment_is_refused(tmp_path):
     StageStore(tmp_path, "one")
     with pytest.raises(InputError, match="another experiment"):
         StageStore(tmp_path, "two")
+
+
+def test_the_stages_of_a_finished_run_are_there_and_of_this_experiment(tmp_path):
+    with pytest.raises(InputError, match="not there any more"):
+        StageStore.of_finished(tmp_path, "one")
+    assert list(tmp_path.iterdir()) == []
+    StageStore(tmp_path, "one").save("a", {"value": 1})
+    assert StageStore.of_finished(tmp_path, "one").load("a") == {"value": 1}
+    with pytest.raises(InputError, match="made with other data, another backbone"):
+        StageStore.of_finished(tmp_path, "two")
+
+
+def test_a_second_run_in_the_same_directory_is_refused(tmp_path):
+    second = alone_in(tmp_path)
+    with alone_in(tmp_path), pytest.raises(InputError, match="another run works in it"), second:
+        pass
+    with alone_in(tmp_path):
+        pass
 
 
 def test_an_output_directory_that_is_a_file_is_one_sentence(tmp_path):
