@@ -21,7 +21,7 @@ from transformers import (
 from transferlab.backbone import families, score
 from transferlab.backbone.collate import Collator
 from transferlab.backbone.reload import adapter_difference
-from transferlab.config.pipeline import AdapterSection
+from transferlab.config.backbone import AdapterSection
 from transferlab.errors import DataError, ModelError
 
 SAMPLES = [
