@@ -23,7 +23,8 @@ import torch
 from torch import nn
 
 from transferlab.backbone.load import load_backbone
-from transferlab.config.pipeline import BackboneSection, StrategySpec, TrainSection
+from transferlab.config.backbone import BackboneSection
+from transferlab.config.pipeline import StrategySpec, TrainSection
 from transferlab.continual.learner import Learner
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import MediaRef, Sample

@@ -180,6 +180,7 @@ class PixelBackbone:
 
     def __init__(self, module: MLP, split: Split) -> None:
         self.module, self._split = module, split
+        self.learning_rate_factors: dict[str, float] = {}
         self.trainable_parameters = sum(p.numel() for p in module.parameters())
         self.total_parameters = self.trainable_parameters
 

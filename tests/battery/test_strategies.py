@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from transferlab.backbone.load import load_backbone
-from transferlab.config.pipeline import BackboneSection, StrategySpec, TrainSection
+from transferlab.config.backbone import BackboneSection
+from transferlab.config.pipeline import StrategySpec, TrainSection
 from transferlab.continual import fisher
 from transferlab.continual.learner import Learner
 from transferlab.continual.registry import OPTIONS as REGISTERED

@@ -3,57 +3,162 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import (
+    IA3Config,
+    LoraConfig,
+    OFTConfig,
+    OSFConfig,
+    PeftConfig,
+    PeftModel,
+    VeraConfig,
+    get_peft_model,
+    prepare_model_for_kbit_training,
+)
 from peft.utils import merge_utils
-from torch import nn
+from torch import Tensor, nn
 
-from transferlab.config.pipeline import AdapterSection
-from transferlab.core.registry import did_you_mean
-from transferlab.errors import ModelError
+from transferlab.backbone.parts import PartMap
+from transferlab.backbone.targets import (
+    block_size,
+    carrying_layers,
+    peft_targets,
+    refuse_four_dimensions,
+)
+from transferlab.config.backbone import LORA_KINDS, PARTS, AdapterSection, BackboneSection
 
-ALL_LINEAR = "all-linear"
+RSLORA_ALPHA = 8.0
+"""At rank 16 the scale alpha / sqrt(rank) is then 2, that of plain LoRA."""
+_START = "transferlab_start"
+"""Attribute of a PiSSA model: its adapter's first values, which its base weights lack."""
 
 
 def add_adapter(
-    model: nn.Module, section: AdapterSection, *, name: str, revision: str | None, seed: int
+    model: nn.Module, section: BackboneSection, *, part_of: PartMap | None, seed: int
 ) -> PeftModel:
-    """Freeze the model and put trainable low-rank matrices beside the targeted layers.
+    """Freeze the model and put trainable parameters on the targeted layers.
 
     Args:
         model: changed in place.
-        section: kind, rank, scale and targets.
-        name: the base model's name, written into the adapter's files.
-        revision: the base model's revision, likewise.
+        section: whose ``adapter`` is set.
+        part_of: tells the parts of the model; None where all of them carry the adapter.
         seed: of the adapter's initial values; the process's random state is left as it was.
 
     Raises:
-        ModelError: a target matches no linear layer of the model.
+        ModelError: a target matches no linear layer, or an option does not fit the layers.
     """
-    config = LoraConfig(
-        r=section.rank,
-        lora_alpha=2 * section.rank if section.alpha is None else section.alpha,
-        lora_dropout=section.dropout,
-        target_modules=_targets(model, section.targets, name=name),
-        revision=revision,
-        trainable_token_indices=_all_tokens(model) if section.train_embeddings else None,
-    )
+    adapter = section.adapter
+    if section.quantization is not None:
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    layers = carrying_layers(model, section, part_of=part_of)
+    if adapter.kind == "oft":
+        refuse_four_dimensions(model, layers, name=section.model)
+    wanted = {
+        "target_modules": peft_targets(model, section, layers, every=part_of is None),
+        "revision": section.revision,
+        "modules_to_save": _whole_parts(model, section, part_of),
+    }
     with torch.random.fork_rng(), _quiet():
         torch.manual_seed(seed)
+        config = _config(model, adapter, layers, seed=seed, name=section.model, **wanted)
         adapted = get_peft_model(model, config)
-    adapted.peft_config["default"].base_model_name_or_path = name
+    adapted.peft_config["default"].base_model_name_or_path = section.model
+    if adapter.kind == "pissa":
+        setattr(adapted, _START, _trainable(adapted))
     return adapted
 
 
+def _config(
+    model: nn.Module,
+    adapter: AdapterSection,
+    layers: Mapping[str, nn.Linear],
+    *,
+    seed: int,
+    name: str,
+    **wanted: Any,
+) -> PeftConfig:
+    """The adapter in peft's words.
+
+    ``layers``: those that carry it. ``wanted``: what every kind is told.
+    """
+    kind = adapter.kind
+    if kind in LORA_KINDS:
+        return LoraConfig(
+            r=adapter.effective_rank,
+            lora_alpha=_alpha(adapter),
+            lora_dropout=adapter.dropout,
+            use_dora=kind == "dora",
+            use_rslora=kind == "rslora",
+            init_lora_weights="pissa" if kind == "pissa" else True,
+            trainable_token_indices=_all_tokens(model) if adapter.train_embeddings else None,
+            **wanted,
+        )
+    if kind == "ia3":
+        return IA3Config(feedforward_modules=[], **wanted)
+    if kind == "vera":
+        return VeraConfig(
+            r=adapter.effective_rank,
+            vera_dropout=adapter.dropout,
+            projection_prng_key=seed,
+            **wanted,
+        )
+    if kind == "oft":
+        size = block_size(adapter, layers, name=name)
+        return OFTConfig(r=0, oft_block_size=size, module_dropout=adapter.dropout, **wanted)
+    wanted.pop("modules_to_save")  # osf has no use for it, and the section refuses such parts
+    return OSFConfig(effective_rank=adapter.preserved_fraction or 0.5, **wanted)
+
+
+def _alpha(adapter: AdapterSection) -> float:
+    if adapter.alpha is not None:
+        return adapter.alpha
+    if adapter.kind == "rslora":
+        return RSLORA_ALPHA
+    return (1 if adapter.kind == "pissa" else 2) * adapter.effective_rank
+
+
 def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Write the adapter as peft does: adapter_config.json and adapter_model.safetensors."""
+    """Write the adapter as peft does: adapter_config.json and adapter_model.safetensors.
+
+    A PiSSA adapter is written as the LoRA adapter of twice its rank that does the same to the
+    untouched base model: nobody else has the base model that PiSSA took its first values from.
+    """
     # Left on "auto", peft asks the network for the base model's vocabulary size.
-    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    how: dict[str, Any] = {"safe_serialization": True, "save_embedding_layers": False}
+    start = getattr(model, _START, None)
+    if start is None:
+        model.save_pretrained(str(folder), **how)
+        return
+    with tempfile.TemporaryDirectory() as first, warnings.catch_warnings():
+        # Peft puts the first values beside the trained ones for a moment.
+        warnings.filterwarnings("ignore", message="PiSSA changes the base weights")
+        trained = _trainable(model)
+        _put(model, start)
+        try:
+            model.save_pretrained(first, **how)
+        finally:
+            _put(model, trained)
+        how["path_initial_model_for_weight_conversion"] = first
+        model.save_pretrained(str(folder), **how)
+
+
+def _trainable(model: nn.Module) -> dict[str, Tensor]:
+    named = model.named_parameters()
+    return {name: p.detach().clone() for name, p in named if p.requires_grad}
+
+
+@torch.no_grad()
+def _put(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+    for name, parameter in model.named_parameters():
+        if name in values:
+            parameter.copy_(values[name])
 
 
 def load_adapter(base: nn.Module, folder: Path) -> PeftModel:
@@ -117,17 +222,9 @@ def _all_tokens(model: nn.Module) -> dict[str, list[int]]:
     return {name.rpartition(".")[2]: list(range(embedding.num_embeddings))}
 
 
-def _targets(model: nn.Module, targets: str | list[str], *, name: str) -> str | list[str]:
-    if targets == ALL_LINEAR:
-        return targets
-    wanted = [targets] if isinstance(targets, str) else targets
-    linear = [n for n, module in model.named_modules() if isinstance(module, nn.Linear)]
-    missing = [t for t in wanted if not any(n == t or n.endswith(f".{t}") for n in linear)]
-    if missing:
-        endings = sorted({n.rpartition(".")[2] for n in linear})
-        raise ModelError(
-            f"backbone.adapter.targets: no linear layer of '{name}' is called "
-            f"{', '.join(repr(m) for m in missing)}.{did_you_mean(missing[0], endings)} "
-            f"It has: {', '.join(endings)}"
-        )
-    return wanted
+def _whole_parts(
+    model: nn.Module, section: BackboneSection, part_of: PartMap | None
+) -> list[str] | None:
+    """The modules that are trained whole beside the adapter, and saved with it."""
+    full = [part for part in PARTS if section.mode(part) == "full"]
+    return part_of.tops(model, full) if full and part_of is not None else None

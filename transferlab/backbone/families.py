@@ -23,6 +23,8 @@ class Family:
     answer_types: bool = False
     """token_type_ids tell the answer (1), which is read from left to right, from the prompt (0),
     which is read both ways; elsewhere they tell image tokens (1) from others (0)."""
+    mergers: tuple[str, ...] = (".merger", ".deepstack_merger_list")
+    """Name endings of modules inside the vision tower that are the projector's work."""
     continues: bool = False
     """Whether choices may be scored after a copied cache of the prompt. Where positions or masks
     are not a function of the attention mask alone, every choice is read with its whole prompt."""

@@ -56,7 +56,7 @@ def read_features(
 @contextmanager
 def _language_model_seen(model: nn.Module, *, name: str) -> Iterator[dict[str, Tensor]]:
     """Fills "in" and "out", each (B, S, D), when the model runs."""
-    decoder = model.get_decoder()
+    decoder = _inner_decoder(model)
     seen: dict[str, Tensor] = {}
 
     def watch(module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
@@ -72,6 +72,14 @@ def _language_model_seen(model: nn.Module, *, name: str) -> Iterator[dict[str, T
         yield seen
     finally:
         handle.remove()
+
+
+def _inner_decoder(model: nn.Module) -> nn.Module:
+    """The layers that end in hidden states; what some families call decoder ends in logits."""
+    decoder = model.get_decoder()
+    while hasattr(decoder, "get_decoder") and (inner := decoder.get_decoder()) is not decoder:
+        decoder = inner
+    return decoder
 
 
 def _mean(states: Tensor, where: Tensor) -> Tensor:

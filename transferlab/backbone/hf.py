@@ -15,7 +15,7 @@ from transferlab.backbone.collate import Collator
 from transferlab.backbone.inputs import ModelInputs
 from transferlab.backbone.quiet import no_progress_bars
 from transferlab.backbone.view import TrainableView, innermost
-from transferlab.config.pipeline import BackboneSection
+from transferlab.config.backbone import BackboneSection
 from transferlab.core.batch import Batch
 from transferlab.core.records import Features, Prediction, Sample
 from transferlab.errors import ModelError
@@ -32,8 +32,10 @@ class HFBackbone:
         *,
         section: BackboneSection,
         device: torch.device,
+        learning_rate_factors: Mapping[str, float] | None = None,
     ) -> None:
         """``model``: with its adapter already in place, on ``device``."""
+        self.learning_rate_factors = learning_rate_factors or {}
         self.name, self.section, self.device = section.model, section, device
         self.model, self.processor, self.collator = model, processor, collator
         inputs = ModelInputs.of(

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import (
-    GatedRepoError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -29,11 +19,14 @@ from transformers import (
 from transferlab.backbone.adapters import add_adapter
 from transferlab.backbone.chat import Chat
 from transferlab.backbone.collate import Collator
+from transferlab.backbone.explained import explained
 from transferlab.backbone.families import family_of, refuse_family
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.media import MediaEncoder
-from transferlab.backbone.quiet import no_progress_bars
-from transferlab.config.pipeline import BackboneSection
+from transferlab.backbone.parts import PartMap, freeze, learning_rate_factors, needs_parts
+from transferlab.backbone.precision import check_quantization, quantization_arguments
+from transferlab.backbone.view import innermost
+from transferlab.config.backbone import BackboneSection
 from transferlab.core.records import Decode
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
 
@@ -65,16 +58,49 @@ def load_backbone(
         ValueError: ``sharing`` is a backbone of another model, precision or length.
     """
     device = pick_device(section.device)
+    if section.quantization is not None and not fresh:
+        check_quantization(section.quantization, device)
     model, processor = _read(section, seed=seed if fresh else None)
     if sharing is None:
         collator = _collator(section, model, processor, decode=decode)
     else:
         collator = _shared_collator(section, sharing)
-    if not fresh and section.adapter is not None:
-        model = add_adapter(
-            model, section.adapter, name=section.model, revision=section.revision, seed=seed
-        )
-    return HFBackbone(model.to(device).train(), processor, collator, section=section, device=device)
+    factors: dict[str, float] = {}
+    if not fresh:
+        model, factors = prepare(model, section, seed=seed)
+    if section.gradient_checkpointing:
+        checkpoint_gradients(model, name=section.model)
+    if section.quantization is None or fresh:  # a quantized model is on its device already
+        model = model.to(device)
+    return HFBackbone(
+        model.train(),
+        processor,
+        collator,
+        section=section,
+        device=device,
+        learning_rate_factors=factors,
+    )
+
+
+def prepare(
+    model: nn.Module, section: BackboneSection, *, seed: int
+) -> tuple[nn.Module, dict[str, float]]:
+    """Put the adapter on and freeze what is not trained.
+
+    Returns:
+        The model, and by trainable parameter what its learning rate is multiplied by (1 where it
+        is not named).
+
+    Raises:
+        ModelError: the adapter or the parts do not fit the model.
+    """
+    part_of = PartMap.of(model, name=section.model) if needs_parts(section) else None
+    if section.adapter is not None:
+        model = add_adapter(model, section, part_of=part_of, seed=seed)
+    elif part_of is not None:
+        freeze(model, section, part_of)
+    factors = {} if part_of is None else learning_rate_factors(model, section, part_of)
+    return model, factors
 
 
 def pick_device(name: str) -> torch.device:
@@ -124,7 +150,7 @@ def fingerprint(section: BackboneSection) -> str:
         ModelError: as ``load_backbone``.
     """
     origin = _origin(section)
-    with _explained(section):
+    with explained(section):
         commit = getattr(AutoConfig.from_pretrained(**origin), "_commit_hash", None)
     if commit:
         return commit
@@ -140,7 +166,7 @@ def fingerprint(section: BackboneSection) -> str:
 def _read(section: BackboneSection, *, seed: int | None) -> tuple[nn.Module, Any]:
     """Model and processor; the model's values are random where a seed is given."""
     dtype = getattr(torch, section.dtype)
-    with _explained(section):
+    with explained(section):
         config = AutoConfig.from_pretrained(**_origin(section))
         _refuse_other_architectures(section, config)
         refuse_family(config, name=section.model)
@@ -157,7 +183,12 @@ def load_pretrained(section: BackboneSection, *, dtype: torch.dtype) -> nn.Modul
         ModelError: the files lack some of the model's weights.
     """
     model, info = AutoModelForImageTextToText.from_pretrained(
-        **_origin(section), dtype=dtype, use_safetensors=True, output_loading_info=True
+        **_origin(section),
+        **_attention(section),
+        **quantization_arguments(section),
+        dtype=dtype,
+        use_safetensors=True,
+        output_loading_info=True,
     )
     if info["missing_keys"]:
         # transformers fills them with random values and goes on.
@@ -174,8 +205,31 @@ def _random_model(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return AutoModelForImageTextToText.from_config(
-            config, dtype=dtype, trust_remote_code=section.trust_remote_code
+            config,
+            dtype=dtype,
+            trust_remote_code=section.trust_remote_code,
+            **_attention(section),
         )
+
+
+def _attention(section: BackboneSection) -> dict[str, str]:
+    return {} if section.attention == "auto" else {"attn_implementation": section.attention}
+
+
+def checkpoint_gradients(model: nn.Module, *, name: str) -> None:
+    """Have activations computed again in the backward pass.
+
+    Raises:
+        ModelError: the model's code has no such thing.
+    """
+    inner = innermost(model)
+    if not inner.supports_gradient_checkpointing:
+        raise ModelError(
+            f"backbone '{name}' cannot compute its activations again; set "
+            "backbone.gradient_checkpointing: false"
+        )
+    # The reentrant kind gives no gradients behind a frozen embedding.
+    inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Collator:
@@ -210,7 +264,7 @@ def _collator(
     chat = Chat(
         processor, name=name, end_ids=ends, picture_id=_picture_id(model.config), layout=layout
     )
-    with _explained(section):
+    with explained(section):
         media = MediaEncoder(
             processor, chat=chat, decode=decode, dtype=model.dtype, layout=layout, name=name
         )
@@ -239,75 +293,3 @@ def _refuse_other_architectures(section: BackboneSection, config: PreTrainedConf
             f"backbone '{section.model}' is of type '{config.model_type}', which takes no images "
             "with text (AutoModelForImageTextToText does not know it); choose another model"
         )
-
-
-@contextmanager
-def _explained(section: BackboneSection) -> Iterator[None]:
-    """Turn what the libraries raise while loading into one sentence each."""
-    name = section.model
-    try:
-        with no_progress_bars():
-            yield
-    except SafetensorError as error:
-        raise ModelError(
-            f"backbone '{name}': its safetensors file is broken ({error}); download it again"
-        ) from error
-    except ImportError as error:
-        library = str(error).strip().splitlines()[0]
-        raise EnvironmentProblem(
-            f"backbone '{name}' needs a library that is not installed: {library}"
-        ) from error
-    except OSError as error:
-        raise ModelError(_why_not_found(section, error)) from error
-    except (ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(_why_unusable(section, error)) from error
-
-
-def _why_not_found(section: BackboneSection, error: OSError) -> str:
-    name = section.model
-    causes = set(map(type, _chain(error)))
-    if Path(name).is_dir():
-        return f"backbone '{name}': {_first_sentence(error)}"
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        return f"backbone '{name}': there is no such folder; check backbone.model"
-    if GatedRepoError in causes:
-        return (
-            f"backbone '{name}' is gated: accept its terms on its page and log in with "
-            "'hf auth login'"
-        )
-    if RevisionNotFoundError in causes:
-        return f"backbone '{name}' has no revision '{section.revision}'; check backbone.revision"
-    if RepositoryNotFoundError in causes:
-        return (
-            f"backbone '{name}' does not exist on the Hugging Face Hub, or is private; check "
-            "backbone.model, or log in with 'hf auth login'"
-        )
-    if causes & {OfflineModeIsEnabled, LocalEntryNotFoundError}:
-        return (
-            f"backbone '{name}' is not on this machine and the Hugging Face Hub cannot be reached; "
-            f"download it where there is a network ('hf download {name}'), give a local folder, or "
-            f"use {EMBEDDED}"
-        )
-    return f"backbone '{name}': {_first_sentence(error)}"
-
-
-def _why_unusable(section: BackboneSection, error: Exception) -> str:
-    name = section.model
-    if "trust_remote_code" in str(error):
-        return (
-            f"backbone '{name}' runs code of its own; read that code, then set "
-            "backbone.trust_remote_code: true"
-        )
-    return f"backbone '{name}' cannot be loaded by transformers: {_first_sentence(error)}"
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _first_sentence(error: Exception) -> str:
-    """Of a message that may go on with advice that does not fit."""
-    text = str(error).strip()
-    return text.splitlines()[0].split(". ")[0].rstrip(".") if text else type(error).__name__

@@ -30,7 +30,9 @@ def adapter_difference(backbone: HFBackbone, folder: Path, samples: Sequence[Sam
     """
     with no_progress_bars():
         base = load_pretrained(backbone.section, dtype=getattr(torch, backbone.section.dtype))
-        loaded = load_adapter(base, folder).to(backbone.device)
+        if backbone.section.quantization is None:  # a quantized model is on its device already
+            base = base.to(backbone.device)
+        loaded = load_adapter(base, folder)
     again = TrainableView(loaded, inputs=backbone.module.inputs)
     batch, _ = backbone.collate(samples)
     batch = batch.to(backbone.device)

@@ -5,43 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from transferlab.config.backbone import BackboneSection, Fraction, PositiveFloat, PositiveInt
 from transferlab.config.section import Name, Section
 
 Arm = Literal["zero_shot", "scratch", "single", "joint"]
-PositiveInt = Annotated[int, Field(ge=1)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-class AdapterSection(Section):
-    """The PEFT parameters that are trained."""
-
-    kind: Literal["lora"] = "lora"
-    rank: PositiveInt = 16
-    alpha: PositiveFloat | None = None
-    """Scale of the update is alpha / rank; None means alpha = 2 * rank."""
-    dropout: Fraction = 0.0
-    targets: str | list[str] = "all-linear"
-    """Module name endings, or "all-linear"."""
-    train_embeddings: bool = False
-    """Train the token embeddings too (peft's trainable tokens). A small backbone that has never
-    answered with a domain's words needs it; a large one pays vocabulary x width parameters."""
-
-
-class BackboneSection(Section):
-    """The pretrained model that is adapted."""
-
-    model: str = "transferlab/tiny"
-    """The embedded backbone, a Hugging Face id or a local path."""
-    revision: str | None = None
-    adapter: AdapterSection | None = AdapterSection()
-    """None trains every parameter."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    device: str = "auto"
-    """"auto" takes the GPU where there is one."""
-    trust_remote_code: bool = False
-    max_length_tokens: PositiveInt = 2048
-    """A sample with its media tokens and answer must fit; one that does not is an error."""
 
 
 class TrainOverride(Section):

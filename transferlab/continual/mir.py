@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from transferlab.continual.catalogue.rehearsal import MIROptions
 from transferlab.continual.memory import Memory
+from transferlab.continual.optimizer import rates_of
 from transferlab.continual.passes import (
     copied_gradients,
     gradient,
@@ -57,8 +58,9 @@ class MIR(Strategy):
         """(B,) float32: by how much the step at hand would raise each sample's loss."""
         before = sample_losses(strategy, batch)
         start = [parameter.detach().clone() for parameter in strategy.trainable]
-        rate = strategy.optimizer.param_groups[0]["lr"]
-        torch._foreach_add_(strategy.trainable, copied_gradients(strategy), alpha=-rate)
+        step = copied_gradients(strategy)
+        torch._foreach_mul_(step, rates_of(strategy.optimizer, strategy.trainable))
+        torch._foreach_sub_(strategy.trainable, step)
         after = sample_losses(strategy, batch)
         torch._foreach_copy_(strategy.trainable, start)
         return after - before

@@ -11,21 +11,52 @@ from torch import nn
 
 from transferlab.config.pipeline import TrainSection
 
+FACTOR = "learning_rate_factor"
+"""A key of the optimizer's parameter groups."""
+
 
 def build_optimizer(
-    parameters: Sequence[nn.Parameter], train: TrainSection, *, learning_rate: float
+    parameters: Sequence[nn.Parameter],
+    train: TrainSection,
+    *,
+    learning_rate: float,
+    factors: Sequence[float] | None = None,
 ) -> torch.optim.Optimizer:
-    """The optimizer that ``train`` names, over the given parameters."""
+    """The optimizer that ``train`` names, over the given parameters.
+
+    Args:
+        parameters: at least one.
+        train: kind of optimizer and weight decay.
+        learning_rate: of all parameters, before ``factors``.
+        factors: per parameter, what its rate is multiplied by; None means 1 for all.
+    """
     device = parameters[0].device.type
     # Adapters are many small tensors: one fused kernel instead of a loop over them.
     fused = True if device in ("cpu", "cuda") else None
-    if train.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, lr=learning_rate, weight_decay=train.weight_decay, fused=fused
-        )
-    return torch.optim.AdamW(
-        parameters, lr=learning_rate, weight_decay=train.weight_decay, fused=fused
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter, factor in zip(parameters, factors or [1.0] * len(parameters), strict=True):
+        groups.setdefault(factor, []).append(parameter)
+    kind = torch.optim.SGD if train.optimizer == "sgd" else torch.optim.AdamW
+    optimizer = kind(
+        [{"params": members, FACTOR: factor} for factor, members in groups.items()],
+        lr=learning_rate,
+        weight_decay=train.weight_decay,
+        fused=fused,
     )
+    set_learning_rate(optimizer, learning_rate)
+    return optimizer
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Give every group the rate times its own factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * group[FACTOR]
+
+
+def rates_of(optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter]) -> list[float]:
+    """The learning rate of each parameter at this moment."""
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    return [rates[id(parameter)] for parameter in parameters]
 
 
 def learning_rate_factor(

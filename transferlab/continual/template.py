@@ -25,7 +25,7 @@ from transferlab.continual.avalanche_api import (
     SupervisedTemplate,
     silent_evaluator,
 )
-from transferlab.continual.optimizer import build_optimizer, learning_rate_factor
+from transferlab.continual.optimizer import build_optimizer, learning_rate_factor, set_learning_rate
 from transferlab.continual.recorder import Recorder
 from transferlab.continual.stopwatch import Stopwatch
 from transferlab.continual.strategy import Strategy
@@ -58,7 +58,9 @@ class MLLMTemplate(SupervisedTemplate):
         )
         self.recorder: Recorder
         self.backbone = backbone
-        self.trainable = [p for _, p in backbone.module.named_parameters()]
+        named = dict(backbone.module.named_parameters())
+        self.trainable = list(named.values())
+        self._factors = [backbone.learning_rate_factors.get(name, 1.0) for name in named]
         self._config = train
         self._strategies = list(strategies)
         self.stopwatch = Stopwatch()
@@ -70,7 +72,7 @@ class MLLMTemplate(SupervisedTemplate):
         )
         super().__init__(
             model=backbone.module,
-            optimizer=build_optimizer(self.trainable, train, learning_rate=train.learning_rate),
+            optimizer=self._optimizer(train.learning_rate),
             criterion=nn.CrossEntropyLoss(),
             train_mb_size=train.batch_samples,
             eval_mb_size=train.batch_samples,
@@ -103,10 +105,13 @@ class MLLMTemplate(SupervisedTemplate):
 
     def make_optimizer(self, **kwargs) -> None:
         """A fresh optimizer for each domain: the moments of the last one are no use to the next."""
-        self.optimizer = build_optimizer(
-            self.trainable, self._config, learning_rate=self.settings.learning_rate
-        )
+        self.optimizer = self._optimizer(self.settings.learning_rate)
         self.optimized_param_id = dict(self.model.named_parameters())
+
+    def _optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
+        return build_optimizer(
+            self.trainable, self._config, learning_rate=learning_rate, factors=self._factors
+        )
 
     def make_train_dataloader(self, shuffle: bool = True, **kwargs) -> None:
         """Avalanche's builder would lose the collate function and balance batches over tasks."""
@@ -229,8 +234,7 @@ class MLLMTemplate(SupervisedTemplate):
             warmup_fraction=self._config.warmup_fraction,
             schedule=self._config.schedule,
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * factor
+        set_learning_rate(self.optimizer, self.settings.learning_rate * factor)
         return self.settings.learning_rate * factor
 
     def _finish_step(self, loss: float, learning_rate: float) -> None:

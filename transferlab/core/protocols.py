@@ -21,6 +21,9 @@ class Backbone(Protocol):
     """The view that Avalanche trains: ``module(batch)`` is (n_supervised, vocab) logits, in the
     order of ``batch.targets()``; ``named_parameters()`` yields trainable parameters only;
     ``output_layer`` is the layer from hidden states to the vocabulary."""
+    learning_rate_factors: Mapping[str, float]
+    """By the name of a trainable parameter, what its learning rate is multiplied by; 1 for those
+    that are not named."""
     trainable_parameters: int
     total_parameters: int
 

@@ -17,7 +17,7 @@ from PIL import Image
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.load import load_backbone
 from transferlab.backbone.seen import length_tokens, seen
-from transferlab.config.pipeline import BackboneSection
+from transferlab.config.backbone import BackboneSection
 from transferlab.core.records import SPLITS, DomainData, Sample, SplitName
 from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.load import load_domain

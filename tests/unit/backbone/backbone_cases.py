@@ -16,7 +16,7 @@ from transformers import (
 
 from transferlab.backbone.load import load_backbone
 from transferlab.backbone.tiny.build import ASSETS
-from transferlab.config.pipeline import BackboneSection
+from transferlab.config.backbone import BackboneSection
 from transferlab.core.records import MediaRef, Sample
 
 END_OF_TURN = "<end_of_utterance>"

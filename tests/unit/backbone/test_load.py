@@ -18,7 +18,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, BertConfig
 from transferlab.backbone.load import pick_device
 from transferlab.backbone.reload import adapter_difference
 from transferlab.backbone.tiny.build import ASSETS
-from transferlab.config.pipeline import AdapterSection
+from transferlab.config.backbone import AdapterSection
 from transferlab.core.protocols import Backbone
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
 

@@ -13,7 +13,7 @@ from transferlab.core.events import ignore
 from transferlab.errors import ModelError
 
 COLOURS = {"red": 0, "green": 1, "blue": 2}
-STEPS = 12
+STEPS = 9
 
 
 class Killed(Exception):
@@ -24,7 +24,7 @@ def colour_examples(step: int) -> list[Example]:
     rng = np.random.default_rng([9, step])
     return [
         Example(images=(plain(colour),), turns=(("What colour is it?", colour),))
-        for colour in rng.choice(list(COLOURS), size=4)
+        for colour in rng.choice(list(COLOURS), size=3)
     ]
 
 
@@ -44,11 +44,11 @@ def recipe(**changes) -> Recipe:
         **{
             "total_steps": STEPS,
             "learning_rate": 2e-3,
-            "warmup_steps": 3,
+            "warmup_steps": 2,
             "decay_fraction": 0.25,
             "weight_decay": 0.01,
             "max_grad_norm": 1.0,
-            "checkpoint_steps": 4,
+            "checkpoint_steps": 3,
         }
         | changes
     )
@@ -77,17 +77,17 @@ def test_it_learns_and_a_killed_run_ends_the_same(processor, tmp_path):
     losses = [event.loss for event in events]
     assert [event.step for event in events] == list(range(1, STEPS + 1))
     assert losses[-1] < losses[0] / 2
-    assert events[0].learning_rate < events[4].learning_rate > events[-1].learning_rate
+    assert events[0].learning_rate < events[3].learning_rate > events[-1].learning_rate
 
     def kill(event):
-        if event.step == 7:
+        if event.step == 5:
             raise Killed
 
     with pytest.raises(Killed):
         run(processor, tmp_path / "killed", listener=kill)
     resumed_events = []
     resumed = run(processor, tmp_path / "killed", listener=resumed_events.append)
-    assert resumed_events[0].step == 5
+    assert resumed_events[0].step == 4
     for name, value in straight.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
 

@@ -63,6 +63,7 @@ class ToyBackbone:
     device = torch.device("cpu")
 
     def __init__(self, dtype: torch.dtype = torch.float32, dropout: float = 0.0) -> None:
+        self.learning_rate_factors: dict[str, float] = {}
         self.module = ToyModel(dtype, dropout)
         self.trainable_parameters = sum(p.numel() for p in self.module.parameters())
         self.batches: list[tuple[str, ...]] = []

@@ -5,7 +5,12 @@ import torch
 from torch import nn
 
 from transferlab.config.pipeline import TrainSection
-from transferlab.continual.optimizer import build_optimizer, learning_rate_factor
+from transferlab.continual.optimizer import (
+    build_optimizer,
+    learning_rate_factor,
+    rates_of,
+    set_learning_rate,
+)
 
 
 def factors(total, **how):
@@ -39,3 +44,14 @@ def test_the_named_optimizer_with_its_settings(name, kind):
     assert type(optimizer) is kind
     assert optimizer.defaults["lr"] == 0.5
     assert optimizer.defaults["weight_decay"] == 0.3
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_each_parameter_has_the_rate_of_its_factor(name):
+    parameters = [nn.Parameter(torch.ones(2)) for _ in range(3)]
+    optimizer = build_optimizer(
+        parameters, TrainSection(optimizer=name), learning_rate=0.5, factors=[1.0, 0.1, 1.0]
+    )
+    assert rates_of(optimizer, parameters) == [0.5, 0.05, 0.5]
+    set_learning_rate(optimizer, 0.2)
+    assert rates_of(optimizer, parameters) == pytest.approx([0.2, 0.02, 0.2])

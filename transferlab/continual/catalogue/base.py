@@ -29,6 +29,10 @@ class Needs:
     """It keeps the trainable parameters as they were after the last domain."""
     keeps: str = ""
     """What is kept between domains beside ids and the previous model."""
+    copies: int = 0
+    """The same as a number of tensors of the trained parameters' size, where it is so much."""
+    copies_per_domain: bool = False
+    """So many for every past domain."""
     extra_passes: str = ""
     """What goes through the model beside the training batches."""
     grows: str = ""

@@ -28,6 +28,7 @@ class EWCOptions(StrategyOptions):
     )
     needs: ClassVar[Needs] = Needs(
         keeps="two numbers per trainable parameter",
+        copies=2,
         extra_passes="one forward and backward over a domain's samples, after it",
         adds_gradient=True,
         anchors=True,
@@ -88,7 +89,7 @@ class SIOptions(CalibratedOptions):
         "themselves. It cannot protect the source domain, on which no step was taken."
     )
     needs: ClassVar[Needs] = Needs(
-        keeps="two numbers per trainable parameter", adds_gradient=True, anchors=True
+        keeps="two numbers per trainable parameter", copies=2, adds_gradient=True, anchors=True
     )
 
     damping: PositiveFloat = 1e-7
@@ -117,6 +118,7 @@ class MASOptions(CalibratedOptions):
     )
     needs: ClassVar[Needs] = Needs(
         keeps="two numbers per trainable parameter",
+        copies=2,
         extra_passes="one forward and backward over a domain's samples, after it",
         adds_gradient=True,
         anchors=True,
@@ -142,7 +144,7 @@ class RWalkOptions(CalibratedOptions):
         "with replay. It cannot protect the source domain, on which no step was taken."
     )
     needs: ClassVar[Needs] = Needs(
-        keeps="four numbers per trainable parameter", adds_gradient=True, anchors=True
+        keeps="four numbers per trainable parameter", copies=4, adds_gradient=True, anchors=True
     )
 
     alpha: Annotated[float, Field(gt=0, le=1)] = 0.9
@@ -160,7 +162,7 @@ class L2Options(StrategyOptions):
         "importances tell nothing."
     )
     needs: ClassVar[Needs] = Needs(
-        keeps="one number per trainable parameter", adds_gradient=True, anchors=True
+        keeps="one number per trainable parameter", copies=1, adds_gradient=True, anchors=True
     )
 
     strength: Strength = "auto"

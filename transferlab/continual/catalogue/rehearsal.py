@@ -199,6 +199,7 @@ class GDumbOptions(StrategyOptions):
     needs: ClassVar[Needs] = Needs(
         past_samples=True,
         keeps="the first values of the trainable parameters",
+        copies=1,
         chooses_batches=True,
         moves_parameters="back to their first values before each domain",
     )
@@ -230,5 +231,6 @@ class FromScratchOptions(StrategyOptions):
     )
     needs: ClassVar[Needs] = Needs(
         keeps="the first values of the trainable parameters",
+        copies=1,
         moves_parameters="back to their first values before each domain",
     )

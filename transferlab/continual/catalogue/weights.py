@@ -42,11 +42,17 @@ class OLoRAOptions(StrategyOptions):
         if adapter is None:
             yield "needs a LoRA adapter; set backbone.adapter"
             return
-        if self.rank_per_domain * domains > adapter.rank:
+        if adapter.kind not in ("lora", "rslora"):
+            yield (
+                f"shares out the ranks of one LoRA adapter, and backbone.adapter.kind is "
+                f"'{adapter.kind}'; set kind: lora"
+            )
+            return
+        if self.rank_per_domain * domains > adapter.effective_rank:
             yield (
                 f"rank_per_domain: {domains} domains of rank {self.rank_per_domain} need "
                 f"backbone.adapter.rank {self.rank_per_domain * domains} or more, and it is "
-                f"{adapter.rank}"
+                f"{adapter.effective_rank}"
             )
         if adapter.train_embeddings:
             yield (
@@ -100,8 +106,10 @@ class MergeOptions(StrategyOptions):
     )
     needs: ClassVar[Needs] = Needs(
         keeps="the first values of the trainable parameters",
+        copies=1,
         moves_parameters="to their first values before each domain, to merged ones after it",
         grows="one adapter per domain is kept",
+        copies_per_domain=True,
     )
 
     method: Literal["linear", "ties", "dare_linear", "dare_ties"] = "ties"

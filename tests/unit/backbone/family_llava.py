@@ -1,0 +1,102 @@
+"""Tiny random models of the LLaVA families and InternVL: pictures in tiles, then a projector."""
+
+from __future__ import annotations
+
+import transformers as hf
+from family_parts import TURNS, Made, ids, text, tokenizer, vision
+
+
+def llava_onevision() -> Made:
+    words = tokenizer("<video>")
+    grid = [[56, 56], [56, 112], [112, 56], [112, 112]]
+    processor = hf.LlavaOnevisionProcessor(
+        hf.LlavaOnevisionImageProcessor(
+            size={"height": 56, "width": 56}, image_grid_pinpoints=grid
+        ),
+        words,
+        hf.LlavaOnevisionVideoProcessor(size={"height": 56, "width": 56}),
+        num_image_tokens=16,
+        vision_feature_select_strategy="full",
+        chat_template=TURNS.format(picture="<image>"),
+    )
+    config = hf.LlavaOnevisionConfig(
+        text_config=text(words) | {"model_type": "qwen2"},
+        vision_config=vision() | {"model_type": "siglip_vision_model", "vision_use_head": False},
+        image_grid_pinpoints=grid,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="full",
+        vision_aspect_ratio="anyres_max_9",
+        **ids(words, image_token_index="<image>", video_token_index="<video>"),
+    )
+    return hf.LlavaOnevisionForConditionalGeneration(config), processor
+
+
+def llava_next_video() -> Made:
+    words = tokenizer("<video>")
+    grid = [[56, 112], [112, 56], [112, 112]]
+    size = {"shortest_edge": 56}
+    crop = {"height": 56, "width": 56}
+    processor = hf.LlavaNextVideoProcessor(
+        hf.LlavaNextVideoVideoProcessor(size=size, crop_size=crop),
+        hf.LlavaNextImageProcessor(size=size, crop_size=crop, image_grid_pinpoints=grid),
+        words,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TURNS.format(picture="<image>"),
+    )
+    config = hf.LlavaNextVideoConfig(
+        text_config=text(words) | {"model_type": "llama"},
+        vision_config=vision() | {"model_type": "clip_vision_model", "projection_dim": 32},
+        image_grid_pinpoints=grid,
+        **ids(words, image_token_index="<image>", video_token_index="<video>"),
+    )
+    return hf.LlavaNextVideoForConditionalGeneration(config), processor
+
+
+def llava_next() -> Made:
+    words = tokenizer()
+    grid = [[56, 112], [112, 56], [112, 112]]
+    size = {"shortest_edge": 56}
+    processor = hf.LlavaNextProcessor(
+        hf.LlavaNextImageProcessor(
+            size=size, crop_size={"height": 56, "width": 56}, image_grid_pinpoints=grid
+        ),
+        words,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TURNS.format(picture="<image>"),
+    )
+    config = hf.LlavaNextConfig(
+        text_config=text(words) | {"model_type": "llama"},
+        vision_config=vision() | {"model_type": "clip_vision_model", "projection_dim": 32},
+        image_grid_pinpoints=grid,
+        **ids(words, image_token_index="<image>"),
+    )
+    return hf.LlavaNextForConditionalGeneration(config), processor
+
+
+def internvl() -> Made:
+    words = tokenizer(
+        start_image_token="<img>",
+        end_image_token="</img>",
+        context_image_token="<IMG_CONTEXT>",
+        video_token="<video>",
+    )
+    size = {"height": 56, "width": 56}
+    processor = hf.InternVLProcessor(
+        hf.GotOcr2ImageProcessor(size=size, crop_to_patches=True, max_patches=3),
+        words,
+        hf.InternVLVideoProcessor(size=size),
+        image_seq_length=4,
+        chat_template=TURNS.format(picture="<IMG_CONTEXT>\n"),
+    )
+    config = hf.InternVLConfig(
+        text_config=text(words) | {"model_type": "qwen2"},
+        vision_config=vision(image_size=[56, 56], patch_size=[14, 14]),
+        image_seq_length=4,
+        downsample_ratio=0.5,
+        **ids(words, image_token_id="<IMG_CONTEXT>"),
+    )
+    return hf.InternVLForConditionalGeneration(config), processor

@@ -1,0 +1,67 @@
+"""Tiny random models that read a picture through a few queries, or by cross-attention."""
+
+from __future__ import annotations
+
+import transformers as hf
+from family_parts import TURNS, Made, ids, text, tokenizer, vision
+
+
+def idefics2() -> Made:
+    words = tokenizer("<fake_token_around_image>", "<end_of_utterance>")
+    size = {"shortest_edge": 28, "longest_edge": 56}
+    processor = hf.Idefics2Processor(
+        hf.Idefics2ImageProcessor(size=size, do_image_splitting=False),
+        words,
+        image_seq_len=4,
+        chat_template=TURNS.format(picture="<image>"),
+    )
+    config = hf.Idefics2Config(
+        text_config=text(words) | {"model_type": "mistral"},
+        vision_config=vision(),
+        perceiver_config={
+            "hidden_size": 32,
+            "resampler_n_latents": 4,
+            "resampler_depth": 1,
+            "resampler_n_heads": 2,
+            "resampler_head_dim": 8,
+            "num_key_value_heads": 2,
+        },
+        **ids(words, image_token_id="<image>"),
+    )
+    return hf.Idefics2ForConditionalGeneration(config), processor
+
+
+def blip_2() -> Made:
+    words = tokenizer()
+    processor = hf.Blip2Processor(
+        hf.BlipImageProcessor(size={"height": 56, "width": 56}), words, num_query_tokens=4
+    )
+    opt = {
+        "model_type": "opt",
+        "vocab_size": len(words),
+        "hidden_size": 32,
+        "word_embed_proj_dim": 32,
+        "ffn_dim": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 256,
+        "pad_token_id": words.pad_token_id,
+        "bos_token_id": words.bos_token_id,
+        "eos_token_id": words.eos_token_id,
+    }
+    config = hf.Blip2Config(
+        text_config=opt,
+        vision_config=vision(initializer_range=0.02),  # its own would hide the picture
+        qformer_config={
+            "vocab_size": len(words),
+            "hidden_size": 32,
+            "encoder_hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "cross_attention_frequency": 1,
+        },
+        num_query_tokens=4,
+        **ids(words, image_token_index="<image>"),
+    )
+    return hf.Blip2ForConditionalGeneration(config), processor

@@ -1,0 +1,124 @@
+"""Every kind of adapter: where it goes, that it learns, and what is left when it is saved."""
+
+import pytest
+import torch
+from backbone_cases import sample, tiny, waken
+from family_cases import save_family
+from torch.nn.functional import cross_entropy
+
+from transferlab.backbone.reload import adapter_difference
+from transferlab.config.backbone import AdapterSection
+from transferlab.errors import ModelError
+
+SAMPLES = [sample(0), sample(1, answer="none")]
+OPTIONS = {
+    "lora": {"rank": 4},
+    "dora": {"rank": 4},
+    "rslora": {"rank": 4},
+    "pissa": {"rank": 4},
+    "ia3": {},
+    "vera": {"rank": 8},
+    "oft": {},
+    "osf": {"preserved_fraction": 0.75},
+}
+
+
+def logits(backbone):
+    with torch.no_grad():
+        return backbone.module.eval()(backbone.collate(SAMPLES)[0])
+
+
+@pytest.fixture(scope="module")
+def unadapted(smolvlm_folder):
+    return tiny(model=smolvlm_folder, adapter=None)
+
+
+@pytest.fixture(scope="module", params=list(OPTIONS))
+def learned(request, smolvlm_folder):
+    """One kind after two steps, with the logits before and the losses on the way."""
+    adapter = AdapterSection(kind=request.param, **OPTIONS[request.param])
+    backbone = tiny(model=smolvlm_folder, adapter=adapter)
+    before = logits(backbone)
+    optimizer = torch.optim.AdamW(backbone.module.parameters(), lr=0.02)
+    batch, targets = backbone.collate(SAMPLES)
+    losses = []
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = cross_entropy(backbone.module(batch), targets)
+        losses.append(loss.item())
+        loss.backward()
+        optimizer.step()
+    return backbone, before, losses
+
+
+def test_it_starts_as_the_base_model_and_learns(learned, unadapted):
+    backbone, before, losses = learned
+    torch.testing.assert_close(before, logits(unadapted), atol=1e-4, rtol=1e-4)
+    assert losses[2] < losses[0] - 1e-4
+    assert 0 < backbone.trainable_parameters < unadapted.total_parameters
+
+
+def test_saved_alone_or_melted_in_it_answers_the_same(learned, tmp_path):
+    backbone, before, _ = learned
+    assert (logits(backbone) - before).abs().max() > 1e-4
+    backbone.save_adapter(tmp_path / "adapter")
+    after = logits(backbone)
+    assert adapter_difference(backbone, tmp_path / "adapter", SAMPLES) <= 1e-4
+    assert torch.equal(logits(backbone), after), "saving changed the model"
+    backbone.save_pretrained(tmp_path / "whole")
+    whole = tiny(model=str(tmp_path / "whole"), adapter=None)
+    torch.testing.assert_close(logits(whole), after, atol=1e-4, rtol=1e-4)
+
+
+def test_options_reach_peft(smolvlm_folder):
+    def config(**options):
+        section = AdapterSection(targets=["q_proj"], **options)
+        return tiny(model=smolvlm_folder, adapter=section).model.peft_config["default"]
+
+    assert config(kind="rslora", rank=64).lora_alpha == 8
+    assert config(kind="vera").r == 256
+    assert config(kind="oft", block_size=8, dropout=0.5).oft_block_size == 8
+    assert config(kind="osf").effective_rank == 0.5
+
+
+def test_a_block_that_does_not_divide_a_layer_is_an_error(smolvlm_folder):
+    with pytest.raises(ModelError, match=r"block_size: 7 does not divide the 32 inputs of layer"):
+        tiny(model=smolvlm_folder, adapter=AdapterSection(kind="oft", block_size=7))
+
+
+def test_oft_says_where_peft_cannot_put_it():
+    with pytest.raises(ModelError, match=r"type 'focalnet'.*parts\.vision\.mode: frozen"):
+        tiny(adapter=AdapterSection(kind="oft"))
+
+
+@pytest.fixture(scope="module")
+def tied_folder(tmp_path_factory):
+    """A tiny PaliGemma: its output layer is its token embedding."""
+    return str(save_family("paligemma", tmp_path_factory.mktemp("tied")))
+
+
+def is_tied(backbone) -> bool:
+    embedding, output = (
+        backbone.model.get_input_embeddings(),
+        backbone.model.get_output_embeddings(),
+    )
+    return embedding.weight is output.weight
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [None, AdapterSection(rank=2), AdapterSection(rank=2, train_embeddings=True)],
+    ids=["full", "lora", "lora-embeddings"],
+)
+def test_tied_weights_stay_tied_when_saved_merged_and_loaded(tied_folder, tmp_path, adapter):
+    backbone = tiny(model=tied_folder, adapter=adapter)
+    assert adapter is not None or is_tied(backbone)
+    waken(backbone)
+    expected = logits(backbone)
+    if adapter is not None:
+        backbone.save_adapter(tmp_path / "adapter")
+        assert adapter_difference(backbone, tmp_path / "adapter", SAMPLES) <= 1e-4
+    backbone.save_pretrained(tmp_path / "whole")
+    again = tiny(model=str(tmp_path / "whole"), adapter=None)
+    assert is_tied(again)
+    torch.testing.assert_close(logits(again), expected, atol=1e-3, rtol=1e-3)
