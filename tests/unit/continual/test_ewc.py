@@ -209,7 +209,7 @@ def test_the_analytic_gradient_and_value_are_those_of_the_penalty_in_autograd(mo
     plugin.after_backward(learner._template)
     for parameter, gradient in zip(parameters(backbone), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-7)
-    assert plugin.step_terms() == (("ewc_penalty", pytest.approx(penalty.item(), rel=1e-4)),)
+    assert plugin.terms == {"ewc_penalty": pytest.approx(penalty.item(), rel=1e-4)}
 
 
 def parameters(backbone):
