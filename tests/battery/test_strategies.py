@@ -12,7 +12,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from transferlab.backbone.load import load_backbone
 from transferlab.backbone.tiny.build import ASSETS
-from transferlab.config.pipeline import BackboneSection, StrategySpec, TrainSection
+from transferlab.config.pipeline import AdapterSection, BackboneSection, StrategySpec, TrainSection
 from transferlab.continual import fisher
 from transferlab.continual.learner import Learner
 from transferlab.continual.registry import OPTIONS as REGISTERED
@@ -137,19 +137,24 @@ def test_learns_resumes_as_if_never_stopped_and_says_what_it_cost(names, fresh):
     assert report.strategy_bytes == straight.strategy_bytes
 
 
-def test_the_fisher_over_the_adapter_takes_one_pass_and_is_exact(fresh, monkeypatch):
-    backbone = fresh()
+@pytest.mark.parametrize("embeddings", [False, True])
+def test_the_fisher_over_the_adapter_takes_one_pass_and_is_exact(embeddings, thin, monkeypatch):
+    adapter = AdapterSection(rank=4, train_embeddings=embeddings)
+    section = BackboneSection(model=thin, device="cpu", adapter=adapter)
+    backbone = load_backbone(section, decode=plain, seed=0)
     with torch.no_grad():
-        for parameter in backbone.module.parameters():
-            parameter.add_(0.02)  # a new adapter's second half is zero, and so would gradients be
+        for name, parameter in backbone.module.named_parameters():
+            if "lora_B" in name:
+                parameter.add_(0.02)  # zero in a new adapter, and so would gradients be
     backbone.module.eval()
     batch = backbone.collate([*SOURCE, *DOMAINS["door"][:2]])[0]
     passes = []
     handle = backbone.module.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
     together = fisher.exact_fisher(backbone.module, [batch])
     assert passes == [4]
-    monkeypatch.setattr(fisher, "_owners", lambda activation, batch: None)
+    monkeypatch.setattr(fisher, "uses_of", lambda module, parameters: None)
     apart = fisher.exact_fisher(backbone.module, [batch])
     handle.remove()
+    assert passes == [4, 1, 1, 1, 1]
     assert float(apart.max()) > 0
     torch.testing.assert_close(together, apart, rtol=1e-3, atol=1e-6 * float(apart.max()))
