@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from transferlab.backbone.load import load_backbone
-from transferlab.config.backbone import BackboneSection
+from transferlab.backbone.tiny.build import ASSETS
+from transferlab.config.backbone import AdapterSection, BackboneSection
 from transferlab.config.pipeline import StrategySpec, TrainSection
 from transferlab.continual import fisher
 from transferlab.continual.learner import Learner
@@ -20,13 +22,14 @@ from transferlab.core.events import TrainStep
 from transferlab.core.records import MediaRef, Sample
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 70, 220)}
+SIDE = 32
 # All samples in every step: the losses of one stage are comparable.
-TRAIN = TrainSection(epochs=4, batch_samples=4, learning_rate=2e-3, schedule="constant")
+TRAIN = TrainSection(epochs=4, batch_samples=2, learning_rate=4e-3, schedule="constant")
 
 
 def plain(ref: MediaRef) -> list[np.ndarray]:
     """A picture of the colour that its file is named after."""
-    return [np.full((112, 112, 3), COLOURS[ref.path.stem], dtype=np.uint8)]
+    return [np.full((SIDE, SIDE, 3), COLOURS[ref.path.stem], dtype=np.uint8)]
 
 
 def samples_of(domain: str, count: int) -> list[Sample]:
@@ -46,8 +49,8 @@ def samples_of(domain: str, count: int) -> list[Sample]:
     ]
 
 
-DOMAINS = {name: samples_of(name, 4) for name in ("door", "kite")}
-SOURCE = samples_of("ball", 3)
+DOMAINS = {name: samples_of(name, 2) for name in ("door", "kite")}
+SOURCE = samples_of("ball", 2)
 OPTIONS = {
     "plugin": {"path": "avalanche.core.SupervisedPlugin", "stateless": True},
     "rwalk": {"score_every_steps": 2},
@@ -65,9 +68,28 @@ KEEPS_NOTHING = {"naive", "plugin", "o_lora", "ema", "interpolate"}
 
 
 @pytest.fixture(scope="module")
-def fresh():
+def thin(tmp_path_factory) -> str:
+    """The embedded backbone, one block in each of its stages, on pictures of four patches."""
+    folder = tmp_path_factory.mktemp("thin")
+    model = AutoModelForImageTextToText.from_pretrained(ASSETS)
+    for stage in model.model.vision_tower.encoder.stages:
+        del stage.layers[1:]
+    del model.model.language_model.layers[1:]
+    model.config.vision_config.depths = [1, 1, 1]
+    model.config.text_config.num_hidden_layers = 1
+    model.config.vision_config.image_size = SIDE
+    model.save_pretrained(folder)
+    processor = AutoProcessor.from_pretrained(ASSETS)
+    processor.image_processor.size = {"height": SIDE, "width": SIDE}
+    processor.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def fresh(thin):
     """``fresh()`` is a backbone that nothing has been trained on; one at a time."""
-    backbone = load_backbone(BackboneSection(device="cpu"), decode=plain, seed=0)
+    section = BackboneSection(model=thin, device="cpu")
+    backbone = load_backbone(section, decode=plain, seed=0)
     start = backbone.trainable_state()
 
     def reset():
@@ -116,19 +138,24 @@ def test_learns_resumes_as_if_never_stopped_and_says_what_it_cost(names, fresh):
     assert report.strategy_bytes == straight.strategy_bytes
 
 
-def test_the_fisher_over_the_adapter_takes_one_pass_and_is_exact(fresh, monkeypatch):
-    backbone = fresh()
+@pytest.mark.parametrize("embeddings", [False, True])
+def test_the_fisher_over_the_adapter_takes_one_pass_and_is_exact(embeddings, thin, monkeypatch):
+    adapter = AdapterSection(rank=4, train_embeddings=embeddings)
+    section = BackboneSection(model=thin, device="cpu", adapter=adapter)
+    backbone = load_backbone(section, decode=plain, seed=0)
     with torch.no_grad():
-        for parameter in backbone.module.parameters():
-            parameter.add_(0.02)  # a new adapter's second half is zero, and so would gradients be
+        for name, parameter in backbone.module.named_parameters():
+            if "lora_B" in name:
+                parameter.add_(0.02)  # zero in a new adapter, and so would gradients be
     backbone.module.eval()
-    batch = backbone.collate([*SOURCE[:3], *DOMAINS["door"][:2]])[0]
+    batch = backbone.collate([*SOURCE, *DOMAINS["door"][:2]])[0]
     passes = []
     handle = backbone.module.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
     together = fisher.exact_fisher(backbone.module, [batch])
-    assert passes == [5]
-    monkeypatch.setattr(fisher, "_owners", lambda activation, batch: None)
+    assert passes == [4]
+    monkeypatch.setattr(fisher, "uses_of", lambda module, parameters: None)
     apart = fisher.exact_fisher(backbone.module, [batch])
     handle.remove()
+    assert passes == [4, 1, 1, 1, 1]
     assert float(apart.max()) > 0
     torch.testing.assert_close(together, apart, rtol=1e-3, atol=1e-6 * float(apart.max()))

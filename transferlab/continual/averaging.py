@@ -18,8 +18,7 @@ class EMA(Strategy):
     """average <- d * average + (1 - d) * theta after every step, d = min(decay, (1+t)/(10+t))."""
 
     def __init__(self, options: EMAOptions, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
+        super().__init__(options, seed=seed)
         self._average: list[Tensor] = []
 
     def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
@@ -41,8 +40,7 @@ class Interpolate(Strategy):
     """theta <- (1 - new_share) * theta before the domain + new_share * theta after it."""
 
     def __init__(self, options: InterpolateOptions, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
+        super().__init__(options, seed=seed)
         self._before: list[Tensor] = []
 
     def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:

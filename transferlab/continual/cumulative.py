@@ -18,7 +18,7 @@ class Cumulative(Strategy):
     """Keeps the ids of all training samples."""
 
     def __init__(self, options: CumulativeOptions, *, seed: int) -> None:
-        super().__init__()
+        super().__init__(options, seed=seed)
         self._past: AvalancheDataset | None = None
 
     def after_train_dataset_adaptation(self, strategy: MLLMTemplate, **kwargs) -> None:

@@ -15,16 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from transferlab.continual.catalogue.rehearsal import DEROptions
-from transferlab.continual.memory import Memory
 from transferlab.continual.passes import (
+    add_gradient,
     batches_over,
     evaluating,
-    gradient,
-    gradients_of,
     token_rows,
     widened,
 )
-from transferlab.continual.strategy import DatasetOf, Strategy
+from transferlab.continual.rehearsal import Remembering
+from transferlab.continual.strategy import DatasetOf
 from transferlab.core.batch import Batch
 
 if TYPE_CHECKING:
@@ -34,19 +33,14 @@ Kept = tuple[Tensor, Tensor]
 """(answer tokens, kept) float32 logits, and int32 places in the vocabulary."""
 
 
-class DER(Strategy):
+class DER(Remembering):
     """A memory of samples, each with what the model said of its answer."""
 
-    def __init__(self, options: DEROptions, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
-        self.memory = Memory(options, name="der")
-        self._logits: dict[str, Kept] = {}
-        self._terms: tuple[tuple[str, float], ...] = ()
+    name = "der"
 
-    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._terms = ()
-        self.memory.start_drawing()
+    def __init__(self, options: DEROptions, *, seed: int) -> None:
+        super().__init__(options, seed=seed)
+        self._logits: dict[str, Kept] = {}
 
     @torch.no_grad()
     def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
@@ -66,14 +60,13 @@ class DER(Strategy):
             parts.add_(torch.stack([apart, wrong]).detach().cpu(), alpha=len(targets) / tokens)
             return self.options.logit_weight * apart + self.options.replay_weight * wrong
 
-        _, found = gradient(strategy, batch, loss)
-        torch._foreach_add_(gradients_of(strategy.trainable), found)
-        self._terms = (("der_logit_distance", float(parts[0])), ("der_loss", float(parts[1])))
+        add_gradient(strategy, batch, loss=loss)
+        # The mean squared distance of logits, and the cross-entropy of remembered answers.
+        self.terms.update(der_logit_distance=parts[0], der_loss=parts[1])
 
     @torch.no_grad()
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._terms = ()
-        self.memory.take_in(strategy)
+        super().after_training_exp(strategy, **kwargs)
         kept = self.memory.policy.buffer
         names = [sample_id for sample_id, _ in self.memory.remembered()]
         new = [row for row, name in enumerate(names) if name not in self._logits]
@@ -93,17 +86,12 @@ class DER(Strategy):
             for row, name in enumerate(batch.sample_ids)
         }
 
-    def step_terms(self) -> tuple[tuple[str, float], ...]:
-        """The mean squared distance of logits, and the cross-entropy of remembered answers."""
-        return self._terms
-
     def kept_bytes(self) -> int:
-        logits = sum(v.nbytes + p.nbytes for v, p in self._logits.values())
-        return self.memory.kept_bytes() + logits
+        return super().kept_bytes() + sum(v.nbytes + p.nbytes for v, p in self._logits.values())
 
     def state_dict(self) -> dict[str, Any]:
-        return {"memory": self.memory.state_dict(), "logits": dict(self._logits)}
+        return {"memory": super().state_dict(), "logits": dict(self._logits)}
 
     def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
-        self.memory.load_state_dict(state["memory"], dataset_of)
+        super().load_state_dict(state["memory"], dataset_of)
         self._logits = dict(state["logits"])

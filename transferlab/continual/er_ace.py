@@ -9,32 +9,29 @@ memory takes in a domain before it is trained. On the first domain there is noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from transferlab.continual.catalogue.rehearsal import ERACEOptions
-from transferlab.continual.memory import Memory
-from transferlab.continual.passes import batches_over, gradient, gradients_of, widened
-from transferlab.continual.strategy import DatasetOf, Strategy
+from transferlab.continual.passes import add_gradient, batches_over, widened
+from transferlab.continual.rehearsal import Remembering
 
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
 
 
-class ERACE(Strategy):
+class ERACE(Remembering):
     """A memory, and a loss that spares what it holds."""
 
+    name = "er_ace"
+
     def __init__(self, options: ERACEOptions, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
-        self.memory = Memory(options, name="er_ace")
+        super().__init__(options, seed=seed)
         self._active = False
         self._spared: Tensor | None = None
         """(tokens,) int64: compared "vocabulary": the tokens of answers of past domains."""
-        self._loss: float | None = None
 
     def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         past = len(self.memory) > 0
@@ -66,20 +63,7 @@ class ERACE(Strategy):
     def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
         if self._active:
             batch = self.memory.draw(strategy, self.options.memory_batch_samples)[0]
-            self._loss, found = gradient(strategy, batch)
-            torch._foreach_add_(gradients_of(strategy.trainable), found, alpha=0.5)
+            self.terms["er_ace_memory_loss"] = add_gradient(strategy, batch, weight=0.5)
 
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._active, self._loss, self._spared = False, None, None
-
-    def step_terms(self) -> tuple[tuple[str, float], ...]:
-        return () if self._loss is None else (("er_ace_memory_loss", self._loss),)
-
-    def kept_bytes(self) -> int:
-        return self.memory.kept_bytes()
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.memory.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
-        self.memory.load_state_dict(state, dataset_of)
+        self._active, self._spared = False, None

@@ -37,22 +37,19 @@ class EWC(QuadraticPenalty, EWCPlugin):
     name = "ewc"
 
     def __init__(self, options: EWCOptions, *, seed: int) -> None:
-        EWCPlugin.__init__(
-            self,
+        super().__init__(
+            options,
+            seed=seed,
             ewc_lambda=options.strength,
             mode=options.mode,
             decay_factor=None if options.mode == "separate" else options.decay or 1.0,
         )
-        self.options = options
-        self._seed = seed
-        self.set_strength(options.strength, options.units, seed=seed)
 
     @torch.no_grad()
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         """Measure what the domain needs, and add it to what earlier ones need."""
         new = self.calibrated(strategy, self.importance_of(strategy))
         here = flatten(strategy.trainable)
-        self._penalty = None
         if self._importance is None:
             self._importance, self._anchor = new, here
         elif self.mode == "online":
@@ -102,4 +99,4 @@ class EWC(QuadraticPenalty, EWCPlugin):
         return dataset.subset(sorted(order[:limit].tolist()))
 
     def _generator(self, experience: int, purpose: int) -> torch.Generator:
-        return torch.Generator().manual_seed(derive_seed(self._seed, experience, purpose))
+        return torch.Generator().manual_seed(derive_seed(self.seed, experience, purpose))

@@ -8,15 +8,19 @@ often done, gives another number, one that depends on the batch size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
+from transferlab.continual.by_sample import (
+    Uses,
+    gradients_by_sample,
+    owners_of,
+    recording,
+    uses_of,
+)
 from transferlab.core.batch import Batch
-
-Calls = dict[str, list[tuple[Tensor, Tensor]]]
 
 SummedLoss = Callable[[Tensor, Batch], Tensor]
 """(n_supervised, vocab) logits of a batch to a scalar: the sum over its samples of their losses."""
@@ -62,97 +66,44 @@ def mean_over_samples(
         (number of trainable parameters,) float32, in the order of ``module.named_parameters()``.
     """
     parameters = dict(module.named_parameters())
-    layers = _trainable_linear_layers(module, parameters)
+    uses = uses_of(module, parameters)
     total = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in parameters.items()}
     samples = 0
     for batch in batches:
         samples += len(batch)
-        if layers is None or not _add_from_layers(total, module, layers, batch, loss, fold):
+        if uses is None or not _add_together(total, module, parameters, uses, batch, loss, fold):
             _add_one_by_one(total, module, parameters, batch, loss, fold)
     return torch.cat([one.reshape(-1) for one in total.values()]) / max(samples, 1)
 
 
-def _trainable_linear_layers(
-    module: nn.Module, parameters: Mapping[str, nn.Parameter]
-) -> dict[str, nn.Linear] | None:
-    """Linear layers by their weight's name, or None if they do not hold every parameter once."""
-    names = {id(parameter): name for name, parameter in parameters.items()}
-    layers: dict[str, nn.Linear] = {}
-    for layer in module.modules():
-        if type(layer) is not nn.Linear or id(layer.weight) not in names:
-            continue
-        if layer.bias is not None and layer.bias.requires_grad:
-            return None
-        if names[id(layer.weight)] in layers:
-            return None  # a weight that two layers share
-        layers[names[id(layer.weight)]] = layer
-    return layers if layers.keys() == parameters.keys() else None
-
-
-def _add_from_layers(
+def _add_together(
     total: Mapping[str, Tensor],
     module: nn.Module,
-    layers: Mapping[str, nn.Linear],
+    parameters: Mapping[str, nn.Parameter],
+    uses: Uses,
     batch: Batch,
     loss: SummedLoss,
     fold: Fold,
 ) -> bool:
     """Add the batch's folded per-sample gradients with one forward and one backward pass.
 
-    A linear layer's weight gradient is the product of its input and its output's gradient, and the
-    rows of a batch do not touch one another, so it can be had for each row apart.
-
     Returns:
         False, with nothing added, where an activation's rows cannot be told apart by sample.
     """
-    with _recording(layers) as calls:
+    with recording(uses) as calls:
         summed = loss(module(batch), batch)
-    if any(len(layer_calls) != 1 for layer_calls in calls.values()):
-        return False
-    owners = {name: _owners(made[0][1], batch) for name, made in calls.items()}
-    if any(owner is None for owner in owners.values()):
-        return False
-    outputs = [made[0][1] for made in calls.values()]
-    gradients = torch.autograd.grad(summed, outputs, allow_unused=True)
-    for (name, made), gradient in zip(calls.items(), gradients, strict=True):
-        if gradient is not None:
-            # Towers that keep the picture's plane have (rows, H, W, D) instead of (rows, T, D).
-            given, wanted = made[0][0].flatten(1, -2), gradient.flatten(1, -2)
-            rows = torch.einsum("nto,nti->noi", wanted.float(), given.float())
-            mine = rows.new_zeros(len(batch), *rows.shape[1:]).index_add_(0, owners[name], rows)
-            total[name].add_(fold(mine).sum(dim=0))
+    outputs = [call.output for made in calls.values() for call in made]
+    for output in outputs:
+        if output.dim() < 3 or owners_of(output.shape[0], batch, output.device) is None:
+            return False
+    slopes = iter(torch.autograd.grad(summed, outputs, allow_unused=True))
+    sloped = {
+        layer: [call._replace(slope=next(slopes)) for call in made] for layer, made in calls.items()
+    }
+    for name, parameter in parameters.items():
+        for several in gradients_by_sample(uses[name], sloped, parameter, batch):
+            total[name].add_(fold(several).sum(dim=0))
     return True
-
-
-@contextmanager
-def _recording(layers: Mapping[str, nn.Linear]) -> Iterator[Calls]:
-    """The input and output of each call of the layers, by name."""
-    calls: Calls = {name: [] for name in layers}
-
-    def record(name: str):
-        return lambda _, inputs, output: calls[name].append((inputs[0].detach(), output))
-
-    handles = [layer.register_forward_hook(record(name)) for name, layer in layers.items()]
-    try:
-        yield calls
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _owners(activation: Tensor, batch: Batch) -> Tensor | None:
-    """(rows,) int64: the sample to which each row of a (rows, ..., D) activation belongs.
-
-    A row is a sample, or a medium of one. None where that cannot be told.
-    """
-    if activation.dim() < 3:
-        return None
-    rows, media = activation.shape[0], sum(batch.media_rows)
-    per_sample = torch.arange(len(batch), device=activation.device)
-    counts = torch.tensor(batch.media_rows, device=activation.device)
-    if rows == media and (rows != len(batch) or bool((counts == 1).all())):
-        return per_sample.repeat_interleave(counts)
-    return per_sample if rows == len(batch) and rows != media else None
 
 
 def _add_one_by_one(

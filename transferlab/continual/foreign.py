@@ -33,6 +33,11 @@ class _Foreign(Strategy):
 
     options: PluginOptions
 
+    def __init__(self, **arguments: Any) -> None:
+        # Past Strategy's own: an argument of the plugin may be called seed or options.
+        super(Strategy, self).__init__(**arguments)
+        self.terms = {}
+
     def state_dict(self) -> dict[str, Any]:
         return {"stateless": self.options.stateless}
 

@@ -10,17 +10,14 @@ which is a non-negative least-squares problem in u = v - margin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy.optimize import nnls
 
-from transferlab.continual.catalogue.gradients import GEMOptions
-from transferlab.continual.memory import PerDomainMemory
 from transferlab.continual.passes import dot, gradient, gradients_of
-from transferlab.continual.strategy import DatasetOf, Strategy
+from transferlab.continual.rehearsal import GuardedByDomain
 
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
@@ -30,18 +27,8 @@ RIDGE = 1e-5
 adds 1e-3 whatever the gradients' size, which hides those of an adapter."""
 
 
-class GEM(Strategy):
+class GEM(GuardedByDomain):
     """Projects the gradient into the cone that harms no past domain."""
-
-    def __init__(self, options: GEMOptions, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
-        self.memory = PerDomainMemory(options.samples_per_domain, options.never_keep)
-        self._terms: tuple[tuple[str, float], ...] = ()
-
-    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._terms = ()
-        self.memory.start_drawing()
 
     @torch.no_grad()
     def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
@@ -56,31 +43,14 @@ class GEM(Strategy):
         gram = np.array([[float(dot(a, b)) for b in references] for a in references])
         scale = np.sqrt(float(dot(own, own)) * np.diag(gram))
         cosines = np.divide(along, scale, out=np.zeros_like(along), where=scale > 0)
-        self._terms = (
-            ("gem_memory_loss", sum(loss for loss, _ in found) / len(found)),
-            ("gem_cosine", float(cosines.min())),
+        self.terms.update(
+            gem_memory_loss=sum(loss for loss, _ in found) / len(found),
+            gem_cosine=float(cosines.min()),
         )
         if (along < 0).any():
             weights = solve(gram, along, margin=self.options.margin)
             for weight, one in zip(weights, references, strict=True):
                 torch._foreach_add_(own, one, alpha=float(weight))
-
-    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._terms = ()
-        self.memory.take_in(strategy)
-
-    def step_terms(self) -> tuple[tuple[str, float], ...]:
-        """The mean loss of the memories, and the smallest cosine with their gradients."""
-        return self._terms
-
-    def kept_bytes(self) -> int:
-        return self.memory.kept_bytes()
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.memory.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
-        self.memory.load_state_dict(state, dataset_of)
 
 
 def solve(gram: np.ndarray, along: np.ndarray, *, margin: float) -> np.ndarray:

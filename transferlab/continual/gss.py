@@ -48,7 +48,6 @@ class GSS(Replay):
         self._scores: list[float] = []
 
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._loss = None
         if strategy.experience.domain in self._never_keep:
             return
         new, old = strategy.experience.dataset, self.memory.policy.buffer

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from transferlab.continual.catalogue.penalties import L2Options
 from transferlab.continual.quadratic import QuadraticPenalty, flatten
 
 if TYPE_CHECKING:
@@ -18,17 +17,11 @@ class L2(QuadraticPenalty):
 
     name = "l2"
 
-    def __init__(self, options: L2Options, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
-        self.set_strength(options.strength, options.units, seed=seed)
-
     def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         if self.options.anchor == "start" and self._anchor is None:
             self._hold_here(strategy)
 
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._penalty = None
         if self.options.anchor == "latest":
             self._hold_here(strategy)
 

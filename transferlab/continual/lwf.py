@@ -18,68 +18,51 @@ from torch import Tensor, nn
 
 from transferlab.continual.catalogue.distillation import LwFOptions
 from transferlab.continual.passes import batches_over, widened
-from transferlab.continual.previous import Previous
-from transferlab.continual.strategy import DatasetOf, Strategy
+from transferlab.continual.previous import Distillation
+from transferlab.continual.strategy import DatasetOf
 
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
 
 
-class LwF(Strategy):
+class LwF(Distillation):
     """Distils the model as it was after the last domain."""
 
+    name = "lwf"
+
     def __init__(self, options: LwFOptions, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
-        self._previous = Previous("lwf")
+        super().__init__(options, seed=seed)
         self._answered: Tensor | None = None
         """(tokens,) int64, sorted: the tokens of past answers, where only these are distilled."""
-        self._term: float | None = None
-
-    def before_training(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._previous.bring(strategy)
-
-    def before_training_iteration(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._term = 0.0 if self._previous.known else None
 
     def before_forward(self, strategy: MLLMTemplate, **kwargs) -> None:
-        if self._previous.known:
-            self._old = self._previous.logits(strategy, strategy.mb_x)
+        if self.previous.known:
+            self._old = self.previous.logits(strategy, strategy.mb_x)
 
-    def before_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
-        if not self._previous.known:
-            return
+    def apart(self, strategy: MLLMTemplate) -> Tensor:
         new, old = widened(strategy.mb_output), widened(self._old)
         if self._answered is not None:
             kept = self._answered.to(new.device)
             new, old = new[:, kept], old[:, kept]
-        penalty = self.options.strength * divergence(new, old, self.options.temperature)
-        strategy.loss = strategy.loss + penalty
-        self._term += strategy.share * float(penalty.detach())
+        return divergence(new, old, self.options.temperature)
 
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._term = None
-        self._previous.keep(strategy)
+        super().after_training_exp(strategy, **kwargs)
         if self.options.tokens == "answered":
             seen = [] if self._answered is None else [self._answered]
             for batch in batches_over(strategy, strategy.experience.dataset):
                 seen.append(batch.targets().unique().cpu())
             self._answered = torch.cat(seen).unique()
 
-    def step_terms(self) -> tuple[tuple[str, float], ...]:
-        return () if self._term is None else (("lwf_penalty", self._term),)
-
     def kept_bytes(self) -> int:
-        return self._previous.kept_bytes() + (
-            0 if self._answered is None else self._answered.nbytes
-        )
+        return super().kept_bytes() + (0 if self._answered is None else self._answered.nbytes)
 
     def state_dict(self) -> dict[str, Any]:
         answered = {} if self._answered is None else {"answered": self._answered}
-        return {**self._previous.state_dict(), **answered}
+        return {**super().state_dict(), **answered}
 
     def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
-        self._previous.load_state_dict(state)
+        super().load_state_dict(state, dataset_of)
         self._answered = state["answered"].clone() if "answered" in state else None
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from transferlab.continual.catalogue.penalties import MASOptions
 from transferlab.continual.fisher import mean_over_samples
 from transferlab.continual.passes import (
     batches_over,
@@ -34,11 +33,6 @@ class MAS(QuadraticPenalty):
 
     name = "mas"
 
-    def __init__(self, options: MASOptions, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
-        self.set_strength(options.strength, options.units, seed=seed)
-
     @torch.no_grad()
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         with torch.enable_grad():
@@ -46,7 +40,7 @@ class MAS(QuadraticPenalty):
         new, alpha = self.calibrated(strategy, found), self.options.alpha
         old = self._importance
         self._importance = new if old is None else alpha * old + (1 - alpha) * new
-        self._anchor, self._penalty = flatten(strategy.trainable), None
+        self._anchor = flatten(strategy.trainable)
 
 
 def sensitivity(strategy: MLLMTemplate) -> Tensor:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from transferlab.continual.catalogue.rehearsal import FromScratchOptions
 from transferlab.continual.catalogue.weights import MergeOptions
 from transferlab.continual.quadratic import flatten, unflatten
 from transferlab.continual.scratch import FromScratch
@@ -30,8 +29,7 @@ class Merge(FromScratch):
     name = "merge"
 
     def __init__(self, options: MergeOptions, *, seed: int) -> None:
-        super().__init__(FromScratchOptions(), seed=seed)
-        self.options = options
+        super().__init__(options, seed=seed)
         self._vectors: list[Tensor] = []
         """Per trained domain, (trainable parameters,) float32: what was learned from the start."""
 

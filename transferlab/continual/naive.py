@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from transferlab.continual.catalogue.base import NaiveOptions
 from transferlab.continual.strategy import Strategy
 
 
 class Naive(Strategy):
     """Does nothing."""
-
-    def __init__(self, options: NaiveOptions, *, seed: int) -> None:
-        super().__init__()

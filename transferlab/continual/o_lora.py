@@ -30,11 +30,9 @@ class OLoRA(Strategy):
     """Shares out the ranks of one adapter among the domains."""
 
     def __init__(self, options: OLoRAOptions, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
+        super().__init__(options, seed=seed)
         self._used = 0
         """Ranks that belong to past domains."""
-        self._overlap: float | None = None
 
     def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         """
@@ -64,7 +62,8 @@ class OLoRA(Strategy):
             self._keep_mine(slope)
         for slope in gradients_of(ups):
             self._keep_mine(slope.T)
-        self._overlap = float(overlap) if self._used else None
+        if self._used:
+            self.terms["o_lora_penalty"] = self.options.strength * overlap
 
     def _keep_mine(self, rows: Tensor) -> None:
         rows[: self._mine.start].zero_()
@@ -83,15 +82,9 @@ class OLoRA(Strategy):
             rows[self._mine.stop :].copy_(old[self._mine.stop :])
 
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._overlap, self._before = None, []
+        self._before = []
         if strategy.settings.epochs:
             self._used = self._mine.stop
-
-    def step_terms(self) -> tuple[tuple[str, float], ...]:
-        """The penalty: strength times the squared products with past directions."""
-        if self._overlap is None:
-            return ()
-        return (("o_lora_penalty", self.options.strength * self._overlap),)
 
     def state_dict(self) -> dict[str, Any]:
         return {"used": self._used}

@@ -116,6 +116,15 @@ def gradient(
     return value, total
 
 
+def add_gradient(
+    strategy: MLLMTemplate, batch: Batch, *, weight: float = 1.0, loss: TokenLoss = cross_entropy
+) -> float:
+    """Add ``weight`` times the gradient over a batch to the parameters' own; returns the loss."""
+    value, found = gradient(strategy, batch, loss)
+    torch._foreach_add_(gradients_of(strategy.trainable), found, alpha=weight)
+    return value
+
+
 def dot(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     """The scalar product over all tensors, in float32 at least."""
     return sum((widened(a) * widened(b)).sum() for a, b in zip(first, second, strict=True))

@@ -1,4 +1,7 @@
-"""The model as it was after the last domain: a copy of its trainable parameters, no more."""
+"""The model as it was after the last domain, and what strategies that distil it have in common.
+
+Of the old model only a copy of the trainable parameters is kept.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import torch
 from torch import Tensor
 
 from transferlab.continual.quadratic import check_size
+from transferlab.continual.strategy import DatasetOf, Strategy
 from transferlab.core.batch import Batch
 
 if TYPE_CHECKING:
@@ -68,3 +72,38 @@ class Previous:
         if self._values:
             check_size(self._name, sum(v.numel() for v in self._values), strategy.trainable)
             self._values = [value.to(strategy.device) for value in self._values]
+
+
+class Distillation(Strategy):
+    """Adds to the loss how far the model is from the one before, on the inputs of the step."""
+
+    def __init__(self, options: Any, *, seed: int) -> None:
+        super().__init__(options, seed=seed)
+        self.previous = Previous(self.name)
+
+    def apart(self, strategy: MLLMTemplate) -> Tensor:
+        """The distance of the two models on the current micro-batch, a scalar with a gradient."""
+        raise NotImplementedError
+
+    def before_training(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self.previous.bring(strategy)
+
+    def before_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
+        if not self.previous.known:
+            return
+        penalty = self.options.strength * self.apart(strategy)
+        strategy.loss = strategy.loss + penalty
+        term = f"{self.name}_penalty"
+        self.terms[term] = self.terms.get(term, 0.0) + strategy.share * penalty.detach()
+
+    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self.previous.keep(strategy)
+
+    def kept_bytes(self) -> int:
+        return self.previous.kept_bytes()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.previous.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
+        self.previous.load_state_dict(state)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from transferlab.continual.calibrate import half_trace
-from transferlab.continual.catalogue.base import Strength
+from transferlab.continual.catalogue.penalties import PenaltyOptions
 from transferlab.continual.passes import gradients_of
 from transferlab.continual.seeding import derive_seed
 from transferlab.continual.strategy import DatasetOf, Strategy
@@ -31,20 +31,16 @@ CALIBRATION = 3
 class QuadraticPenalty(Strategy):
     """A penalty per name: subclasses say what is important after each domain."""
 
-    name = "penalty"
-    """As in the registry; events carry ``<name>_penalty``."""
-
-    def set_strength(self, strength: Strength, units: float | None, *, seed: int) -> None:
-        self._units = units or 1.0 if strength == "auto" else float(strength)
-        self._calibrated = strength == "auto"
-        self._calibration_seed = seed
+    def __init__(self, options: PenaltyOptions, *, seed: int, **stock: Any) -> None:
+        super().__init__(options, seed=seed, **stock)
+        self._calibrated = options.strength == "auto"
+        self._units = (options.units or 1.0) if self._calibrated else float(options.strength)
         self._importance: Tensor | None = None
         """(trainable parameters,) float32, in the order of ``named_parameters()``; F above. Or
         (), for all alike."""
         self._anchor: Tensor | None = None
         """(trainable parameters,) float32; c above."""
         self._constant = 0.0
-        self._penalty: Tensor | None = None
 
     def before_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
         """Nothing: where Avalanche adds the penalty to the loss, its gradient is added later."""
@@ -58,7 +54,7 @@ class QuadraticPenalty(Strategy):
         pull = self._importance * away
         gradients = gradients_of(strategy.trainable)
         torch._foreach_add_(gradients, unflatten(pull, gradients), alpha=2 * self._units)
-        self._penalty = self._units * (pull.dot(away) + self._constant)
+        self.terms[f"{self.name}_penalty"] = self._units * (pull.dot(away) + self._constant)
 
     def calibrated(self, strategy: MLLMTemplate, importance: Tensor) -> Tensor:
         """A domain's importances in the unit of ``strength: auto``; else as they are.
@@ -72,11 +68,8 @@ class QuadraticPenalty(Strategy):
         total = float(importance.sum())
         if total == 0:
             return importance  # nothing was found important, so there is nothing to scale
-        seed = derive_seed(self._calibration_seed, strategy.clock.train_exp_counter, CALIBRATION)
+        seed = derive_seed(self.seed, strategy.clock.train_exp_counter, CALIBRATION)
         return importance * (half_trace(strategy, seed=seed) / total)
-
-    def step_terms(self) -> tuple[tuple[str, float], ...]:
-        return () if self._penalty is None else ((f"{self.name}_penalty", float(self._penalty)),)
 
     def kept_bytes(self) -> int:
         return sum(t.nbytes for t in (self._importance, self._anchor) if t is not None)
@@ -91,7 +84,7 @@ class QuadraticPenalty(Strategy):
         }
 
     def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
-        self._importance = self._anchor = self._penalty = None
+        self._importance = self._anchor = None
         self._constant = float(state.get("constant", 0.0))
         if state:
             self._importance = state["importance"].clone()

@@ -7,9 +7,9 @@ remembered, new samples only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -19,7 +19,7 @@ from transferlab.continual.avalanche_api import ReplayPlugin
 from transferlab.continual.catalogue.rehearsal import ReplayOptions
 from transferlab.continual.memory import Memory, endless
 from transferlab.continual.passes import token_rows, widened
-from transferlab.continual.strategy import DatasetOf, Strategy
+from transferlab.continual.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
@@ -44,20 +44,21 @@ class MixedBatches(Sampler[list[int]]):
             yield order[start : start + self._batch_new] + drawn
 
 
-class Replay(Strategy, ReplayPlugin):
+class Replay(Rehearsal, ReplayPlugin):
     """Avalanche's plugin and storage policies, with an exact share of remembered samples."""
 
     name = "replay"
 
     def __init__(self, options: ReplayOptions, *, seed: int) -> None:
         self.memory = Memory(options, name=self.name)
-        super().__init__(mem_size=options.memory_samples, storage_policy=self.memory.policy)
-        self.options = options
-        self._loss: list[float] | None = None
-        """Sum of the remembered tokens' losses in the current step, and their count."""
+        super().__init__(
+            options,
+            seed=seed,
+            mem_size=options.memory_samples,
+            storage_policy=self.memory.policy,
+        )
 
     def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._loss = None
         if len(self.memory) == 0:
             return
         new, kept = strategy.adapted_dataset, self.memory.policy.buffer
@@ -72,7 +73,7 @@ class Replay(Strategy, ReplayPlugin):
         )
 
     def before_training_iteration(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._loss = [0.0, 0]
+        self._sum, self._count = 0.0, 0
 
     @torch.no_grad()
     def after_forward(self, strategy: MLLMTemplate, **kwargs) -> None:
@@ -83,28 +84,10 @@ class Replay(Strategy, ReplayPlugin):
             losses = nn.functional.cross_entropy(
                 widened(strategy.mb_output[old]), strategy.mb_y[old], reduction="sum"
             )
-            self._loss[0] += float(losses)
-            self._loss[1] += count
-
-    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._loss = None
-        self.memory.take_in(strategy)
-
-    def step_terms(self) -> tuple[tuple[str, float], ...]:
-        """The mean loss of the step's remembered tokens."""
-        if not self._loss or not self._loss[1]:
-            return ()
-        return ((f"{self.name}_loss", self._loss[0] / self._loss[1]),)
+            self._sum += float(losses)
+            self._count += count
+            self.terms[f"{self.name}_loss"] = self._sum / self._count
 
     def remembered(self) -> list[tuple[str, int]]:
         """The id of every remembered sample, with the index of its experience."""
         return self.memory.remembered()
-
-    def kept_bytes(self) -> int:
-        return self.memory.kept_bytes()
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.memory.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
-        self.memory.load_state_dict(state, dataset_of)

@@ -32,9 +32,7 @@ class RWalk(QuadraticPenalty):
     name = "rwalk"
 
     def __init__(self, options: RWalkOptions, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
-        self.set_strength(options.strength, options.units, seed=seed)
+        super().__init__(options, seed=seed)
         self._fisher: Tensor | None = None
         """(trainable parameters,) float32; F above, over all domains."""
         self._score: Tensor | None = None
@@ -71,7 +69,7 @@ class RWalk(QuadraticPenalty):
 
     @torch.no_grad()
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._anchor, self._penalty = flatten(strategy.trainable), None
+        self._anchor = flatten(strategy.trainable)
         if self._fisher is None:  # no step has been taken yet, so nothing is known to be important
             self._importance = torch.zeros_like(self._anchor)
             return

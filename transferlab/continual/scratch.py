@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from transferlab.continual.catalogue.rehearsal import (
-    FromScratchOptions,
-    GDumbOptions,
-    MemoryOptions,
-)
+from transferlab.continual.catalogue.base import StrategyOptions
+from transferlab.continual.catalogue.rehearsal import GDumbOptions, MemoryOptions
 from transferlab.continual.memory import Memory
 from transferlab.continual.quadratic import check_size, flatten, unflatten
 from transferlab.continual.strategy import DatasetOf, Strategy
@@ -26,8 +23,8 @@ class FromScratch(Strategy):
 
     name = "from_scratch"
 
-    def __init__(self, options: FromScratchOptions | GDumbOptions, *, seed: int) -> None:
-        super().__init__()
+    def __init__(self, options: StrategyOptions, *, seed: int) -> None:
+        super().__init__(options, seed=seed)
         self._first: Tensor | None = None
         """(trainable parameters,) float32."""
 

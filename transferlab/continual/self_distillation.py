@@ -7,16 +7,15 @@ becomes its own reference, and no reference answer of the data is needed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from transferlab.continual.catalogue.weights import SelfDistillationOptions
-from transferlab.continual.memory import Memory, endless
-from transferlab.continual.passes import gradient, gradients_of
-from transferlab.continual.strategy import DatasetOf, Strategy
+from transferlab.continual.memory import endless
+from transferlab.continual.passes import add_gradient
+from transferlab.continual.rehearsal import Remembering
 from transferlab.core.events import Warned
 from transferlab.core.records import Sample
 
@@ -24,18 +23,17 @@ if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
 
 
-class SelfDistillation(Strategy):
+class SelfDistillation(Remembering):
     """A memory of prompts, answered by the model as it was before the domain."""
 
+    name = "self_distillation"
+
     def __init__(self, options: SelfDistillationOptions, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
-        self.memory = Memory(options, name="self_distillation")
+        super().__init__(options, seed=seed)
         self._answered: list[Sample] = []
-        self._loss: float | None = None
 
     def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._loss, self._answered = None, []
+        self._answered = []
         if len(self.memory) and strategy.settings.epochs:
             kept = self.memory.policy.buffer
             self._answered = self._answers(strategy, [kept[i][0] for i in range(len(kept))])
@@ -66,22 +64,10 @@ class SelfDistillation(Strategy):
         size = self.options.memory_batch_samples or strategy.train_mb_size
         drawn = [next(self._order) for _ in range(min(size, len(self._answered)))]
         batch, _ = strategy.backbone.collate([self._answered[i] for i in drawn])
-        self._loss, found = gradient(strategy, batch.to(strategy.device))
-        torch._foreach_add_(gradients_of(strategy.trainable), found, alpha=self.options.weight)
+        self.terms["self_distillation_loss"] = add_gradient(
+            strategy, batch.to(strategy.device), weight=self.options.weight
+        )
 
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._loss, self._answered = None, []
-        self.memory.take_in(strategy)
-
-    def step_terms(self) -> tuple[tuple[str, float], ...]:
-        """The mean loss of the model's own earlier answers."""
-        return () if self._loss is None else (("self_distillation_loss", self._loss),)
-
-    def kept_bytes(self) -> int:
-        return self.memory.kept_bytes()
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.memory.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
-        self.memory.load_state_dict(state, dataset_of)
+        self._answered = []
+        super().after_training_exp(strategy, **kwargs)

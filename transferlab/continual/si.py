@@ -31,9 +31,7 @@ class SI(QuadraticPenalty):
     name = "si"
 
     def __init__(self, options: SIOptions, *, seed: int) -> None:
-        super().__init__()
-        self.options = options
-        self.set_strength(options.strength, options.units, seed=seed)
+        super().__init__(options, seed=seed)
         self._omega: list[Tensor] = []
         self._before: list[Tensor] = []
         self._gradient: list[Tensor] = []
@@ -67,7 +65,7 @@ class SI(QuadraticPenalty):
         way = here - flatten(self._start)
         new = path / (way.square() + self.options.damping)
         self._omega, self._before, self._gradient, self._start = [], [], [], []
-        self._penalty, self._anchor = None, here
+        self._anchor = here
         if self.options.variant == "paper":
             new = self.calibrated(strategy, new.clamp_(min=0))
             self._importance = new if self._importance is None else self._importance + new

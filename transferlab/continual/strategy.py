@@ -26,6 +26,22 @@ DatasetOf = Callable[[Remembered], AvalancheDataset]
 class Strategy(SupervisedPlugin):
     """A plugin that keeps nothing and reports nothing, until it says otherwise."""
 
+    name = ""
+    """As in the registry; the terms that it reports begin with it."""
+
+    def __init__(self, options: Any = None, *, seed: int = 0, **stock: Any) -> None:
+        """
+        Args:
+            options: the strategy's section of the pipeline, checked.
+            seed: of the run.
+            stock: the arguments of the plugin of Avalanche that a subclass also is.
+        """
+        super().__init__(**stock)
+        self.options, self.seed = options, seed
+        self.terms: dict[str, float | Tensor] = {}
+        """What the current optimizer step has beside the task loss, by name. The template empties
+        it before every step, and a tensor is looked at after it."""
+
     def task_loss(self, strategy: MLLMTemplate) -> Tensor | None:
         """The current micro-batch's loss in place of the mean cross-entropy; None leaves that."""
         return None
@@ -33,10 +49,6 @@ class Strategy(SupervisedPlugin):
     def task_weight(self, strategy: MLLMTemplate) -> float:
         """How much the task loss counts beside what the strategy adds."""
         return 1.0
-
-    def step_terms(self) -> tuple[tuple[str, float], ...]:
-        """Terms of the last optimizer step beside the task loss, by name."""
-        return ()
 
     def kept_bytes(self) -> int:
         """How much the strategy keeps from past domains."""

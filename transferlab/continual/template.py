@@ -157,6 +157,8 @@ class MLLMTemplate(SupervisedTemplate):
             self.mbatch = mbatch
             self.recorder.observe_batch(mbatch[0])
             self._unpack_minibatch()
+            for one in self._strategies:
+                one.terms.clear()
             self._before_training_iteration(**kwargs)
             self.optimizer.zero_grad()
             loss = self._check_finite(self._forward_and_backward(**kwargs), "loss")
@@ -238,7 +240,8 @@ class MLLMTemplate(SupervisedTemplate):
         return self.settings.learning_rate * factor
 
     def _finish_step(self, loss: float, learning_rate: float) -> None:
-        extra = tuple(term for strategy in self._strategies for term in strategy.step_terms())
+        terms = [term for one in self._strategies for term in one.terms.items()]
+        extra = tuple((name, float(value)) for name, value in terms)
         self.recorder.finish_step(loss=loss, learning_rate=learning_rate, extra=extra)
 
     def _check_finite(self, value: Tensor, what: str) -> float:

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
-from continual_cases import StockEWC, ToyBackbone, learner_with, make_samples
+from continual_cases import VOCABULARY, StockEWC, ToyBackbone, learner_with, make_samples
+from peft import LoraConfig, get_peft_model
 from torch import nn
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from transferlab.continual import fisher
 from transferlab.continual.catalogue.penalties import EWCOptions
@@ -48,19 +50,73 @@ def test_importances_are_measured_without_dropout(xray, kind):
     assert torch.equal(*found)
 
 
-def test_linear_layers_need_one_pass_per_batch_and_other_parameters_one_per_sample(xray):
+def test_matrices_need_one_pass_per_batch_and_other_parameters_one_per_sample(xray):
     backbone = ToyBackbone()
     passes = []
     backbone.module.register_forward_pre_hook(lambda module, args: passes.append(len(args[0])))
     exact_fisher(backbone.module, batches_of(backbone, xray, 8))
     assert passes == [8, 8, 7]
     passes.clear()
-    backbone.module.embedding.requires_grad_(True)
+    backbone.module.head.bias.requires_grad_(True)
     got = exact_fisher(backbone.module, batches_of(backbone, xray, 8))
     assert passes == [1] * 23
     torch.testing.assert_close(
         got, brute_force(backbone.module, backbone, xray), rtol=1e-4, atol=1e-9
     )
+
+
+class TiedModel(nn.Module):
+    """A language model whose embedding is its output layer too, with peft's trainable tokens."""
+
+    def __init__(self, tokens):
+        super().__init__()
+        torch.manual_seed(3)
+        sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1}
+        config = LlamaConfig(
+            vocab_size=VOCABULARY,
+            num_attention_heads=2,
+            tie_word_embeddings=True,
+            pad_token_id=0,
+            **sizes,
+        )
+        adapter = LoraConfig(
+            r=2, target_modules=["q_proj"], trainable_token_indices={"embed_tokens": tokens}
+        )
+        self.language = get_peft_model(LlamaForCausalLM(config), adapter).eval()
+        with torch.no_grad():
+            for parameter in self.language.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(0.1 * torch.randn_like(parameter))
+
+    def named_parameters(self, *args, **kwargs):
+        for name, parameter in super().named_parameters(*args, **kwargs):
+            if parameter.requires_grad:
+                yield name, parameter
+
+    def forward(self, batch):
+        read = self.language(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
+        return read.logits[batch.labels != -100]
+
+
+@pytest.mark.parametrize("tokens", [list(range(VOCABULARY)), [9, 4, 17, 0, 30, 2]])
+def test_trainable_tokens_are_counted_where_they_are_read_and_where_they_are_said(tokens, xray):
+    module, backbone, passes = TiedModel(tokens), ToyBackbone(), []
+    expected = brute_force(module, backbone, xray[:6])
+    module.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
+    got = exact_fisher(module, batches_of(backbone, xray[:6], 6))
+    assert passes == [6]
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6 * float(expected.max()))
+    assert int((expected > 0).sum()) > 0.9 * len(tokens) * 16  # every token is said now and then
+
+
+def test_an_embedding_is_counted_in_one_pass(xray):
+    backbone, passes = ToyBackbone(), []
+    backbone.module.embedding.requires_grad_(True)
+    expected = brute_force(backbone.module, backbone, xray)
+    backbone.module.register_forward_pre_hook(lambda module, args: passes.append(len(args[0])))
+    got = exact_fisher(backbone.module, batches_of(backbone, xray, 23))
+    assert passes == [23]
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-9)
 
 
 class MediaModel(nn.Module):
@@ -209,7 +265,7 @@ def test_the_analytic_gradient_and_value_are_those_of_the_penalty_in_autograd(mo
     plugin.after_backward(learner._template)
     for parameter, gradient in zip(parameters(backbone), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-7)
-    assert plugin.step_terms() == (("ewc_penalty", pytest.approx(penalty.item(), rel=1e-4)),)
+    assert plugin.terms == {"ewc_penalty": pytest.approx(penalty.item(), rel=1e-4)}
 
 
 def parameters(backbone):
@@ -257,7 +313,7 @@ def test_strength_holds_the_parameters_where_they_were(make_learner, xray, lectu
 
 def test_a_model_whose_rows_cannot_be_told_apart_is_measured_one_by_one(xray, monkeypatch):
     backbone = ToyBackbone()
-    monkeypatch.setattr(fisher, "_owners", lambda activation, batch: None)
+    monkeypatch.setattr(fisher, "uses_of", lambda module, parameters: None)
     got = exact_fisher(backbone.module, batches_of(backbone, xray, 8))
     torch.testing.assert_close(
         got, brute_force(backbone.module, backbone, xray), rtol=1e-4, atol=1e-9

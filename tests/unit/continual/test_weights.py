@@ -89,7 +89,7 @@ def test_the_penalty_has_the_gradient_of_its_formula(xray, lecture):
     penalty = 0.5 * (down[2:] @ down[:2].detach().T).square().sum()
     (expected,) = torch.autograd.grad(penalty, down)
     torch.testing.assert_close(down.grad, expected)
-    assert dict(plugin.step_terms())["o_lora_penalty"] == pytest.approx(penalty.item())
+    assert plugin.terms["o_lora_penalty"] == pytest.approx(penalty.item())
 
 
 def test_ranks_that_are_used_up_and_other_parameters_are_refused(xray, lecture):

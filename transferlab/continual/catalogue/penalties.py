@@ -14,8 +14,28 @@ from transferlab.continual.catalogue.base import (
     Strength,
 )
 
+TWO_NUMBERS = "two numbers per trainable parameter"
 
-class EWCOptions(StrategyOptions):
+
+class PenaltyOptions(StrategyOptions):
+    """What every penalty has in common."""
+
+    strength: Strength = "auto"
+    """The penalty is strength * sum I (theta - theta*)^2, with I the importances. "auto" counts in
+    units, as it does for `ewc`."""
+    units: PositiveFloat | None = None
+    """Strength "auto": how many units; None means 1."""
+
+    @model_validator(mode="after")
+    def _units_have_a_use(self) -> PenaltyOptions:
+        if self.units is not None and self.strength != "auto":
+            raise ValueError(
+                f"units: strength is the number {self.strength:g}; remove it or set strength: auto"
+            )
+        return self
+
+
+class EWCOptions(PenaltyOptions):
     """Elastic weight consolidation: a quadratic penalty weighted with the Fisher information."""
 
     paper: ClassVar[str] = (
@@ -27,7 +47,7 @@ class EWCOptions(StrategyOptions):
         "parameter. It protects best when domains have much in common."
     )
     needs: ClassVar[Needs] = Needs(
-        keeps="two numbers per trainable parameter",
+        keeps=TWO_NUMBERS,
         copies=2,
         extra_passes="one forward and backward over a domain's samples, after it",
         adds_gradient=True,
@@ -39,8 +59,6 @@ class EWCOptions(StrategyOptions):
     and `labels`. "auto" counts in units: one unit costs as much as one nat by which the answers'
     token distributions of a past domain would diverge, so that it means the same whatever the
     batch size, the adapter's rank and the domain."""
-    units: PositiveFloat | None = None
-    """Strength "auto": how many units; None means 1."""
     mode: Literal["separate", "online"] = "online"
     """"separate" keeps a penalty per past domain, "online" one whose anchor is the latest."""
     decay: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -54,7 +72,6 @@ class EWCOptions(StrategyOptions):
 
     @model_validator(mode="after")
     def _no_option_is_ignored(self) -> EWCOptions:
-        check_units(self.strength, self.units)
         if self.decay is not None and self.mode != "online":
             raise ValueError(f"decay: mode '{self.mode}' has none; remove it or set mode: online")
         if self.labels is not None and self.fisher != "exact":
@@ -65,22 +82,7 @@ class EWCOptions(StrategyOptions):
         return self
 
 
-class CalibratedOptions(StrategyOptions):
-    """What every other penalty has in common."""
-
-    strength: Strength = "auto"
-    """The penalty is strength * sum I (theta - theta*)^2, with I the importances. "auto" counts in
-    units, as it does for `ewc`."""
-    units: PositiveFloat | None = None
-    """Strength "auto": how many units; None means 1."""
-
-    @model_validator(mode="after")
-    def _units_have_a_use(self) -> CalibratedOptions:
-        check_units(self.strength, self.units)
-        return self
-
-
-class SIOptions(CalibratedOptions):
+class SIOptions(PenaltyOptions):
     """Synaptic intelligence: a parameter is as important as its path lowered the loss."""
 
     paper: ClassVar[str] = "Zenke, Poole & Ganguli 2017, arXiv:1703.04200"
@@ -88,9 +90,7 @@ class SIOptions(CalibratedOptions):
         "Where the extra pass of ewc is too dear: importances come from the training steps "
         "themselves. It cannot protect the source domain, on which no step was taken."
     )
-    needs: ClassVar[Needs] = Needs(
-        keeps="two numbers per trainable parameter", copies=2, adds_gradient=True, anchors=True
-    )
+    needs: ClassVar[Needs] = Needs(keeps=TWO_NUMBERS, copies=2, adds_gradient=True, anchors=True)
 
     damping: PositiveFloat = 1e-7
     """The xi that keeps parameters which hardly moved from dividing by zero; as in Avalanche."""
@@ -109,20 +109,14 @@ class SIOptions(CalibratedOptions):
         return self
 
 
-class MASOptions(CalibratedOptions):
+class MASOptions(PenaltyOptions):
     """Memory aware synapses: a parameter is as important as the output is sensitive to it."""
 
     paper: ClassVar[str] = "Aljundi et al. 2018, arXiv:1711.09601"
     use: ClassVar[str] = (
         "As ewc, where answers are unreliable: it looks at the model's outputs and at no answer."
     )
-    needs: ClassVar[Needs] = Needs(
-        keeps="two numbers per trainable parameter",
-        copies=2,
-        extra_passes="one forward and backward over a domain's samples, after it",
-        adds_gradient=True,
-        anchors=True,
-    )
+    needs: ClassVar[Needs] = EWCOptions.needs
 
     alpha: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """The share of the old importances at each new domain; the new ones have the rest."""
@@ -131,7 +125,7 @@ class MASOptions(CalibratedOptions):
     mini-batch means, with dropout where the model has some."""
 
 
-class RWalkOptions(CalibratedOptions):
+class RWalkOptions(PenaltyOptions):
     """Riemannian walk: a moving Fisher information plus a score of how parameters lowered the loss.
 
     Both are scaled to at most 1, so a strength means the same for every model. Importances come
@@ -153,7 +147,7 @@ class RWalkOptions(CalibratedOptions):
     """How often the score is brought up to date; the paper's delta t."""
 
 
-class L2Options(StrategyOptions):
+class L2Options(PenaltyOptions):
     """L2 to the start: every parameter is held near its anchor, all alike."""
 
     paper: ClassVar[str] = "Li, Grandvalet & Davoine 2018 (L2-SP), arXiv:1802.01483"
@@ -167,23 +161,5 @@ class L2Options(StrategyOptions):
 
     strength: Strength = "auto"
     """The penalty is strength * sum (theta - anchor)^2; "auto" counts in units, as for `ewc`."""
-    units: PositiveFloat | None = None
-    """Strength "auto": how many units; None means 1."""
     anchor: Literal["latest", "start"] = "latest"
     """Where parameters are held: where the last domain left them, or where they were before any."""
-
-    @model_validator(mode="after")
-    def _units_have_a_use(self) -> L2Options:
-        check_units(self.strength, self.units)
-        return self
-
-
-def check_units(strength: Strength, units: float | None) -> None:
-    """
-    Raises:
-        ValueError: units beside a strength that is a number.
-    """
-    if units is not None and strength != "auto":
-        raise ValueError(
-            f"units: strength is the number {strength:g}; remove it or set strength: auto"
-        )

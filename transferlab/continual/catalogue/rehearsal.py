@@ -15,6 +15,10 @@ from transferlab.continual.catalogue.base import (
 )
 
 PARAMETRIC = ("random", "herding", "closest_to_centre")
+Policy = Literal[
+    "reservoir", "experience_balanced", "class_balanced", "random", "herding", "closest_to_centre"
+]
+REPLAYED_APART = "a forward and backward of remembered samples in every step"
 
 
 class MemoryOptions(KeepingOptions):
@@ -22,14 +26,7 @@ class MemoryOptions(KeepingOptions):
 
     memory_samples: PositiveInt = 200
     """How many sample ids are remembered in all."""
-    policy: Literal[
-        "reservoir",
-        "experience_balanced",
-        "class_balanced",
-        "random",
-        "herding",
-        "closest_to_centre",
-    ] = "experience_balanced"
+    policy: Policy = "experience_balanced"
     """What is kept: a uniform draw from everything seen; the same share of each domain; the same
     share of each class (every label of a classify task, every other task as one class). Or, per
     group of `group_by`: a random choice, iCaRL's herding, or the samples closest to the group's
@@ -75,19 +72,12 @@ class ERACEOptions(MemoryOptions):
     )
     needs: ClassVar[Needs] = Needs(
         past_samples=True,
-        extra_passes="a forward and backward of remembered samples in every step",
+        extra_passes=REPLAYED_APART,
         replaces_loss=True,
         adds_gradient=True,
     )
 
-    policy: Literal[
-        "reservoir",
-        "experience_balanced",
-        "class_balanced",
-        "random",
-        "herding",
-        "closest_to_centre",
-    ] = "class_balanced"
+    policy: Policy = "class_balanced"
     """What is kept; as for `replay`. New samples come in before their domain is trained."""
     memory_batch_samples: PositiveInt = 10
     """Remembered samples per step."""
@@ -111,7 +101,7 @@ class DEROptions(MemoryOptions):
     needs: ClassVar[Needs] = Needs(
         past_samples=True,
         keeps="logits of the remembered answers",
-        extra_passes="a forward and backward of remembered samples in every step",
+        extra_passes=REPLAYED_APART,
         adds_gradient=True,
     )
 
@@ -141,14 +131,7 @@ class MIROptions(MemoryOptions):
         adds_gradient=True,
     )
 
-    policy: Literal[
-        "reservoir",
-        "experience_balanced",
-        "class_balanced",
-        "random",
-        "herding",
-        "closest_to_centre",
-    ] = "class_balanced"
+    policy: Policy = "class_balanced"
     """What is kept; as for `replay`."""
     candidate_samples: PositiveInt = 50
     """Remembered samples per step among which the most harmed are looked for."""

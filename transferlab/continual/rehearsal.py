@@ -1,0 +1,49 @@
+"""What strategies with a memory of samples have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from transferlab.continual.memory import Memory, PerDomainMemory
+from transferlab.continual.strategy import DatasetOf, Strategy
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
+
+
+class Rehearsal(Strategy):
+    """Its memory takes in every domain after it, and is drawn from during the next."""
+
+    memory: Memory | PerDomainMemory
+
+    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self.memory.start_drawing()
+
+    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self.memory.take_in(strategy)
+
+    def kept_bytes(self) -> int:
+        return self.memory.kept_bytes()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.memory.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
+        self.memory.load_state_dict(state, dataset_of)
+
+
+class GuardedByDomain(Rehearsal):
+    """Remembers the same number of samples of every past domain."""
+
+    def __init__(self, options: Any, *, seed: int) -> None:
+        super().__init__(options, seed=seed)
+        self.memory = PerDomainMemory(options.samples_per_domain, options.never_keep)
+
+
+class Remembering(Rehearsal):
+    """Remembers samples by one of Avalanche's storage policies."""
+
+    def __init__(self, options: Any, *, seed: int) -> None:
+        super().__init__(options, seed=seed)
+        self.memory = Memory(options, name=self.name)
