@@ -97,12 +97,13 @@ class Learner:
         started, watch = time.perf_counter(), self._template.stopwatch
         in_hooks = watch.seconds
         recorder = self._run(samples, settings=settings, stage=stage)
+        reached = recorder.reached(sample.id for sample in samples)
         return StepReport(
             domain=domain,
             steps=recorder.steps,
             samples_seen=recorder.samples_seen,
-            train_samples=len(samples),
-            train_tokens=recorder.tokens([sample.id for sample in samples]),
+            train_samples=len(reached),
+            train_tokens=sum(reached),
             seconds=time.perf_counter() - started,
             samples_per_second=recorder.samples_per_second,
             peak_memory_bytes=recorder.peak_memory_bytes,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import psutil
 import torch
 
 from transferlab.core.batch import Batch
 from transferlab.core.events import Event, Listener, StageStarted, TrainStep
+from transferlab.core.memory import peak_memory_bytes, reset_peak_memory
 
 
 class Recorder:
@@ -19,16 +21,15 @@ class Recorder:
         self.total_steps = 0
         self.losses: list[float] = []
         self.samples_seen = 0
-        self.peak_memory_bytes = 0
-        """GPU memory that torch allocated, or on the CPU the process's resident memory."""
         self._listener = listener
         self._device = device
         self._process = psutil.Process()
         self._tokens: dict[str, int] = {}
         self._stepping_seconds = 0.0
         self._resumed_at = time.perf_counter()
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+        reset_peak_memory(device)
+        self._mark_before = peak_memory_bytes(device)
+        self._most_resident = 0
         self.observe_memory()
 
     @property
@@ -61,15 +62,24 @@ class Recorder:
 
     def observe_memory(self) -> None:
         """Called when a forward pass has ended, which is when activations fill the memory."""
-        if self._device.type == "cuda":
-            used = torch.cuda.max_memory_allocated(self._device)
-        else:
-            used = self._process.memory_info().rss
-        self.peak_memory_bytes = max(self.peak_memory_bytes, used)
+        if self._device.type != "cuda":
+            self._most_resident = max(self._most_resident, self._process.memory_info().rss)
 
-    def tokens(self, sample_ids: list[str]) -> int:
-        """Supervised tokens in one pass over those of the samples that training reached."""
-        return sum(self._tokens.get(sample_id, 0) for sample_id in sample_ids)
+    @property
+    def peak_memory_bytes(self) -> int:
+        """Of the stage so far: GPU memory that torch allocated, or on the CPU resident memory.
+
+        On the CPU it is exact where the process has grown during the stage. Where it has not, it is
+        the most that was seen, which may miss what was held between two looks.
+        """
+        mark = peak_memory_bytes(self._device)
+        if self._device.type == "cuda" or mark > self._mark_before:
+            return mark
+        return self._most_resident
+
+    def reached(self, sample_ids: Iterable[str]) -> list[int]:
+        """The supervised tokens of each of the samples that training reached."""
+        return [self._tokens[one] for one in sample_ids if one in self._tokens]
 
     def finish_step(
         self, *, loss: float, learning_rate: float, extra: tuple[tuple[str, float], ...]

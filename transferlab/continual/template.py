@@ -67,9 +67,7 @@ class MLLMTemplate(SupervisedTemplate):
         self.share = 1.0
         """Of the step's supervised tokens, in the current micro-batch."""
         self._autocast_dtype = AUTOCAST_DTYPES[train.mixed_precision]
-        self._scaler = torch.amp.GradScaler(
-            backbone.device.type, enabled=self._autocast_dtype is torch.float16
-        )
+        self._scaler = self._new_scaler()
         super().__init__(
             model=backbone.module,
             optimizer=self._optimizer(train.learning_rate),
@@ -106,7 +104,13 @@ class MLLMTemplate(SupervisedTemplate):
     def make_optimizer(self, **kwargs) -> None:
         """A fresh optimizer for each domain: the moments of the last one are no use to the next."""
         self.optimizer = self._optimizer(self.settings.learning_rate)
+        # With the scale of the last domain a run taken up after it would take other steps.
+        self._scaler = self._new_scaler()
         self.optimized_param_id = dict(self.model.named_parameters())
+
+    def _new_scaler(self) -> torch.amp.GradScaler:
+        enabled = self._autocast_dtype is torch.float16
+        return torch.amp.GradScaler(self.backbone.device.type, enabled=enabled)
 
     def _optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
         return build_optimizer(

@@ -186,7 +186,7 @@ class StepReport:
     """Samples in training batches, repeats and replayed ones counted; what a strategy passes
     through the model beside the batches is not."""
     train_samples: int
-    """Distinct samples of the domain."""
+    """Distinct samples of the domain that training reached."""
     train_tokens: int
     """Supervised tokens in one pass over the distinct samples."""
     seconds: float

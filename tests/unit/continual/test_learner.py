@@ -94,6 +94,21 @@ def test_the_report_counts_samples_steps_and_tokens(make_learner, xray):
     assert 0 < report.strategy_seconds < report.seconds
 
 
+def test_samples_that_no_step_reached_do_not_count_as_data(make_learner, xray):
+    learner = make_learner(ToyBackbone(), train={"max_steps": 2, "batch_samples": 4})
+    report = learner.train(xray, domain="xray", stage="one")
+    assert (report.samples_seen, report.train_samples) == (8, 8)
+    assert 8 <= report.train_tokens < sum(len(sample.answer.split()) + 1 for sample in xray)
+
+
+def test_each_domain_scales_its_float16_losses_afresh(make_learner, xray, lecture):
+    learner = make_learner(ToyBackbone())
+    learner.train(xray, domain="xray", stage="one")
+    first = learner._template._scaler
+    learner.train(lecture, domain="lecture", stage="two")
+    assert learner._template._scaler is not first
+
+
 def test_events_frame_every_step(make_learner, xray):
     events = []
     learner = make_learner(ToyBackbone(), "ewc", listener=events.append)
