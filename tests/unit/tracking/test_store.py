@@ -100,7 +100,7 @@ def test_a_server_that_is_no_mlflow_server_is_named_as_such():
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Nothing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         text = refusal(f"http://127.0.0.1:{server.server_port}")
     finally:
