@@ -23,12 +23,17 @@ _ATTRIBUTES = (
 )
 _LABELS = (
     r"label|class\b|finding|diagnos|disease|pathology|target|categor|condition|topic|subject|kind"
+    r"|normal|result|outcome|positive|severity|grade|stage|birads"
 )
 _TEXTS = r"report|impression|findings|caption|description|summary|explanation|text|transcript|note"
 _NO_TASK = (
     r"licen[cs]e|redistribut|source|url|commit|path|file|width|height|sha|md5|hash|split|fold"
     r"|attribution|credit|rights|version|date|time|doi|uid\b|_?id$|bytes|size|frames|fps"
+    r"|(patient|person|first|last|sur|full|family|given)_?name|^name$|author|radiologist|physician"
+    r"|doctor|reader|referr|operator|technician|station"
+    r"|manufacturer|scanner|hospital|institution|department|ward$|site$"
 )
+"""Where a row comes from, and who made it: nothing that a picture shows."""
 MAX_LABELS, MAX_LABEL_CHARACTERS = 20, 40
 MIN_ROWS_PER_LABEL = 5
 _TEXT_CHARACTERS = 30
@@ -128,7 +133,8 @@ def find_text(columns: dict[str, Column], *, without: Sequence[str]) -> str | No
         for name, column in columns.items()
         if name not in without
         and column.mean_characters >= _TEXT_CHARACTERS
-        and len(column.counts) >= column.filled / 2
+        # Reports of healthy patients are often word for word the same.
+        and (len(column.counts) >= column.filled / 2 or column.named(_TEXTS))
         and not column.named(_NO_TASK)
     ]
     telling = [column for column in texts if column.named(_TEXTS)]

@@ -20,6 +20,8 @@ from transferlab.domain.columns import (
 from transferlab.domain.table import Row
 from transferlab.errors import InputError
 
+_YES_OR_NO = frozenset(["y", "n", "yes", "no", "true", "false", "0", "1", "ja", "nein", "j"])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Questions:
@@ -115,12 +117,18 @@ def _label_task(mark: str, column: Column) -> dict[str, Any]:
     two = len(labels) == 2
     task = {
         "kind": "classify",
-        "prompt": f"<{mark}>\nWhat is the {_words(column.name)}: {_listed(labels)}?",
+        "prompt": f"<{mark}>\n{_label_question(column.name, labels)}",
         "answer": f"{{{column.name}}}",
         "choices": labels,
         "metrics": ["auroc", "accuracy", "balanced_accuracy"] if two else ["accuracy", "macro_f1"],
     }
     return task if column.whole else task | {"where": {column.name: ["*"]}}
+
+
+def _label_question(name: str, labels: Sequence[str]) -> str:
+    if all(label.casefold() in _YES_OR_NO for label in labels):
+        return f"{_words(name).capitalize()}? Answer {_listed(labels)}."
+    return f"What is the {_words(name)}: {_listed(labels)}?"
 
 
 def _text_task(mark: str, column: Column) -> dict[str, Any]:

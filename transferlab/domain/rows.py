@@ -55,7 +55,9 @@ def _source_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quaran
         rows = [
             row | {PART: part}
             for part, path in source.parts.items()
-            for row in read_table(_place(entry, root, path, key=f"parts.{part}"))
+            for row in read_table(
+                _place(entry, root, path, key=f"parts.{part}"), encoding=source.encoding
+            )
         ]
         return rows, []
     path = _place(entry, root, source.path, key="path")
@@ -69,13 +71,20 @@ def _source_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quaran
     elif source.kind == "dicom":
         from transferlab.domain.dicom_tree import read_dicom_tree
 
-        reports = source.reports
-        table = read_table(_place(entry, root, reports.path, key="reports.path")) if reports else []
+        table = _reports(entry, root)
         rows, bad = read_dicom_tree(path, root, source, table, file=entry.file)
     else:
-        rows = read_table(path)
+        rows = read_table(path, encoding=source.encoding)
     name = entry.name
     return rows, [Quarantined(domain=name, where=where, reason=reason) for where, reason in bad]
+
+
+def _reports(entry: DomainEntry, root: Path) -> list[Row]:
+    section = entry.config.source.reports
+    if section is None:
+        return []
+    place = _place(entry, root, section.path, key="reports.path")
+    return read_table(place, encoding=section.encoding)
 
 
 def _place(entry: DomainEntry, root: Path, relative: str, *, key: str) -> Path:

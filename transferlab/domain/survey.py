@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from transferlab.domain.films import FILM_SUFFIXES, TRANSCRIPT_SUFFIXES
-from transferlab.domain.table import TABLE_SUFFIXES, read_table
+from transferlab.domain.table import TABLE_SUFFIXES, UTF8, Row, WrongEncoding, read_table
 from transferlab.domain.tree import walk
 from transferlab.errors import DataError, InputError
 
 PICTURE_SUFFIXES = frozenset(
     f".{name}" for name in ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"]
 )
+OFFICE_SUFFIXES = (".xlsx", ".xls", ".ods")
+"""What a stranger may take for a table, and is read nowhere."""
+OTHER_ENCODING = "cp1252"
+"""What office programs in western Europe and America write where they do not write UTF-8."""
 _SAMPLED_VALUES = 300
 _TRIED_TABLES = 5
 ENOUGH = 0.5
@@ -29,10 +33,19 @@ class Survey:
     folder: str = "."
     """The folder that was looked at, relative to ``root``."""
     tables: list[str] = field(default_factory=list)
+    office: list[str] = field(default_factory=list)
+    """Spreadsheets, which are no tables until they are saved as such."""
     pictures: list[str] = field(default_factory=list)
     films: list[str] = field(default_factory=list)
     transcripts: list[str] = field(default_factory=list)
     dicoms: list[str] = field(default_factory=list)
+
+    @property
+    def advice(self) -> str:
+        """What to do with a spreadsheet; "" where there is none."""
+        if not self.office:
+            return ""
+        return f" (is it {PurePosixPath(self.office[0]).name}? Save it as CSV UTF-8)"
 
     def media(self) -> dict[str, list[str]]:
         """By kind of medium."""
@@ -54,6 +67,8 @@ def survey(path: Path) -> Survey:
         suffix = file.suffix.lower()
         if suffix in TABLE_SUFFIXES:
             found.tables.append(relative)
+        elif suffix in OFFICE_SUFFIXES and not is_dicom(file):
+            found.office.append(relative)
         elif suffix in PICTURE_SUFFIXES:
             found.pictures.append(relative)
         elif suffix in FILM_SUFFIXES:
@@ -68,9 +83,25 @@ def survey(path: Path) -> Survey:
     found.tables.sort(key=lambda one: (one.count("/"), -(root / one).stat().st_size))
     if not any([found.tables, *found.media().values()]):
         raise InputError(
-            f"{path}: holds no table ({', '.join(TABLE_SUFFIXES)}), picture, film or DICOM file"
+            f"{path}: holds no table ({', '.join(TABLE_SUFFIXES)}), picture, film or DICOM "
+            f"file{found.advice}"
         )
     return found
+
+
+def read_as_found(path: Path) -> tuple[list[Row], str]:
+    """The rows of a table that nobody has described, and the encoding in which it could be read.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return read_table(path), UTF8
+    except WrongEncoding as error:
+        try:
+            return read_table(path, encoding=OTHER_ENCODING), OTHER_ENCODING
+        except DataError:
+            raise error from None
 
 
 def widened(found: Survey) -> Survey:
@@ -83,7 +114,7 @@ def widened(found: Survey) -> Survey:
     prefix = f"{found.root.name}/"
     for name in found.tables[:_TRIED_TABLES]:
         try:
-            rows = read_table(found.root / name)
+            rows, _ = read_as_found(found.root / name)
         except DataError:
             continue  # of several tables, one that cannot be read may be something else
         for column in list(rows[0]):
@@ -102,6 +133,7 @@ def _seen_from_above(found: Survey, prefix: str) -> Survey:
         root=found.root.parent,
         folder=found.root.name,
         tables=moved(found.tables),
+        office=moved(found.office),
         pictures=moved(found.pictures),
         films=moved(found.films),
         transcripts=moved(found.transcripts),

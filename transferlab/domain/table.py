@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from datetime import date, time
@@ -30,8 +31,15 @@ class BadRow(Exception):
     """Why one row cannot be used; the text repeats nothing of what the row holds."""
 
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
+class WrongEncoding(DataError):
+    """A text that is not in the encoding in which it was read."""
+
+
+DELIMITERS = {".csv": ",;\t", ".tsv": "\t"}
+"""By ending. Office programs write semicolons, or tabs, into a .csv where the comma is the decimal
+sign: the one that its header holds most often counts, the comma among equals."""
 TABLE_SUFFIXES = (*DELIMITERS, ".json", ".jsonl", ".parquet")
+UTF8 = "utf-8"
 GZIP = ".gz"
 MAX_UNPACKED_BYTES = 2 * 1024**3
 """Of a packed table: the largest that is known (MIMIC-CXR's) unpacks to 60 MB."""
@@ -40,54 +48,72 @@ KEY = "key"
 _BATCH_ROWS = 1024
 
 
-def read_table(path: Path) -> list[Row]:
+def read_table(path: Path, *, encoding: str = UTF8) -> list[Row]:
     """All rows; every value is text as written, so "NA" and "None" stay words.
 
     JSON and Parquet values that are no text become their JSON notation, null becomes "". A JSON
     file is a list of objects, or an object of objects, whose names become the column "key".
 
+    Args:
+        path: the table; its ending says what it is.
+        encoding: of CSV and TSV; the others say it themselves.
+
     Raises:
-        DataError: the file is missing, empty, not UTF-8, malformed, or of another kind.
+        DataError: the file is missing, empty, in another encoding, malformed, or of another kind.
     """
     kind = Path(path.stem).suffix.lower() if path.suffix.lower() == GZIP else path.suffix.lower()
     if kind not in TABLE_SUFFIXES:
         raise DataError(
             f"{path}: a table must end with {', '.join(TABLE_SUFFIXES)}; text also packed ({GZIP})"
         )
-    rows = list(_parquet(path) if kind == ".parquet" else _from_text(path, kind))
+    rows = list(_parquet(path) if kind == ".parquet" else _from_text(path, kind, encoding))
     if not rows:
         raise DataError(f"{path}: holds no rows; a domain needs at least one per split")
     return rows
 
 
-def _from_text(path: Path, kind: str) -> Iterator[Row]:
+def _from_text(path: Path, kind: str, encoding: str) -> Iterator[Row]:
     if kind == ".json":
         return _json(path)
-    text = read_utf8(path)
-    return _jsonl(path, text) if kind == ".jsonl" else _csv(path, text, DELIMITERS[kind])
+    if kind == ".jsonl":
+        return _jsonl(path, read_text(path))
+    text = read_text(path, encoding=encoding)
+    return _csv(path, text, _delimiter(text, DELIMITERS[kind]))
 
 
-def read_utf8(path: Path) -> str:
+def _delimiter(text: str, known: str) -> str:
+    """The one of ``known`` that the header holds most often outside quotes; the first of equals."""
+    header = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
+    return max(known, key=header.count)
+
+
+def read_text(path: Path, *, encoding: str = UTF8) -> str:
     """A file's text, line ends as they are.
 
     Raises:
-        DataError: it is missing, cannot be read, or is not UTF-8.
+        DataError: it is missing, or cannot be read.
+        WrongEncoding: it is in another encoding.
     """
+    codec = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
     try:
         # As bytes, so that line ends inside quoted cells stay as they are.
         if path.suffix.lower() != GZIP:
-            return path.read_bytes().decode("utf-8-sig")
+            return path.read_bytes().decode(codec)
         with gzip.open(path) as file:
             content = file.read(MAX_UNPACKED_BYTES + 1)
         if len(content) > MAX_UNPACKED_BYTES:
             raise DataError(f"{path}: unpacks to more than 2 GiB; is it a table?")
-        return content.decode("utf-8-sig")
+        return content.decode(codec)
     except FileNotFoundError:
         raise DataError(
             f"{path}: there is no such table; is the data complete, and source.path right?"
         ) from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    except UnicodeError as error:
+        at = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
+        raise WrongEncoding(
+            f"{path}: is not {encoding.upper()} text{at}; save it as UTF-8, or name the encoding "
+            "of a CSV in domain.yaml (encoding: cp1252)"
+        ) from None
     except (EOFError, zlib.error, OSError) as error:
         reason = getattr(error, "strerror", None) or "it is truncated or no gzip file"
         raise DataError(f"{path}: cannot be read ({reason})") from None
@@ -130,7 +156,7 @@ def read_json(path: Path) -> Any:
         DataError: it cannot be read, or is not JSON.
     """
     try:
-        return json.loads(read_utf8(path))
+        return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not JSON ({_why(error)})") from None
 
