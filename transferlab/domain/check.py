@@ -9,7 +9,7 @@ from pathlib import Path
 from transferlab.core.records import SPLITS, Quarantined, Sample
 from transferlab.domain.asking import Asker, selected
 from transferlab.domain.catalogue import DomainEntry
-from transferlab.domain.counts import count_groups, count_labels, count_samples
+from transferlab.domain.counts import count_groups, count_labels, count_samples, thin_labels
 from transferlab.domain.leaks import find_leaks
 from transferlab.domain.ledger import Ledger, open_ledger
 from transferlab.domain.places import domain_root
@@ -25,8 +25,6 @@ from transferlab.domain.unreadable import UnreadableMedium
 from transferlab.errors import DataError
 from transferlab.metrics.answers import check_metrics
 
-FEW_TEST_SAMPLES = 5
-"""Below so many test samples of a label, its recall moves in steps of a quarter and more."""
 BAD_ROWS = ("medium", "row")
 """Kinds of problems of a single row, which a run may leave out (data.on_bad_sample)."""
 NOT_STATED = "not stated"
@@ -119,7 +117,7 @@ def _check(
         samples=count_samples(ledger, domain),
         groups=count_groups(ledger, domain),
         labels=labels,
-        problems=(*problems, *_thin(labels)),
+        problems=(*problems, *thin_labels(labels)),
     )
 
 
@@ -278,26 +276,3 @@ def _empty_sides(ledger: Ledger, domain: int, entry: DomainEntry) -> list[Proble
         for side in ("train", "test")
         if (task, SPLITS.index(side)) not in there
     ]
-
-
-def _thin(labels: Labels) -> list[Problem]:
-    """Labels that cannot be learned or scored, and those whose score would mean little."""
-    found = []
-    for task, counts in labels.items():
-        for label, by_side in counts.items():
-            where = f"tasks.{task}, label '{label}'"
-            for side, verb in (("train", "learned"), ("test", "scored")):
-                if not by_side[side]:
-                    reason = f"has no sample in {side}, so it cannot be {verb}"
-                    found.append(Problem(kind="label_count", where=where, reason=reason))
-            if 0 < by_side["test"] < FEW_TEST_SAMPLES:
-                found.append(
-                    Problem(
-                        kind="label_count",
-                        where=where,
-                        reason=f"has only {by_side['test']} sample(s) in test, fewer than "
-                        f"{FEW_TEST_SAMPLES}: its score will say little",
-                        severity="warning",
-                    )
-                )
-    return found

@@ -5,7 +5,10 @@ from __future__ import annotations
 from transferlab.core.records import SPLITS, SplitName
 from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.ledger import Ledger
-from transferlab.domain.report import Labels
+from transferlab.domain.report import Labels, Problem
+
+FEW_TEST_SAMPLES = 5
+"""Below so many test samples of a label, its recall moves in steps of a quarter and more."""
 
 
 def count_samples(ledger: Ledger, domain: int) -> dict[SplitName, int]:
@@ -32,6 +35,29 @@ def count_labels(ledger: Ledger, domain: int, entry: DomainEntry) -> Labels:
             counted[task] = {one: dict.fromkeys(SPLITS, 0) for one in known}
         counted[task].setdefault(label, dict.fromkeys(SPLITS, 0))[SPLITS[side]] = count
     return counted
+
+
+def thin_labels(labels: Labels) -> list[Problem]:
+    """Labels that cannot be learned or scored, and those whose score would mean little."""
+    found = []
+    for task, counts in labels.items():
+        for label, by_side in counts.items():
+            where = f"tasks.{task}, label '{label}'"
+            for side, verb in (("train", "learned"), ("test", "scored")):
+                if not by_side[side]:
+                    reason = f"has no sample in {side}, so it cannot be {verb}"
+                    found.append(Problem(kind="label_count", where=where, reason=reason))
+            if 0 < by_side["test"] < FEW_TEST_SAMPLES:
+                found.append(
+                    Problem(
+                        kind="label_count",
+                        where=where,
+                        reason=f"has only {by_side['test']} sample(s) in test, fewer than "
+                        f"{FEW_TEST_SAMPLES}: its score will say little",
+                        severity="warning",
+                    )
+                )
+    return found
 
 
 def _by_side(ledger: Ledger, domain: int, counted: str) -> dict[SplitName, int]:

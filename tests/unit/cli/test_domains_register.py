@@ -189,6 +189,7 @@ def test_a_domain_is_removed_and_its_data_stay(command, tmp_path, home):
 
 MISTAKES = {
     "nowhere": ({}, ["nowhere"], "there is no such folder"),
+    "an array": ({"x-idx3-ubyte.gz": "x"}, ["."], "x-idx3-ubyte.gz is an array of pictures"),
     "nothing": ({"x.txt": "x"}, ["."], "holds no table"),
     "no media column": ({"t.csv": "a,b\n1,2\n"}, ["."], "no table with a column"),
     "bad name": ({"t.csv": "a\n1\n"}, [".", "--name", "My Data"], "must be small letters"),
@@ -253,3 +254,52 @@ def test_reports_are_a_text_though_many_are_alike_and_their_authors_are_no_label
     tasks = questions_of(rows, mark="xray", media_columns=[], medium="file").tasks
     assert list(tasks) == ["abnormal", "describe"]
     assert tasks["abnormal"]["prompt"] == "<xray>\nAbnormal? Answer N or Y."
+
+
+def asked_about(rows, **given):
+    return questions_of(rows, mark="image", **({"media_columns": ["f"], "medium": "f"} | given))
+
+
+def test_a_question_with_listed_choices_is_asked_where_the_right_one_is_known():
+    rows = [
+        {"f": "a.png" if n % 2 else "", "question": "Which?", "choices": '["red", "blue"]',
+         "answer": str(n % 2), "answer_text": ["red", "blue"][n % 2]}
+        for n in range(40)
+    ]  # fmt: skip
+    task = asked_about(rows).tasks["choose"]
+    assert (task["answer"], task["choices"]) == ("{answer_text}", "choices")
+    assert task["where"] == {"choices": ["*"], "f": ["*"]}
+    for row in rows:
+        del row["answer_text"]
+        row["colour"] = ["red", "green"][int(row["answer"])]
+    without = asked_about(rows)
+    assert "choose" not in without.tasks
+    assert "answer" not in without.tasks
+    assert "no column holds the text of the right one" in "".join(without.notes)
+
+
+def test_a_group_is_looked_for_that_can_be_split():
+    rows = [
+        {"f": f"{n}.png", "book": f"B{n % 4}", "chapter": f"C{n % 40}", "topic": f"T{n % 4}"}
+        for n in range(200)
+    ]
+    assert asked_about(rows).group == "chapter"
+    for row in rows:
+        del row["chapter"]
+    assert asked_about(rows).group == "book"
+
+
+def test_a_table_in_a_folder_beside_the_pictures(command, tmp_path):
+    rows = pictures(tmp_path / "pack", count=30)
+    for row in rows:
+        row["scan"] = f"scans/{row['scan']}.png"
+    write_csv(tmp_path / "pack" / "questions" / "easy" / "list.csv", rows)
+    (tmp_path / "pack" / "list.csv").unlink()
+    done = command(
+        "domains", "register", tmp_path / "pack" / "questions" / "easy" / "list.csv", "--dry-run",
+        "--json",
+    )  # fmt: skip
+    made = json.loads(done.out)["settings"]
+    assert made["data_root"] == str(tmp_path / "pack")
+    assert made["source"]["path"] == "questions/easy/list.csv"
+    assert made["source"]["media"]["image"]["path"] == "{scan}"
