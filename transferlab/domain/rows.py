@@ -12,13 +12,15 @@ from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.chat import read_chat
 from transferlab.domain.films import list_films
 from transferlab.domain.places import inside
+from transferlab.domain.shards import stream_shards
 from transferlab.domain.table import WHERE, BadRow, Row, read_table, stream_table
 from transferlab.domain.template import check_columns, columns_of
 from transferlab.domain.transcript import explode
 from transferlab.domain.tree import list_files
 from transferlab.errors import DataError, TransferlabError
 
-_TABLES = ("table", "generated")
+_TABLES = ("table", "generated", "webdataset", "huggingface")
+"""Kinds whose rows are read one after another."""
 PART = "part"
 """The column that says which of ``source.parts`` a row comes from."""
 
@@ -113,7 +115,14 @@ def check_row_columns(entry: DomainEntry, known: set[str]) -> None:
 
 def _table_rows(entry: DomainEntry, root: Path) -> Iterator[Row]:
     source = entry.config.source
-    if not source.parts:
+    if source.kind == "webdataset":
+        path = _place(entry, root, source.path, key="path")
+        yield from stream_shards(path, root, pattern=source.pattern)
+    elif source.kind == "huggingface":
+        for table in sorted(root.glob("*.jsonl")):
+            for row in stream_table(table):
+                yield row | {PART: table.stem}
+    elif not source.parts:
         path = _place(entry, root, source.path, key="path")
         yield from stream_table(path, encoding=source.encoding)
     for part, relative in source.parts.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from transferlab.config.domain import MediaSection
 from transferlab.core.records import MediaKind, MediaRef
+from transferlab.domain.contents import opened
 from transferlab.domain.looked import InMemory, Looked, Memory
 from transferlab.domain.media import check
 from transferlab.domain.places import inside
@@ -93,7 +94,7 @@ class Shelf:
             inspected = check(kind, path, hashed=self._hashed)
         except UnreadableMedium as error:
             return Looked(reason=error.reason)
-        with path.open("rb") as file:
+        with opened(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return Looked(
             length_seconds=inspected.length_seconds,

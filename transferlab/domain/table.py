@@ -262,7 +262,7 @@ def _parquet(path: Path) -> Iterator[Row]:
 
 
 def _as_row(values: dict[str, Any], path: Path) -> Row:
-    row = {str(key): _as_text(value) for key, value in values.items()}
+    row = {str(key): plain(value) for key, value in values.items()}
     if is_half("".join([*row, *row.values()])):
         raise DataError(f"{path}: a text of it holds half of a character (a lone surrogate)")
     return row
@@ -277,7 +277,8 @@ def is_half(text: str) -> bool:
     return False
 
 
-def _as_text(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A value as text: what is no text in JSON notation, null as nothing."""
     if value is None:
         return ""
     if isinstance(value, str):
