@@ -172,5 +172,5 @@ class Collator:
             raise DataError(
                 f"longer than backbone.max_length_tokens ({limit}), media tokens and answer "
                 f"included: {named}{more}; raise the limit, or shorten the text or the number of "
-                "frames"
+                "frames; `transferlab validate PIPELINE --data` names their rows"
             )

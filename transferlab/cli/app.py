@@ -92,9 +92,16 @@ def validate(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of pipeline.yaml for editors.")
     ] = False,
+    data: Annotated[
+        bool,
+        typer.Option(
+            "--data",
+            help="Check its domains' data too, together, and measure all for its backbone.",
+        ),
+    ] = False,
     debug: Debug = False,
 ) -> None:
-    """Check a pipeline without loading data or models."""
+    """Check a pipeline without loading data or models, unless --data asks for it."""
     if schema:
         from transferlab.config.schema import pipeline_schema
 
@@ -107,6 +114,10 @@ def validate(
 
     path = find_pipeline(pipeline)
     config = checked_pipeline(path, overrides=overrides or [], domains=domains or [])
+    if data:
+        from transferlab.cli.checking import check_pipeline_data
+
+        check_pipeline_data(config, domains=domains or [])
     typer.echo(f"{path}: sound ({len(config.stream)} domain(s): {', '.join(config.stream)})")
 
 

@@ -10,11 +10,10 @@ import typer
 from rich import box
 from rich.table import Table
 
-from transferlab.cli.checking import show_report
 from transferlab.cli.options import Debug, Domains
 from transferlab.cli.terminal import output
 from transferlab.domain.catalogue import DomainEntry, find_domains, find_entry
-from transferlab.errors import DataError
+from transferlab.errors import InputError
 
 app = typer.Typer(
     help="What can be adapted to: register, check, look at and list it.", rich_markup_mode=None
@@ -187,26 +186,43 @@ def remove_domain(
 
 
 @app.command("check")
-def check_domain(
-    name: NameOrPath,
+def check_domains(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME|PATH...", help="Domains, or folders with a domain.yaml; a whole stream."
+        ),
+    ],
     data_root: DataRoot = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Measure every sample for it too: a Hugging Face id or a path."),
+    ] = None,
+    max_length_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --backbone: the longest sample; default: a pipeline's."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
     domains: Domains = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Read every row, decode every medium and compare the splits; train nothing."""
-    from transferlab.domain.check import check_domain as check
+    """Read every row, decode every medium and compare the splits; train nothing.
 
-    entry = find_entry(name, domains or [])
-    report = check(entry, data_root=data_root)
-    if as_json:
-        typer.echo(json.dumps(report.to_record(), indent=2, ensure_ascii=False))
-    else:
-        show_report(output(), report)
-    count = len(report.problems if strict else report.errors)
-    if count:
-        raise DataError(f"domain '{entry.name}' is not fit to be trained on: {count} problem(s)")
+    Of several domains, what one trains on and another is scored on is found as well.
+    """
+    from transferlab.cli.checking import check_and_show
+
+    entries = [find_entry(name, domains or []) for name in names]
+    section = None
+    if backbone is not None:
+        from transferlab.config.pipeline import BackboneSection
+
+        limit = {"max_length_tokens": max_length_tokens} if max_length_tokens else {}
+        section = BackboneSection(model=backbone, adapter=None, **limit)
+    elif max_length_tokens is not None:
+        raise InputError("--max-length-tokens: needs --backbone, which counts the tokens")
+    check_and_show(entries, data_root=data_root, backbone=section, strict=strict, as_json=as_json)
 
 
 def _show(entry: DomainEntry) -> None:

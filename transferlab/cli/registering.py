@@ -77,3 +77,14 @@ def register(proposal: Proposal, *, to: Path | None, dry_run: bool, as_json: boo
             f"{len(report.errors)} problem(s); correct {entry.file} or the data, then `transferlab "
             f"domains check {entry.name}`"
         )
+    if not as_json:
+        typer.echo(_next_steps(entry.name))
+
+
+def _next_steps(name: str) -> str:
+    """What a newcomer does with a sound domain."""
+    return (
+        f"\nnext: look at it with `transferlab domains preview {name}`; to train on it, write "
+        f"these two lines into {name}.yaml and start `transferlab run {name}.yaml`:\n\n"
+        f"name: {name}\nstream: [{name}]"
+    )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from transferlab.config.section import Name, Section
 from transferlab.core.records import SPLITS, SplitName
@@ -12,6 +12,20 @@ USUAL_WORDS: dict[SplitName, list[str]] = {
     "validation": ["validation", "validate", "val", "valid", "dev"],
     "test": ["test", "testing"],
 }
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except LookupError:
+        raise ValueError(
+            f"there is no encoding '{name}'; usual are utf-8, cp1252, utf-16"
+        ) from None
+    return name
+
+
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+"""Of CSV and TSV files, as Python calls it; JSON and Parquet have their own."""
 
 
 class MediaSection(Section):
@@ -52,6 +66,8 @@ class ReportsSection(Section):
 
     path: str
     """Relative to the domain's data root; CSV, TSV, JSON, JSONL or Parquet."""
+    encoding: Encoding = "utf-8"
+    """Of a CSV or TSV file, e.g. cp1252."""
     column: str
     """Column of the table that holds the key."""
     tag: str
@@ -61,16 +77,35 @@ class ReportsSection(Section):
     """Keep a file without a report, with empty columns; otherwise it is a bad row."""
 
 
+class HubSection(Section):
+    """A dataset on the Hugging Face hub."""
+
+    id: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
+    """E.g. "flaviagiammarino/vqa-rad"."""
+    subset: str | None = None
+    """Its configuration, where it has several."""
+    revision: str | None = None
+    """A branch, tag or commit; a commit keeps the data from changing."""
+
+
 class SourceSection(Section):
     """Where the rows come from."""
 
-    kind: Literal["table", "dicom", "chat", "video", "files", "generated"]
+    kind: Literal[
+        "table", "dicom", "chat", "video", "files", "webdataset", "huggingface", "generated"
+    ]
     path: str = "metadata.csv"
     """Relative to the domain's data root. Table and generated: the table; CSV, TSV, JSON, JSONL or
     Parquet by its ending. Chat: the JSON or JSONL file. Dicom: a folder ("." for the root) or a
-    DICOMDIR. Video and files: a folder."""
+    DICOMDIR. Video and files: a folder. Webdataset: a .tar shard, or a folder of them. Huggingface:
+    a folder that `save_to_disk` wrote."""
+    hub: HubSection | None = None
+    """Huggingface: a dataset on the hub instead of ``path``."""
+    encoding: Encoding = "utf-8"
+    """Table: of CSV and TSV files, e.g. cp1252."""
     pattern: str = "*"
-    """Files: which names count, e.g. "*.xml"; domain.py makes rows of them."""
+    """Files: which names count, e.g. "*.xml"; domain.py makes rows of them. Webdataset: which
+    shards, e.g. "train-*.tar"."""
     parts: dict[str, str] = {}
     """Table: several tables instead of ``path``, by the word that the column "part" then holds."""
     media: dict[str, MediaSection] = {}
@@ -95,8 +130,12 @@ class SourceSection(Section):
             for name in ("reports", "tags", "only"):
                 if getattr(self, name):
                     raise ValueError(f"{name}: only with kind 'dicom'")
-        if self.kind != "files" and "pattern" in self.model_fields_set:
-            raise ValueError("pattern: only with kind 'files'")
+        if self.kind not in ("files", "webdataset") and "pattern" in self.model_fields_set:
+            raise ValueError("pattern: only with kind 'files' or 'webdataset'")
+        if self.hub is not None and (self.kind != "huggingface" or "path" in self.model_fields_set):
+            raise ValueError("hub: only with kind 'huggingface', and instead of path")
+        if self.kind != "table" and "encoding" in self.model_fields_set:
+            raise ValueError("encoding: only with kind 'table', and under reports")
         if self.parts and (self.kind != "table" or "path" in self.model_fields_set):
             raise ValueError("parts: only with kind 'table', and instead of path")
         if self.kind == "chat" and set(self.media) - {"image", "video"}:

@@ -45,8 +45,18 @@ class Asked:
 class Asker:
     """Asks every task of one domain about its rows."""
 
-    def __init__(self, config: DomainConfig, *, file: Path, shelf: Shelf) -> None:
+    def __init__(
+        self, config: DomainConfig, *, file: Path, shelf: Shelf, own_ids: bool = True
+    ) -> None:
+        """
+        Args:
+            config: the domain.
+            file: its domain.yaml, for messages.
+            shelf: of its media.
+            own_ids: give samples that are the same ids of their own, which takes remembering all.
+        """
         self._config, self._file, self._shelf = config, file, shelf
+        self._own_ids = own_ids
         self._times_seen: Counter[str] = Counter()
 
     def ask(self, rows: list[Row]) -> tuple[list[Asked], list[Quarantined]]:
@@ -79,7 +89,7 @@ class Asker:
         broken: list[Quarantined] = []
         for row in chosen:
             try:
-                made.append(self._one(name, task, row))
+                made.append(self.ask_row(name, row))
             except BadRow as error:
                 broken.append(
                     Quarantined(domain=self._config.name, where=row[WHERE], reason=str(error))
@@ -94,12 +104,26 @@ class Asker:
         Raises:
             InputError: it names one that does not exist.
         """
-        known = {column for row in rows for column in row if column not in (WHERE, LISTED)}
+        known = {column for row in rows for column in row}
+        self.check_known(known)
+
+    def check_known(self, columns: set[str]) -> None:
+        """Compare what domain.yaml names with the ``columns`` of all rows.
+
+        Raises:
+            InputError: it names one that does not exist.
+        """
+        known = columns - {WHERE, LISTED}
         for where, columns in self._columns_named():
             check_columns(columns, known, where=where)
 
-    def _one(self, name: str, task: TaskSection, row: Row) -> Asked:
-        config = self._config
+    def ask_row(self, name: str, row: Row) -> Asked:
+        """One task asked of one row, after ``check_known``; without labels that all rows collect.
+
+        Raises:
+            BadRow: the row cannot be used.
+        """
+        config, task = self._config, self._config.tasks[name]
         group = value(row, config.group).strip()
         if not group:
             raise BadRow(f"the group column '{config.group}' is empty")
@@ -151,6 +175,8 @@ class Asker:
     def _unique_id(self, identity: list[str]) -> str:
         """Identical rows are told apart by a count, so that each keeps its own sample."""
         first = salted_id(self._config.name, identity)
+        if not self._own_ids:
+            return first
         self._times_seen[first] += 1
         times = self._times_seen[first]
         return first if times == 1 else salted_id(self._config.name, [*identity, str(times)])

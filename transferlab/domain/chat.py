@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.core.records import MEDIA_SLOT
-from transferlab.domain.table import LISTED, WHERE, BadRow, Row, is_half, read_json, read_utf8
+from transferlab.domain.table import LISTED, WHERE, BadRow, Row, is_half, read_json, read_text
 from transferlab.errors import DataError
 
 ROLES = {
@@ -63,7 +63,7 @@ def read_chat(path: Path) -> tuple[list[Row], list[tuple[str, str]]]:
 
 def _items(path: Path) -> Iterator[tuple[str, Any]]:
     if path.suffix.lower() == ".jsonl":
-        for number, line in enumerate(read_utf8(path).split("\n"), start=1):
+        for number, line in enumerate(read_text(path).split("\n"), start=1):
             if line.strip():
                 try:
                     yield f"{path.name} line {number}", json.loads(line)

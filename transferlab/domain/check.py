@@ -2,71 +2,236 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from transferlab.core.records import SPLITS, Quarantined, SplitName
-from transferlab.domain.asking import Asked, Asker, selected
+from transferlab.core.records import SPLITS, Quarantined, Sample
+from transferlab.domain.asking import Asker, selected
 from transferlab.domain.catalogue import DomainEntry
+from transferlab.domain.counts import count_groups, count_labels, count_samples, thin_labels
 from transferlab.domain.leaks import find_leaks
+from transferlab.domain.ledger import Ledger, open_ledger
 from transferlab.domain.places import domain_root
 from transferlab.domain.repeats import find_repeats
-from transferlab.domain.report import CheckReport, Problem
-from transferlab.domain.rows import read_rows
+from transferlab.domain.report import CheckReport, Labels, Problem, StreamReport
+from transferlab.domain.rows import RowSource, check_row_columns
 from transferlab.domain.shelf import Shelf
-from transferlab.domain.sides import sides_of
-from transferlab.domain.table import WHERE
+from transferlab.domain.sides import listed_sides
+from transferlab.domain.splits import split_groups
+from transferlab.domain.table import WHERE, BadRow, Row
+from transferlab.domain.transcript import CUE_COLUMNS
+from transferlab.domain.unreadable import UnreadableMedium
 from transferlab.errors import DataError
 from transferlab.metrics.answers import check_metrics
 
-FEW_TEST_SAMPLES = 5
-"""Below so many test samples of a label, its recall moves in steps of a quarter and more."""
+BAD_ROWS = ("medium", "row")
+"""Kinds of problems of a single row, which a run may leave out (data.on_bad_sample)."""
 NOT_STATED = "not stated"
 """What `domains register` writes as the licence, for the user to replace."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ruler:
+    """How long samples are for a backbone, and how long they may be."""
+
+    length_tokens: Callable[[Sample], int]
+    """Of prompt, media and answer. Raises DataError where the backbone cannot take the sample."""
+    limit_tokens: int
+
+
 def check_domain(
-    entry: DomainEntry, *, data_root: Path | None = None, cache_root: Path | None = None
+    entry: DomainEntry,
+    *,
+    data_root: Path | None = None,
+    cache_root: Path | None = None,
+    ruler: Ruler | None = None,
 ) -> CheckReport:
     """Read every row, decode every medium and compare the splits; train nothing.
 
-    Rows are kept in memory and media are not: of each file only its digest, a picture's hash and
-    what was wrong with it remain.
+    Tables are read row by row, and what is needed of samples and media to compare them is kept on
+    disk until the check ends.
 
     Args:
         entry: from ``find_domains`` or ``read_entry``.
         data_root: folder of the data packs; None means $TRANSFERLAB_DATA, then ../shared/data.
         cache_root: folder of generated data; None means $TRANSFERLAB_CACHE, then ~/.cache.
+        ruler: measures samples for a backbone; None leaves that out.
 
     Raises:
         InputError: domain.yaml names something that its table does not have.
         DataError: the data are not there, or the table cannot be read.
+        EnvironmentProblem: there is no room for the notes.
     """
+    with open_ledger() as ledger:
+        return _check(ledger, entry, data_root=data_root, cache_root=cache_root, ruler=ruler)
+
+
+def check_stream(
+    entries: Sequence[DomainEntry],
+    *,
+    data_root: Path | None = None,
+    cache_root: Path | None = None,
+    ruler: Ruler | None = None,
+) -> StreamReport:
+    """``check_domain`` of each, and what two of them share on different sides.
+
+    Args and Raises: as for ``check_domain``.
+    """
+    with open_ledger() as ledger:
+        reports = tuple(
+            _check(ledger, entry, data_root=data_root, cache_root=cache_root, ruler=ruler)
+            for entry in entries
+        )
+        across = tuple(find_leaks(ledger, None)) if len(entries) > 1 else ()
+        return StreamReport(reports=reports, across=across)
+
+
+def _check(
+    ledger: Ledger,
+    entry: DomainEntry,
+    *,
+    data_root: Path | None,
+    cache_root: Path | None,
+    ruler: Ruler | None,
+) -> CheckReport:
     root = domain_root(entry, data_root=data_root, cache_root=cache_root)
-    rows, unread = read_rows(entry, root)
-    problems = [*map(_bad_row, unread), *_in_settings(entry)]
-    shelf = Shelf(root, hashed=True)
-    asked: list[Asked] = []
-    if rows:
-        asker = Asker(entry.config, file=entry.file, shelf=shelf)
-        asker.check_templates(rows)
-        asked, unasked = _ask(asker, entry, rows)
-        problems += unasked
-    problems += find_repeats(asked, shelf)
-    sides, counted = _sides(entry, asked)
-    problems += counted
-    problems += find_leaks(asked, sides, shelf) if sides else []
-    labels = _labels(entry, asked, sides) if sides else {}
+    domain = ledger.add_domain(entry.name)
+    shelf = Shelf(root, hashed=True, memory=ledger, label=entry.name)
+    reading = _Reading(ledger, domain, entry, shelf, ruler)
+    source = RowSource(entry, root)
+    reading.read(source)
+    ledger.index()
+    problems = [*_in_settings(entry), *reading.problems, *find_repeats(ledger, domain)]
+    unsplit = _deal(ledger, domain, entry)
+    problems += unsplit
+    labels: Labels = {}
+    if not unsplit:
+        problems += _empty_sides(ledger, domain, entry)
+        problems += find_leaks(ledger, domain)
+        labels = count_labels(ledger, domain, entry)
     return CheckReport(
         domain=entry.name,
-        rows=len(rows) + len(unread),
+        rows=reading.rows,
         media=shelf.files,
-        samples={name: sides.count(name) for name in SPLITS},
-        groups=_groups(asked, sides),
+        samples=count_samples(ledger, domain),
+        groups=count_groups(ledger, domain),
         labels=labels,
-        problems=(*problems, *_thin(labels)),
+        problems=(*problems, *thin_labels(labels)),
     )
+
+
+class _Reading:
+    """One pass over the rows of a domain: samples go into the ledger, problems are told."""
+
+    def __init__(
+        self, ledger: Ledger, domain: int, entry: DomainEntry, shelf: Shelf, ruler: Ruler | None
+    ) -> None:
+        self._ledger, self._domain, self._entry = ledger, domain, entry
+        self._shelf, self._ruler = shelf, ruler
+        self._asker = Asker(entry.config, file=entry.file, shelf=shelf, own_ids=False)
+        self._found: dict[Problem, None] = {}  # a row that two tasks find bad is told once
+        self._fitting = dict.fromkeys(entry.config.tasks, 0)
+        self._unasked: list[str] = []
+        self._unasked_more = 0
+        self.rows = 0
+
+    def read(self, source: RowSource) -> None:
+        """Ask every task of every row."""
+        columns = source.columns()
+        check_row_columns(self._entry, columns)
+        if self._entry.config.source.transcript is not None:
+            columns |= set(CUE_COLUMNS)
+        checked = False
+        for row in source:
+            self.rows += 1
+            if isinstance(row, Quarantined):
+                self._tell(_bad_row(row.where, row.reason))
+                continue
+            if not checked:  # rows that are all bad say nothing about columns
+                self._asker.check_known(columns)
+                checked = True
+            self._ask(row)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Everything that was found."""
+        unfit = [
+            Problem(
+                kind="task",
+                where=f"tasks.{name}",
+                reason=f"where fits none of {self.rows} rows",
+            )
+            for name, fitting in self._fitting.items()
+            if not fitting and self.rows
+        ]
+        return [*self._found, *unfit, *self._one_answer(), *self._left_out()]
+
+    def _ask(self, row: Row) -> None:
+        fits = [name for name, task in self._entry.config.tasks.items() if selected(task, row)]
+        if not fits:
+            self._unasked = self._unasked or [row[WHERE]]
+            self._unasked_more += 1
+        for name in fits:
+            self._fitting[name] += 1
+            try:
+                self._keep(name, row)
+            except BadRow as error:
+                self._tell(_bad_row(row[WHERE], str(error)))
+
+    def _keep(self, name: str, row: Row) -> None:
+        asked = self._asker.ask_row(name, row)
+        task = self._entry.config.tasks[name]
+        # Choices that differ from row to row are no classes.
+        closed = task.kind == "classify" and not isinstance(task.choices, str)
+        places = [self._shelf.place(ref.kind, ref.path) for ref in asked.sample.media]
+        label = asked.sample.answer if closed else None
+        self._ledger.add(self._domain, asked, label=label, places=places)
+        if self._ruler is not None:
+            self._measure(asked.sample, where=row[WHERE], ruler=self._ruler)
+
+    def _measure(self, sample: Sample, *, where: str, ruler: Ruler) -> None:
+        try:
+            tokens = ruler.length_tokens(sample)
+        except UnreadableMedium as error:
+            self._tell(Problem(kind="medium", where=where, reason=error.reason))
+            return
+        except DataError as error:
+            self._tell(Problem(kind="row", where=where, reason=str(error)))
+            return
+        if tokens > ruler.limit_tokens:
+            reason = (
+                f"task '{sample.task}': {tokens} tokens with media and answer, more than the "
+                f"backbone's {ruler.limit_tokens}; shorten it, show fewer frames, or raise "
+                "backbone.max_length_tokens"
+            )
+            self._tell(Problem(kind="length", where=where, reason=reason))
+
+    def _tell(self, problem: Problem) -> None:
+        self._found[problem] = None
+
+    def _one_answer(self) -> list[Problem]:
+        """Tasks whose labels are collected, and that have only one."""
+        query = "SELECT count(DISTINCT label) FROM samples WHERE domain = ? AND task = ?"
+        return [
+            Problem(
+                kind="task",
+                where=f"tasks.{name}",
+                reason="has only one answer in the data; nothing to classify",
+            )
+            for name, task in self._entry.config.tasks.items()
+            if task.kind == "classify" and task.choices is None
+            if self._ledger.one(query, self._domain, name) == 1
+        ]
+
+    def _left_out(self) -> list[Problem]:
+        """A warning where rows fit no task: they and their media are not looked at."""
+        more = self._unasked_more - 1
+        reason = f"fits no task's where, nor do {more} more rows; nothing is asked of them"
+        return [
+            Problem(kind="unasked", where=where, reason=reason, severity="warning")
+            for where in self._unasked
+        ]
 
 
 def _in_settings(entry: DomainEntry) -> list[Problem]:
@@ -82,98 +247,32 @@ def _in_settings(entry: DomainEntry) -> list[Problem]:
     return problems
 
 
-def _bad_row(bad: Quarantined) -> Problem:
-    kind = "medium" if bad.reason.startswith("medium ") else "row"
-    return Problem(kind=kind, where=bad.where, reason=bad.reason)
+def _bad_row(where: str, reason: str) -> Problem:
+    kind = "medium" if reason.startswith("medium ") else "row"
+    return Problem(kind=kind, where=where, reason=reason)
 
 
-def _ask(
-    asker: Asker, entry: DomainEntry, rows: list[dict[str, str]]
-) -> tuple[list[Asked], list[Problem]]:
-    """All samples, and a problem for every row and every task that cannot be used."""
-    asked: list[Asked] = []
-    problems: dict[Problem, None] = {}  # a row that two tasks find bad is told once
-    for name in entry.config.tasks:
-        try:
-            made, broken = asker.ask_task(name, rows)
-        except DataError as error:
-            reason = str(error).partition(f"tasks.{name}")[2].lstrip(". ")
-            problems[Problem(kind="task", where=f"tasks.{name}", reason=reason)] = None
-        else:
-            asked += made
-            problems |= dict.fromkeys(map(_bad_row, broken))
-    return asked, [*problems, *_unasked(entry, rows)]
-
-
-def _unasked(entry: DomainEntry, rows: list[dict[str, str]]) -> list[Problem]:
-    """A warning where rows fit no task: they and their media are not looked at."""
-    tasks = entry.config.tasks.values()
-    left = [row for row in rows if not any(selected(task, row) for task in tasks)]
-    if not left:
+def _deal(ledger: Ledger, domain: int, entry: DomainEntry) -> list[Problem]:
+    """Put every sample on its side; what keeps it from that."""
+    section = entry.config.splits
+    if section.column is not None:
         return []
-    reason = f"fits no task's where, nor do {len(left) - 1} more rows; nothing is asked of them"
-    return [Problem(kind="unasked", where=left[0][WHERE], reason=reason, severity="warning")]
-
-
-def _sides(entry: DomainEntry, asked: Sequence[Asked]) -> tuple[list[SplitName], list[Problem]]:
-    """The split of each sample; none, and why, where samples cannot be dealt out."""
     try:
-        sides = sides_of(entry, asked)
+        if section.manifest is not None:
+            ledger.put(domain, listed_sides(entry, ledger.first_rows(domain)))
+        elif not ledger.deal(domain, section):
+            # Few groups, some of which are moved so that every side has one.
+            ledger.put(domain, split_groups(ledger.strata(domain), section))
     except DataError as error:
-        return [], [Problem(kind="splits", where="splits", reason=str(error))]
-    problems = []
-    for task in entry.config.tasks:
-        there = {side for one, side in zip(asked, sides, strict=True) if one.sample.task == task}
-        problems += [
-            Problem(kind="splits", where=f"tasks.{task}", reason=f"has no sample in {side}")
-            for side in ("train", "test")
-            if side not in there
-        ]
-    return sides, problems
+        return [Problem(kind="splits", where="splits", reason=str(error))]
+    return []
 
 
-def _groups(asked: Sequence[Asked], sides: Sequence[SplitName]) -> dict[SplitName, int]:
-    groups = {(side, one.sample.group) for one, side in zip(asked, sides, strict=False)}
-    counts = Counter(side for side, _ in groups)
-    return {name: counts[name] for name in SPLITS}
-
-
-def _labels(
-    entry: DomainEntry, asked: Sequence[Asked], sides: Sequence[SplitName]
-) -> dict[str, dict[str, dict[SplitName, int]]]:
-    """By task and label: samples per split; a label without any is there too."""
-    counts: defaultdict[str, Counter[tuple[str, SplitName]]] = defaultdict(Counter)
-    sets: dict[str, tuple[str, ...]] = {}
-    for one, side in zip(asked, sides, strict=True):
-        section = entry.config.tasks[one.sample.task]
-        if section.kind != "classify" or isinstance(section.choices, str):
-            continue  # choices that differ from row to row are no classes
-        sets[one.sample.task] = one.sample.choices
-        counts[one.sample.task][one.sample.answer, side] += 1
-    return {
-        task: {label: {side: counts[task][label, side] for side in SPLITS} for label in labels}
-        for task, labels in sets.items()
-    }
-
-
-def _thin(labels: dict[str, dict[str, dict[SplitName, int]]]) -> list[Problem]:
-    """Labels that cannot be learned or scored, and those whose score would mean little."""
-    found = []
-    for task, counts in labels.items():
-        for label, by_side in counts.items():
-            where = f"tasks.{task}, label '{label}'"
-            for side, verb in (("train", "learned"), ("test", "scored")):
-                if not by_side[side]:
-                    reason = f"has no sample in {side}, so it cannot be {verb}"
-                    found.append(Problem(kind="label_count", where=where, reason=reason))
-            if 0 < by_side["test"] < FEW_TEST_SAMPLES:
-                found.append(
-                    Problem(
-                        kind="label_count",
-                        where=where,
-                        reason=f"has only {by_side['test']} sample(s) in test, fewer than "
-                        f"{FEW_TEST_SAMPLES}: its score will say little",
-                        severity="warning",
-                    )
-                )
-    return found
+def _empty_sides(ledger: Ledger, domain: int, entry: DomainEntry) -> list[Problem]:
+    there = set(ledger.rows("SELECT DISTINCT task, side FROM samples WHERE domain = ?", domain))
+    return [
+        Problem(kind="splits", where=f"tasks.{task}", reason=f"has no sample in {side}")
+        for task in entry.config.tasks
+        for side in ("train", "test")
+        if (task, SPLITS.index(side)) not in there
+    ]

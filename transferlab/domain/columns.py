@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -23,17 +24,23 @@ _ATTRIBUTES = (
 )
 _LABELS = (
     r"label|class\b|finding|diagnos|disease|pathology|target|categor|condition|topic|subject|kind"
+    r"|normal|result|outcome|positive|severity|grade|stage|birads"
 )
 _TEXTS = r"report|impression|findings|caption|description|summary|explanation|text|transcript|note"
 _NO_TASK = (
     r"licen[cs]e|redistribut|source|url|commit|path|file|width|height|sha|md5|hash|split|fold"
     r"|attribution|credit|rights|version|date|time|doi|uid\b|_?id$|bytes|size|frames|fps"
+    r"|(patient|person|first|last|sur|full|family|given)_?name|^name$|author|radiologist|physician"
+    r"|doctor|reader|referr|operator|technician|station"
+    r"|manufacturer|scanner|hospital|institution|department|ward$|site$"
 )
+"""Where a row comes from, and who made it: nothing that a picture shows."""
 MAX_LABELS, MAX_LABEL_CHARACTERS = 20, 40
 MIN_ROWS_PER_LABEL = 5
 _TEXT_CHARACTERS = 30
 _LARGEST_GROUP = 0.34
-_MIN_GROUPS = 3
+_MIN_GROUPS, _ENOUGH_GROUPS = 3, 20
+"""Fewer than 20 groups are split unevenly: a finer column is looked for first."""
 MAX_TASKS = 3
 
 
@@ -74,13 +81,14 @@ def summed_up(rows: Sequence[Row]) -> dict[str, Column]:
 
 def find_group(columns: dict[str, Column], *, without: Sequence[str]) -> str | None:
     """The column of the patient, lecture or chapter; None where no name says so."""
-    for pattern in _GROUPS:
-        for name, column in columns.items():
-            if name in without or not column.named(pattern) or not column.whole:
-                continue
-            largest = max(column.counts.values(), default=0)
-            if len(column.counts) >= _MIN_GROUPS and largest <= _LARGEST_GROUP * column.rows:
-                return name
+    for least in (_ENOUGH_GROUPS, _MIN_GROUPS):
+        for pattern in _GROUPS:
+            for name, column in columns.items():
+                if name in without or not column.named(pattern) or not column.whole:
+                    continue
+                largest = max(column.counts.values(), default=0)
+                if len(column.counts) >= least and largest <= _LARGEST_GROUP * column.rows:
+                    return name
     return None
 
 
@@ -128,7 +136,8 @@ def find_text(columns: dict[str, Column], *, without: Sequence[str]) -> str | No
         for name, column in columns.items()
         if name not in without
         and column.mean_characters >= _TEXT_CHARACTERS
-        and len(column.counts) >= column.filled / 2
+        # Reports of healthy patients are often word for word the same.
+        and (len(column.counts) >= column.filled / 2 or column.named(_TEXTS))
         and not column.named(_NO_TASK)
     ]
     telling = [column for column in texts if column.named(_TEXTS)]
@@ -144,3 +153,28 @@ def find_question(columns: dict[str, Column]) -> tuple[str, str] | None:
             if question in names and answer in names:
                 return names[question], names[answer]
     return None
+
+
+def find_choices(rows: Sequence[Row], columns: dict[str, Column]) -> tuple[str, str | None] | None:
+    """The column of a JSON list of choices per row, and that of the right one's text, if any."""
+    for name, column in columns.items():
+        if not column.counts or not all(value.startswith("[") for value in column.counts):
+            continue
+        pairs = [(row, choices_of(row[name])) for row in rows if row.get(name, "").strip()]
+        if not all(given for _, given in pairs):
+            continue
+        for answer in columns:
+            if all(row.get(answer, "").strip() in given for row, given in pairs):
+                return name, answer
+        return name, None
+    return None
+
+
+def choices_of(value: str) -> list[str]:
+    """The choices that a JSON list of two or more holds; none where it is no such list."""
+    try:
+        listed = json.loads(value)
+    except (ValueError, RecursionError):
+        return []
+    several = isinstance(listed, list) and len(listed) > 1
+    return [str(one) for one in listed] if several else []

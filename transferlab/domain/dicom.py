@@ -21,6 +21,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from transferlab.core.records import Frames, MediaRef
+from transferlab.domain.contents import readable
 from transferlab.domain.inspected import FLAT, Inspected, picture_hash
 from transferlab.domain.unreadable import UnreadableMedium
 
@@ -107,7 +108,7 @@ def one_sentence(path: Path) -> Iterator[None]:
 
 
 def _read(path: Path) -> Dataset:
-    dataset = pydicom.dcmread(path)
+    dataset = pydicom.dcmread(readable(path))
     # Some devices write these elements without a value, which means the same as leaving them out.
     for name in _OFTEN_EMPTY:
         if name in dataset and dataset[name].VM == 0:

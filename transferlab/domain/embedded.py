@@ -59,7 +59,7 @@ def unpack(folder: Path, to: Path) -> dict[str, int]:
 def _write(path: Path, table: TextIO, to: Path) -> int:
     count = 0
     for count, row in enumerate(_rows(path), start=1):
-        flat = {key: _flat(value, to, where=f"{path} row {count}") for key, value in row.items()}
+        flat = {key: flat(value, to, where=f"{path} row {count}") for key, value in row.items()}
         table.write(json.dumps(flat, ensure_ascii=False, default=str) + "\n")
     return count
 
@@ -76,14 +76,19 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         raise DataError(f"{path}: is not a valid Parquet file ({type(error).__name__})") from error
 
 
-def _flat(value: Any, to: Path, *, where: str) -> Any:
+def flat(value: Any, to: Path, *, where: str) -> Any:
+    """A value in which bytes have become the paths of files, relative to ``to``.
+
+    Raises:
+        DataError: bytes are no picture.
+    """
     if isinstance(value, Mapping) and set(value) == {"bytes", "path"}:
         content = value["bytes"]
         return value["path"] if content is None else _kept(content, to, where=where)
     if isinstance(value, bytes):
         return _kept(value, to, where=where)
     if isinstance(value, list):
-        return [_flat(one, to, where=where) for one in value]
+        return [flat(one, to, where=where) for one in value]
     return value
 
 

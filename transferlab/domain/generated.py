@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,8 +42,18 @@ def generate(entry: DomainEntry, cache_root: Path | None = None) -> Path:
         raise InputError(
             f"{entry.file}: source.options do not fit generator '{source.generator}': {error}"
         ) from None
+    name = f"{entry.name}-{_key(entry, options)}"
+    return write_once(name, lambda folder: write(folder, **options), cache_root)
+
+
+def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None) -> Path:
+    """The folder ``name`` of the cache; written now unless it is there.
+
+    Raises:
+        EnvironmentProblem: the cache folder cannot be written.
+    """
     root = cache_root or _default_cache()
-    final = root / f"{entry.name}-{_key(entry, options)}"
+    final = root / name
     if final.is_dir():
         return final
     try:
@@ -50,11 +61,11 @@ def generate(entry: DomainEntry, cache_root: Path | None = None) -> Path:
         beside = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=root))
     except OSError as error:
         raise EnvironmentProblem(
-            f"generated data cannot be kept in {root} ({error.strerror}); "
+            f"data cannot be kept in {root} ({error.strerror}); "
             f"name a writable folder in ${CACHE_VARIABLE}"
         ) from None
     try:
-        write(beside, **options)
+        write(beside)
         _rename(beside, final)
     finally:
         shutil.rmtree(beside, ignore_errors=True)  # nothing is left of it after a rename

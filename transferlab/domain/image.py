@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from transferlab.core.records import Frames, MediaRef
+from transferlab.domain.contents import readable
 from transferlab.domain.inspected import FLAT, HASH_PIXELS, Inspected, picture_hash
 from transferlab.domain.unreadable import UnreadableMedium
 
@@ -22,7 +23,7 @@ def decode_image(ref: MediaRef) -> Frames:
         UnreadableMedium: the file is no picture, or is broken.
     """
     try:
-        with Image.open(ref.path) as opened:
+        with Image.open(readable(ref.path)) as opened:
             return [_to_rgb(ImageOps.exif_transpose(opened))]
     except _BROKEN as error:
         raise _unreadable(ref.path, error) from error
@@ -39,7 +40,7 @@ def check_image(path: Path, *, hashed: bool = False) -> Inspected:
         UnreadableMedium: the file is no picture, is broken, or is all one value.
     """
     try:
-        with Image.open(path) as opened:
+        with Image.open(readable(path)) as opened:
             full = opened.size
             opened.draft("L", (HASH_PIXELS, HASH_PIXELS))
             # A small scale shows means only, so it cannot tell a fine pattern from none.
@@ -57,7 +58,7 @@ def _is_flat(image: Image.Image) -> bool:
 
 
 def _is_flat_in_full(path: Path) -> bool:
-    with Image.open(path) as opened:
+    with Image.open(readable(path)) as opened:
         return _is_flat(opened)
 
 

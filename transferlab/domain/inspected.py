@@ -9,6 +9,7 @@ from PIL import Image
 FLAT = "the picture is all one value: nothing can be seen on it"
 HASH_SIDE = 16
 """A perceptual hash has 16 x 16 = 256 bits: 64 bits do not tell chest X-rays apart."""
+HASH_BYTES = HASH_SIDE**2 // 8
 HASH_PIXELS = 128
 """The shorter side of a picture that is decoded for nothing but its hash, at the least."""
 

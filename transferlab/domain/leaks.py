@@ -1,165 +1,201 @@
-"""What the test split must not share with the others: groups, files, pictures, texts."""
+"""What two sides of the splits must not share, in a domain and in a stream of them."""
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 
 import numpy as np
 
-from transferlab.core.records import SplitName
-from transferlab.domain.asking import Asked
+from transferlab.core.records import SPLITS
+from transferlab.domain.alike import MIN_WORDS, NEAR_TEXT, similarity
+from transferlab.domain.inspected import HASH_BYTES
+from transferlab.domain.ledger import Ledger
+from transferlab.domain.near import Apart, near_pairs
 from transferlab.domain.report import Problem
-from transferlab.domain.shelf import Shelf
-from transferlab.domain.sides import shared_groups
 
-NEAR_BITS = 16
-"""Hashes of 256 bits that differ in no more are of one picture. Measured on 699 chest X-rays: one
-at 70 % of its size and JPEG quality 50 differs in 8 or fewer, two patients' in 58 or more."""
-_BANDS = NEAR_BITS + 1
-"""Two hashes that differ in at most 16 bits agree in at least one of 17 bands."""
-_ROWS_AT_ONCE = 256
-MIN_WORDS = 12
-"""Shorter texts are alike by chance."""
-NEAR_TEXT = 0.8
-"""Jaccard similarity of the sets of three consecutive words from which texts count as one."""
-_PERMUTATIONS = 64
 APART = "in different splits: give them one group, or leave one out"
+APART_ACROSS = (
+    "in different splits of two domains: what one step trains on, the other is scored on; split "
+    "both by one column (splits.column), or leave one out"
+)
+_MATES = 20
+"""Of a text, so many candidates are compared: reports of one form are alike by the thousand."""
 
-Placed = Sequence[tuple[Asked, SplitName]]
+Scope = int | None
+"""The domain that is searched, or None: pairs of samples of two domains."""
+Place = tuple[int, int]
+"""A domain and a side, by their numbers."""
 
 
-def find_leaks(asked: Sequence[Asked], sides: Sequence[SplitName], shelf: Shelf) -> list[Problem]:
+def find_leaks(ledger: Ledger, scope: Scope) -> Iterator[Problem]:
     """Everything that is on two sides of the splits.
 
     Shared groups, identical files and near-duplicate pictures are errors. Texts are warnings,
     because reports of healthy patients are often word for word the same.
     """
-    placed = list(zip(asked, sides, strict=True))
-    return [
-        *_groups(asked, sides),
-        *_identical_media(placed, shelf),
-        *_near_pictures(placed, shelf),
-        *_near_texts(placed),
-    ]
+    if scope is not None:
+        yield from _groups(ledger, scope)
+    yield from _identical_media(ledger, scope)
+    yield from _near_pictures(ledger, scope)
+    yield from _near_texts(ledger, scope)
 
 
-def _groups(asked: Sequence[Asked], sides: Sequence[SplitName]) -> Iterator[Problem]:
-    for on_each_side in shared_groups(asked, sides).values():
-        places = " and ".join(one.where for one in on_each_side)
+def _apart(scope: Scope) -> str:
+    return APART if scope is not None else APART_ACROSS
+
+
+def _within(scope: Scope) -> str:
+    """The condition of a query by which samples are in scope."""
+    return "samples.side IS NOT NULL" + ("" if scope is None else f" AND samples.domain = {scope}")
+
+
+def _conflict(one: Place, other: Place, scope: Scope) -> bool:
+    """Whether what is in both places is a leak."""
+    return one[1] != other[1] and (scope is not None or one[0] != other[0])
+
+
+def _named(ledger: Ledger, scope: Scope, on: Mapping[Place, int]) -> str:
+    """Where samples are, each by its domain if there are several, and by its split."""
+    said = []
+    for (domain, side), sample in sorted(on.items(), key=lambda item: item[1]):
+        before = f"{ledger.domains[domain]}: " if scope is None else ""
+        said.append(f"{before}{ledger.where(sample)} ({SPLITS[side]})")
+    return " and ".join(said)
+
+
+def _first_conflict(on: Mapping[Place, int], scope: Scope) -> dict[Place, int]:
+    """In one domain every place; of two domains the first two that conflict; else nothing."""
+    if scope is not None:
+        return dict(on) if len(on) > 1 else {}
+    for one, sample in on.items():
+        for other, theirs in on.items():
+            if _conflict(one, other, scope):
+                return {one: sample, other: theirs}
+    return {}
+
+
+def _groups(ledger: Ledger, domain: int) -> Iterator[Problem]:
+    query = (
+        f"SELECT owner, min(id) FROM samples WHERE {_within(domain)} AND owner IN (SELECT owner "
+        f"FROM samples WHERE {_within(domain)} GROUP BY owner HAVING count(DISTINCT side) > 1) "
+        "GROUP BY owner, side ORDER BY owner, min(id)"
+    )
+    for _, members in groupby(ledger.rows(query), key=lambda row: row[0]):
         yield Problem(
-            kind="shared_group", where=places, reason="are of one group and in different splits"
+            kind="shared_group",
+            where=" and ".join(ledger.where(sample) for _, sample in members),
+            reason="are of one group and in different splits",
         )
 
 
-def _identical_media(placed: Placed, shelf: Shelf) -> Iterator[Problem]:
-    first: defaultdict[str, dict[SplitName, str]] = defaultdict(dict)
-    for one, side in placed:
-        for ref in one.sample.media:
-            first[shelf.fingerprint(ref)].setdefault(side, one.where)
-    for on in first.values():
-        if len(on) > 1:
+def _identical_media(ledger: Ledger, scope: Scope) -> Iterator[Problem]:
+    query = (
+        "SELECT media.digest, samples.domain, samples.side, min(samples.id) FROM samples "
+        "JOIN shown ON shown.sample = samples.id JOIN media ON media.id = shown.medium "
+        f"WHERE {_within(scope)} GROUP BY media.digest, samples.domain, samples.side "
+        "ORDER BY media.digest, min(samples.id)"
+    )
+    for _, members in groupby(ledger.rows(query), key=lambda row: row[0]):
+        found = _first_conflict({(m[1], m[2]): m[3] for m in members}, scope)
+        if found:
             yield Problem(
                 kind="identical_medium",
-                where=_places(on),
-                reason=f"have the same medium, byte for byte, and are {APART}",
+                where=_named(ledger, scope, found),
+                reason=f"have the same medium, byte for byte, and are {_apart(scope)}",
             )
 
 
-def _places(on: dict[SplitName, str]) -> str:
-    return " and ".join(f"{where} ({side})" for side, where in on.items())
-
-
-def _near_pictures(placed: Placed, shelf: Shelf) -> Iterator[Problem]:
-    seen: dict[tuple[bytes, SplitName], tuple[str, str]] = {}
-    for one, side in placed:
-        for ref in one.sample.media:
-            found = shelf.picture_hash(ref)
-            if found is not None:
-                seen.setdefault((found, side), (one.where, shelf.fingerprint(ref)))
-    keys = list(seen)
-    for i, j, bits in _near_pairs([key[0] for key in keys], [key[1] for key in keys]):
-        (where, digest), (other, other_digest) = seen[keys[i]], seen[keys[j]]
-        if digest == other_digest:
+def _near_pictures(ledger: Ledger, scope: Scope) -> Iterator[Problem]:
+    query = (
+        "SELECT media.hash, samples.domain, samples.side, min(samples.id) "
+        "FROM samples JOIN shown ON shown.sample = samples.id "
+        f"JOIN media ON media.id = shown.medium WHERE {_within(scope)} AND media.hash IS NOT NULL "
+        "GROUP BY media.hash, samples.domain, samples.side ORDER BY min(samples.id)"
+    )
+    hashes, classes, samples = bytearray(), array("H"), array("q")
+    for found, domain, side, sample in ledger.rows(query):
+        hashes += found
+        classes.append(domain * len(SPLITS) + side)
+        samples.append(sample)
+    apart = _table(len(ledger.domains), scope)
+    kinds = np.array(classes, np.uint16)
+    packed = np.frombuffer(hashes, np.uint8).reshape(len(kinds), HASH_BYTES)
+    for i, j, bits in near_pairs(packed, kinds, apart):
+        if _digest(ledger, samples[i]) & _digest(ledger, samples[j]):
             continue  # told already, as identical
+        on = {divmod(int(kinds[at]), len(SPLITS)): samples[at] for at in (i, j)}
         yield Problem(
             kind="near_duplicate_picture",
-            where=_places({keys[i][1]: where, keys[j][1]: other}),
-            reason=f"show the same picture ({bits} of 256 bits of its hash differ) and are {APART}",
+            where=_named(ledger, scope, on),
+            reason=f"show the same picture ({bits} of 256 bits of its hash differ) and are "
+            f"{_apart(scope)}",
         )
 
 
-def _near_pairs(
-    hashes: Sequence[bytes], sides: Sequence[SplitName]
-) -> Iterator[tuple[int, int, int]]:
-    """Of every hash, the nearest on another side, if it is near: (i, j, differing bits), i < j."""
-    if not hashes:
-        return
-    packed = np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), -1)
-    bits = np.unpackbits(packed, axis=1)
-    side = np.unique(np.array(sides), return_inverse=True)[1]
-    nearest: dict[int, tuple[int, int]] = {}
-    for columns in np.array_split(np.arange(bits.shape[1]), _BANDS):
-        band = np.packbits(bits[:, columns], axis=1)
-        for members in _buckets(band, side):
-            for start in range(0, len(members), _ROWS_AT_ONCE):
-                some = members[start : start + _ROWS_AT_ONCE]
-                apart = np.bitwise_count(packed[some][:, None] ^ packed[members]).sum(-1)
-                distance = np.where(side[some][:, None] == side[members], 999, apart)
-                best = distance.argmin(1)
-                for row in np.flatnonzero(distance[np.arange(len(some)), best] <= NEAR_BITS):
-                    pair = (int(distance[row, best[row]]), int(members[best[row]]))
-                    mine = int(some[row])
-                    nearest[mine] = min(nearest.get(mine, pair), pair)
-    yield from sorted({(min(i, j), max(i, j), bits) for i, (bits, j) in nearest.items()})
+def _digest(ledger: Ledger, sample: int) -> set[bytes]:
+    query = (
+        "SELECT media.digest FROM shown JOIN media ON media.id = shown.medium "
+        "WHERE shown.sample = ?"
+    )
+    return {digest for (digest,) in ledger.rows(query, sample)}
 
 
-def _buckets(band: np.ndarray, side: np.ndarray) -> Iterator[np.ndarray]:
-    """Indices of hashes that agree in a band, where they are on more than one side."""
-    _, inverse = np.unique(band, axis=0, return_inverse=True)
-    order = np.argsort(inverse, kind="stable")
-    for members in np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1):
-        if len(members) > 1 and len(np.unique(side[members])) > 1:
-            yield members
+def _table(domains: int, scope: Scope) -> Apart:
+    """(C, C) bool over all places: where the same picture would be a leak."""
+    places = [(domain, side) for domain in range(domains) for side in range(len(SPLITS))]
+    return np.array([[_conflict(one, other, scope) for other in places] for one in places])
 
 
-def _near_texts(placed: Placed) -> Iterator[Problem]:
+def _near_texts(ledger: Ledger, scope: Scope) -> Iterator[Problem]:
     """One problem for all texts that are repeated, with the first of them."""
-    # Imported here: it brings scipy, and nothing else needs it.
-    from datasketch import MinHash, MinHashLSH
-
-    blank = MinHash(num_perm=_PERMUTATIONS)
-    index = MinHashLSH(threshold=NEAR_TEXT, num_perm=_PERMUTATIONS)
-    texts: dict[tuple[str, SplitName], str] = {}
-    for one, side in placed:
-        words = re.findall(r"\w+", one.own_text.casefold())
-        if len(words) >= MIN_WORDS:
-            texts.setdefault((" ".join(words), side), one.where)
-    repeated: list[str] = []
-    for key, where in texts.items():
-        sketch = blank.copy()  # a new one would draw its permutations again
-        sketch.update_batch([piece.encode() for piece in _shingles(key[0])])
-        others = (other for other in index.query(sketch) if other[1] != key[1])
-        match = next((other for other in others if _jaccard(key[0], other[0]) >= NEAR_TEXT), None)
-        if match is not None:
-            repeated.append(_places({match[1]: texts[match], key[1]: where}))
-        index.insert(key, sketch)
-    if repeated:
+    first, more = "", -1
+    for on in _repeated_texts(ledger, scope):
+        first = first or _named(ledger, scope, on)
+        more += 1
+    if first:
         yield Problem(
             kind="near_duplicate_text",
-            where=repeated[0],
-            reason=f"have nearly the same text of {MIN_WORDS} or more words; so have "
-            f"{len(repeated) - 1} more such pairs in different splits",
+            where=first,
+            reason=f"have nearly the same text of {MIN_WORDS} or more words; so have {more} more "
+            f"such pairs in different splits{' of two domains' if scope is None else ''}",
             severity="warning",
         )
 
 
-def _shingles(text: str) -> set[str]:
-    words = text.split()
-    return {" ".join(words[i : i + 3]) for i in range(len(words) - 2)}
+def _repeated_texts(ledger: Ledger, scope: Scope) -> Iterator[dict[Place, int]]:
+    query = (
+        "SELECT text, domain, side, min(id) FROM samples WHERE text IS NOT NULL AND "
+        f"{_within(scope)} GROUP BY text, domain, side ORDER BY text, min(id)"
+    )
+    for text, members in groupby(ledger.rows(query), key=lambda row: row[0]):
+        mine = {(domain, side): sample for _, domain, side, sample in members}
+        found = _first_conflict(mine, scope) or _near_conflict(ledger, scope, text, mine)
+        if found:
+            yield found
 
 
-def _jaccard(one: str, other: str) -> float:
-    mine, theirs = _shingles(one), _shingles(other)
-    return len(mine & theirs) / len(mine | theirs)
+def _near_conflict(
+    ledger: Ledger, scope: Scope, text: int, mine: Mapping[Place, int]
+) -> dict[Place, int]:
+    """The first earlier text that is nearly the same and in another place."""
+    mates = (
+        "SELECT DISTINCT texts.id, texts.pieces FROM bands AS own JOIN bands AS other "
+        "ON own.value = other.value JOIN texts ON texts.id = other.text "
+        "WHERE own.text = ? AND other.text < own.text LIMIT ?"
+    )
+    own = None
+    for other, pieces in list(ledger.rows(mates, text, _MATES)):
+        own = own or ledger.one("SELECT pieces FROM texts WHERE id = ?", text)
+        if similarity(own, pieces) < NEAR_TEXT:
+            continue
+        query = (
+            f"SELECT domain, side, min(id) FROM samples WHERE text = ? AND {_within(scope)} "
+            "GROUP BY domain, side ORDER BY min(id)"
+        )
+        for domain, side, sample in ledger.rows(query, other):
+            for place, one in mine.items():
+                if _conflict((domain, side), place, scope):
+                    return {(domain, side): sample, place: one}
+    return {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 from transferlab.core.records import Frames, MediaKind, MediaRef
 from transferlab.core.registry import Registry
+from transferlab.domain.contents import size_bytes
 from transferlab.domain.inspected import Inspected
 from transferlab.domain.unreadable import UnreadableMedium
 
@@ -58,7 +60,9 @@ def check(kind: MediaKind, path: Path, *, hashed: bool = False) -> Inspected:
 
 def _require_file(path: Path) -> None:
     try:
-        size = path.stat().st_size if path.is_file() else None
+        size = size_bytes(path)
+    except tarfile.TarError:
+        raise UnreadableMedium(path, "its shard is damaged; copy it again") from None
     except OSError as error:  # a name that is too long, or a folder that may not be entered
         raise UnreadableMedium(path, f"the file cannot be reached ({error.strerror})") from None
     if size is None:

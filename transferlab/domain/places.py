@@ -31,8 +31,10 @@ def domain_root(entry: DomainEntry, *, data_root: Path | None, cache_root: Path 
     if entry.config.source.kind == "generated":
         return generate(entry, cache_root)
     root = data_folder(entry, data_root=data_root)
+    if entry.config.source.hub is not None:
+        return _rows_root(entry, root, cache_root)
     if root.is_dir():
-        return root
+        return _rows_root(entry, root, cache_root)
     where = entry.config.data_root
     if Path(where).is_absolute():
         how = f"if the data have moved, correct data_root in {entry.file}"
@@ -47,6 +49,15 @@ def domain_root(entry: DomainEntry, *, data_root: Path | None, cache_root: Path 
         how += f"; `transferlab domains fetch {entry.name}` downloads it"
     missing = root if root.parent.is_dir() else root.parent
     raise DataError(f"domain '{entry.name}': there is no folder {missing} ({origin}); {how}")
+
+
+def _rows_root(entry: DomainEntry, root: Path, cache_root: Path | None) -> Path:
+    if entry.config.source.kind != "huggingface":
+        return root
+    # Imported here: it brings the library that the dataset is read with.
+    from transferlab.domain.hub import unpacked_dataset
+
+    return unpacked_dataset(entry, root, cache_root)
 
 
 def data_folder(entry: DomainEntry, *, data_root: Path | None) -> Path:

@@ -14,8 +14,15 @@ from transferlab.domain.check import NOT_STATED
 from transferlab.domain.columns import summed_up
 from transferlab.domain.films import list_films
 from transferlab.domain.questions import Questions, questions_of
-from transferlab.domain.survey import Match, Survey, match_files, survey, widened
-from transferlab.domain.table import LISTED, Row, read_table
+from transferlab.domain.survey import (
+    Match,
+    Survey,
+    match_files,
+    read_as_found,
+    survey,
+    widened,
+)
+from transferlab.domain.table import LISTED, UTF8, Row
 from transferlab.errors import DataError, InputError
 
 RegisterKind = Literal["table", "dicom", "chat", "video"]
@@ -113,7 +120,7 @@ def _kind_of(found: Survey, path: Path) -> RegisterKind:
     raise InputError(
         f"{path}: found {len(found.pictures)} pictures, {len(found.films)} films, "
         f"{len(found.dicoms)} DICOM files and the tables {tables}, but no table with a column of "
-        "those files' names; add such a column, or say what it is with --kind"
+        f"those files' names{found.advice}; add such a column, or say what it is with --kind"
     )
 
 
@@ -154,8 +161,18 @@ def _chat(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
     return source, Questions(group="about", tasks={"talk": task}, notes=notes)
 
 
-def _media_table(found: Survey) -> tuple[str, list[Row], dict[str, Match]] | None:
-    """The first table with a column of media files, its rows, and those columns.
+@dataclass(frozen=True, kw_only=True)
+class _MediaTable:
+    """A table with columns of media files."""
+
+    name: str
+    encoding: str
+    rows: list[Row]
+    columns: dict[str, Match]
+
+
+def _media_table(found: Survey) -> _MediaTable | None:
+    """The first table with a column of media files.
 
     Raises:
         DataError: none has, and one of them cannot be read.
@@ -163,7 +180,7 @@ def _media_table(found: Survey) -> tuple[str, list[Row], dict[str, Match]] | Non
     fault: DataError | None = None
     for name in found.tables:
         try:
-            rows = read_table(found.root / name)
+            rows, encoding = read_as_found(found.root / name)
         except DataError as error:
             fault = fault or error  # of several tables, it may be something else
             continue
@@ -173,7 +190,7 @@ def _media_table(found: Survey) -> tuple[str, list[Row], dict[str, Match]] | Non
             if (match := match_files(one.counts, found.media())) is not None
         }
         if columns:
-            return name, rows, columns
+            return _MediaTable(name=name, encoding=encoding, rows=rows, columns=columns)
     if fault is not None:
         raise fault
     return None
@@ -185,15 +202,21 @@ def _table(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
         raise InputError(
             f"{path}: no table in it has a column whose values are the names of media files there"
         )
-    name, rows, matches = chosen
+    matches = chosen.columns
     column, match = max(matches.items(), key=lambda item: item[1].share)
     mark = MARKS[match.kind]
     source = {
         "kind": "table",
-        "path": name,
+        "path": chosen.name,
         "media": {mark: _medium(match.kind, match.template(column))},
     }
-    questions = questions_of(rows, mark=mark, media_columns=list(matches), medium=column)
+    questions = questions_of(chosen.rows, mark=mark, media_columns=list(matches), medium=column)
+    if chosen.encoding != UTF8:
+        source["encoding"] = chosen.encoding
+        questions.notes.append(
+            f"source.encoding: {chosen.name} is not UTF-8; see whether letters with accents come "
+            f"out right as {chosen.encoding}"
+        )
     if match.share < 1:
         questions.notes.append(
             f"source.media.{mark}: {1 - match.share:.0%} of the values looked at are no files"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from transferlab.config.domain import SourceSection
 from transferlab.domain.columns import Column, summed_up
 from transferlab.domain.dicom_tree import read_dicom_tree
 from transferlab.domain.questions import Questions, questions_of
-from transferlab.domain.survey import Survey
-from transferlab.domain.table import Row, read_table
+from transferlab.domain.survey import Survey, read_as_found
+from transferlab.domain.table import UTF8, Row
 from transferlab.errors import DataError, InputError
 
 KEYS = (
@@ -26,6 +27,25 @@ KEYS = (
 _MIN_SHARE = 0.5
 MARK = "xray"
 _UNREAD = "a table that cannot be read"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Join:
+    """A table whose rows belong to files."""
+
+    table: str
+    encoding: str
+    column: str
+    tag: str
+    reports: list[Row]
+    share: float
+    """Of the files that have a row."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The content of source.reports."""
+        encoding = {} if self.encoding == UTF8 else {"encoding": self.encoding}
+        return {"path": self.table, **encoding, "column": self.column, "tag": self.tag}
 
 
 def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
@@ -56,21 +76,17 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
     rows: Sequence[Row] = files
     joined = _best_join(found, files, notes)
     if joined is not None:
-        table, column, tag, reports, share = joined
-        source["reports"] = {"path": table, "column": column, "tag": tag}
-        by_key = {report[column].strip(): report for report in reports}
+        source["reports"] = joined.settings
+        by_key = {report[joined.column].strip(): report for report in joined.reports}
+        tag = joined.tag
         rows = [row | by_key[row[tag]] for row in files if row[tag] in by_key]
-        notes.append(f"source.reports: {share:.0%} of the files have a row in {table} by {tag}")
+        notes += _about(joined)
     elif found.tables:
         notes.append(f"no column of {', '.join(found.tables[:3])} ties its rows to the files")
     try:
-        questions = _questions(rows, keys=[joined[1]] if joined else [])
+        questions = _questions(rows, keys=[joined.column] if joined else [])
     except InputError as error:
-        unread = "".join(f" ({note})" for note in notes if note.startswith(_UNREAD))
-        raise InputError(
-            f"{found.root}: {len(files)} DICOM pictures, but {error}; put a CSV of reports or "
-            f"labels beside them, with a column of accession numbers, UIDs or file names{unread}"
-        ) from None
+        raise InputError(_nothing_to_ask(found, files, joined, notes, error)) from None
     questions.notes[:0] = notes
     return source, questions
 
@@ -86,6 +102,36 @@ def _questions(rows: Sequence[Row], *, keys: Sequence[str]) -> Questions:
     )
 
 
+def _about(joined: _Join) -> list[str]:
+    notes = [
+        f"source.reports: {joined.share:.0%} of the files have a row in {joined.table} by "
+        f"{joined.tag}"
+    ]
+    if joined.encoding != UTF8:
+        notes.append(
+            f"source.reports.encoding: {joined.table} is not UTF-8; see whether letters with "
+            f"accents come out right as {joined.encoding}"
+        )
+    return notes
+
+
+def _nothing_to_ask(
+    found: Survey, files: Sequence[Row], joined: _Join | None, notes: list[str], error: InputError
+) -> str:
+    """Why DICOM files alone are no domain, and what would make them one."""
+    said = f"{found.root}: {len(files)} DICOM pictures, "
+    if joined is not None:
+        return f"{said}and {joined.table} belongs to them, but {error}"
+    unread = next((note for note in notes if note.startswith(_UNREAD)), None)
+    why = "but no table that says anything about them"
+    if found.tables:
+        why = f"but {unread}" if unread else f"but {notes[-1]}"
+    return (
+        f"{said}{why}; put a CSV of reports or labels beside them, with a column of accession "
+        f"numbers, UIDs or file names{found.advice if not found.tables else ''}"
+    )
+
+
 def _group(rows: Sequence[Row]) -> str:
     """The patient, if every file names one; else the study, else the file."""
     for tag in ("PatientID", "StudyInstanceUID"):
@@ -94,26 +140,29 @@ def _group(rows: Sequence[Row]) -> str:
     return "file"
 
 
-def _best_join(
-    found: Survey, files: Sequence[Row], notes: list[str]
-) -> tuple[str, str, str, list[Row], float] | None:
-    """The table, its column, the element, the rows and the share of files that they cover."""
-    best: tuple[float, int, str, str, str, list[Row]] | None = None
+def _best_join(found: Survey, files: Sequence[Row], notes: list[str]) -> _Join | None:
+    """The table that says something about the most files; of equal keys the narrowest."""
+    best: tuple[tuple[float, int], _Join] | None = None
     for table in found.tables:
         try:
-            reports = read_table(found.root / table)
+            reports, encoding = read_as_found(found.root / table)
         except DataError as error:
             notes.append(f"{_UNREAD}: {error}")
             continue
         for name, column in summed_up(reports).items():
             for rank, tag in enumerate(KEYS):
                 share = _share(column, files, tag)
-                if share >= _MIN_SHARE and (best is None or (share, -rank) > best[:2]):
-                    best = (share, -rank, table, name, tag, reports)
-    if best is None:
-        return None
-    share, _, table, name, tag, reports = best
-    return table, name, tag, reports, share
+                if share >= _MIN_SHARE and (best is None or (share, -rank) > best[0]):
+                    join = _Join(
+                        table=table,
+                        encoding=encoding,
+                        column=name,
+                        tag=tag,
+                        reports=reports,
+                        share=share,
+                    )
+                    best = ((share, -rank), join)
+    return best[1] if best else None
 
 
 def _share(column: Column, files: Sequence[Row], tag: str) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 from transferlab.domain.columns import (
     Column,
     find_attributes,
+    find_choices,
     find_group,
     find_labels,
     find_question,
@@ -19,6 +20,8 @@ from transferlab.domain.columns import (
 )
 from transferlab.domain.table import Row
 from transferlab.errors import InputError
+
+_YES_OR_NO = frozenset(["y", "n", "yes", "no", "true", "false", "0", "1", "ja", "nein", "j"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +67,17 @@ def questions_of(
     attributes = find_attributes(columns)
     split = find_split(columns)
     taken = [*media_columns, *attributes, *(one for one in (found, split) if one)]
-    tasks, used = _tasks(mark, columns, without=taken)
+    tasks, used = _tasks(mark, rows, columns, without=taken, notes=notes)
     if not tasks:
         raise InputError(
             "no column can be asked about: none is a question with an answer, few labels that come "
             f"up often, or a text; columns: {', '.join(columns)}"
         )
+    shown = columns.get(medium)
+    if shown is not None and not shown.whole:
+        for task in tasks.values():
+            task["where"] = {**task.get("where", {}), medium: ["*"]}
+        notes.append(f"tasks: only rows with a {medium} are asked about")
     notes.append(
         f"tasks: made of the columns {', '.join(used)}; correct the prompts, and drop what is not "
         "to be learned"
@@ -86,18 +94,44 @@ def questions_of(
 
 
 def _tasks(
-    mark: str, columns: dict[str, Column], *, without: Sequence[str]
+    mark: str,
+    rows: Sequence[Row],
+    columns: dict[str, Column],
+    *,
+    without: Sequence[str],
+    notes: list[str],
 ) -> tuple[dict[str, Any], list[str]]:
     """Tasks by name, and the columns that they are made of: a question's, or labels and a text."""
     asked = find_question(columns)
-    if asked is not None:
+    listed = find_choices(rows, columns) if asked is not None else None
+    if asked is not None and listed is not None:
+        choices, right = listed
+        if right is not None:
+            return {"choose": _choice_task(mark, asked[0], choices, right)}, [asked[0], right]
+        notes.append(
+            f"{choices}: lists choices, and no column holds the text of the right one; add such a "
+            "column for the question to be asked"
+        )
+    elif asked is not None:
         return {"answer": _answer_task(mark, *asked)}, list(asked)
+    without = [*without, *(asked or ()), *(listed or ())]
     labels = find_labels(columns, without=without)
     tasks = {_task_name(label): _label_task(mark, columns[label]) for label in labels}
     text = find_text(columns, without=[*without, *labels])
     if text is None:
         return tasks, labels
     return tasks | {"describe": _text_task(mark, columns[text])}, [*labels, text]
+
+
+def _choice_task(mark: str, question: str, choices: str, right: str) -> dict[str, Any]:
+    return {
+        "kind": "classify",
+        "prompt": f"<{mark}>\n{{{question}}}\nChoices: {{{choices}}}",
+        "answer": f"{{{right}}}",
+        "choices": choices,
+        "where": {choices: ["*"]},
+        "metrics": ["accuracy"],
+    }
 
 
 def _answer_task(mark: str, question: str, answer: str) -> dict[str, Any]:
@@ -115,12 +149,18 @@ def _label_task(mark: str, column: Column) -> dict[str, Any]:
     two = len(labels) == 2
     task = {
         "kind": "classify",
-        "prompt": f"<{mark}>\nWhat is the {_words(column.name)}: {_listed(labels)}?",
+        "prompt": f"<{mark}>\n{_label_question(column.name, labels)}",
         "answer": f"{{{column.name}}}",
         "choices": labels,
         "metrics": ["auroc", "accuracy", "balanced_accuracy"] if two else ["accuracy", "macro_f1"],
     }
     return task if column.whole else task | {"where": {column.name: ["*"]}}
+
+
+def _label_question(name: str, labels: Sequence[str]) -> str:
+    if all(label.casefold() in _YES_OR_NO for label in labels):
+        return f"{_words(name).capitalize()}? Answer {_listed(labels)}."
+    return f"What is the {_words(name)}: {_listed(labels)}?"
 
 
 def _text_task(mark: str, column: Column) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from transferlab.core.records import SplitName
 
 Severity = Literal["error", "warning"]
+Labels = Mapping[str, Mapping[str, Mapping[SplitName, int]]]
+"""By classify task with one label set for all rows, then by label: samples per split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +37,7 @@ class CheckReport:
     """Distinct files."""
     samples: Mapping[SplitName, int] = field(default_factory=dict)
     groups: Mapping[SplitName, int] = field(default_factory=dict)
-    labels: Mapping[str, Mapping[str, Mapping[SplitName, int]]] = field(default_factory=dict)
-    """By classify task with one label set for all rows, then by label: samples per split."""
+    labels: Labels = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -59,4 +60,31 @@ class CheckReport:
             "problems": [asdict(one) for one in self.problems],
             "counts": dict(Counter(one.kind for one in self.problems)),
             "sound": self.sound,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamReport:
+    """Several domains of one stream, and what two of them share."""
+
+    reports: tuple[CheckReport, ...]
+    across: tuple[Problem, ...] = ()
+    """What is on different sides of two domains."""
+
+    @property
+    def errors(self) -> list[Problem]:
+        """Of every domain, and across them."""
+        return [one for one in self.problems if one.severity == "error"]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Of every domain, and across them."""
+        return [*(one for report in self.reports for one in report.problems), *self.across]
+
+    def to_record(self) -> dict[str, Any]:
+        """The report as JSON-safe data."""
+        return {
+            "domains": [report.to_record() for report in self.reports],
+            "across": [asdict(one) for one in self.across],
+            "sound": not self.errors,
         }

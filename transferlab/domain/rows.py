@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,14 +12,66 @@ from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.chat import read_chat
 from transferlab.domain.films import list_films
 from transferlab.domain.places import inside
-from transferlab.domain.table import WHERE, BadRow, Row, read_table
+from transferlab.domain.shards import stream_shards
+from transferlab.domain.table import WHERE, BadRow, Row, read_table, stream_table
 from transferlab.domain.template import check_columns, columns_of
 from transferlab.domain.transcript import explode
 from transferlab.domain.tree import list_files
 from transferlab.errors import DataError, TransferlabError
 
+_TABLES = ("table", "generated", "webdataset", "huggingface")
+"""Kinds whose rows are read one after another."""
 PART = "part"
 """The column that says which of ``source.parts`` a row comes from."""
+
+
+class RowSource:
+    """The rows of a domain, as often as they are wanted.
+
+    A table is read anew each time, so that it need not fit into memory; what is put together of
+    several files is read once and kept.
+    """
+
+    def __init__(self, entry: DomainEntry, root: Path) -> None:
+        """
+        Raises:
+            DataError: the source cannot be read.
+        """
+        self._entry, self._root = entry, root
+        self._kept: list[Row] | None = None
+        self._unread: list[Quarantined] = []
+        if entry.config.source.kind not in _TABLES:
+            self._kept, self._unread = _put_together(entry, root)
+        if entry.rows_file is not None:
+            self._kept = _transformed(entry.rows_file, list(self._as_read()), root)
+
+    def __iter__(self) -> Iterator[Row | Quarantined]:
+        """Rows ready to be asked about, and those that cannot be.
+
+        Raises:
+            DataError: a table cannot be read.
+        """
+        yield from self._unread
+        with_ids = _with_unique_ids(self._entry, self._as_read())
+        if self._entry.config.source.transcript is None:
+            yield from with_ids
+            return
+        for row in with_ids:
+            if isinstance(row, Quarantined):
+                yield row
+            else:
+                yield from _with_cues(self._entry, row, self._root)
+
+    def columns(self) -> set[str]:
+        """Those that any row has, cues left out.
+
+        Raises:
+            DataError: a table cannot be read.
+        """
+        return {column for row in self._as_read() for column in row}
+
+    def _as_read(self) -> Iterable[Row]:
+        return _table_rows(self._entry, self._root) if self._kept is None else self._kept
 
 
 def read_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantined]]:
@@ -27,37 +79,61 @@ def read_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantin
 
     Raises:
         DataError: the table or the domain's own code cannot be used.
-        InputError: source.transcript names a column that does not exist.
+        InputError: source.transcript, or id, names a column that does not exist.
     """
-    source = entry.config.source
-    rows, unread = _source_rows(entry, root)
-    if entry.rows_file is not None:
-        rows = _transformed(entry.rows_file, rows, root)
-    if not rows:
-        return [], unread
-    rows, twice = _with_unique_ids(entry, rows)
-    if source.transcript is None:
-        return rows, unread + twice
+    source = RowSource(entry, root)
+    check_row_columns(entry, source.columns())
+    rows: list[Row] = []
+    bad: list[Quarantined] = []
+    for row in source:
+        if isinstance(row, Quarantined):
+            bad.append(row)
+        else:
+            rows.append(row)
+    return rows, bad
+
+
+def check_row_columns(entry: DomainEntry, known: set[str]) -> None:
+    """Compare what rows are made by with the columns that there are.
+
+    Raises:
+        InputError: id or source.transcript names one that does not exist.
+    """
+    if not known:
+        return  # no row at all, which is told elsewhere
+    if entry.config.id is not None:
+        check_columns([entry.config.id], known, where=f"{entry.file}: id")
+    transcript = entry.config.source.transcript
+    if transcript is None:
+        return
     where = f"{entry.file}: source.transcript"
-    known = {column for row in rows for column in row}
-    path_columns = columns_of(source.transcript.path, where=f"{where}.path")
+    path_columns = columns_of(transcript.path, where=f"{where}.path")
     check_columns(path_columns, known, where=f"{where}.path")
-    if source.transcript.cue is not None:
-        check_columns([source.transcript.cue], known, where=f"{where}.cue")
-    good, bad = _with_cues(entry, rows, root)
-    return good, unread + twice + bad
+    if transcript.cue is not None:
+        check_columns([transcript.cue], known, where=f"{where}.cue")
 
 
-def _source_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantined]]:
-    """What the source itself says, and those of its items that cannot be read."""
+def _table_rows(entry: DomainEntry, root: Path) -> Iterator[Row]:
     source = entry.config.source
-    if source.parts:
-        rows = [
-            row | {PART: part}
-            for part, path in source.parts.items()
-            for row in read_table(_place(entry, root, path, key=f"parts.{part}"))
-        ]
-        return rows, []
+    if source.kind == "webdataset":
+        path = _place(entry, root, source.path, key="path")
+        yield from stream_shards(path, root, pattern=source.pattern)
+    elif source.kind == "huggingface":
+        for table in sorted(root.glob("*.jsonl")):
+            for row in stream_table(table):
+                yield row | {PART: table.stem}
+    elif not source.parts:
+        path = _place(entry, root, source.path, key="path")
+        yield from stream_table(path, encoding=source.encoding)
+    for part, relative in source.parts.items():
+        path = _place(entry, root, relative, key=f"parts.{part}")
+        for row in stream_table(path, encoding=source.encoding):
+            yield row | {PART: part}
+
+
+def _put_together(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantined]]:
+    """The rows of a source that is no table, and those of its items that cannot be read."""
+    source = entry.config.source
     path = _place(entry, root, source.path, key="path")
     bad: list[tuple[str, str]] = []
     if source.kind == "chat":
@@ -66,16 +142,20 @@ def _source_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quaran
         rows = list_films(path, root)
     elif source.kind == "files":
         rows = list_files(path, root, pattern=source.pattern)
-    elif source.kind == "dicom":
+    else:
         from transferlab.domain.dicom_tree import read_dicom_tree
 
-        reports = source.reports
-        table = read_table(_place(entry, root, reports.path, key="reports.path")) if reports else []
-        rows, bad = read_dicom_tree(path, root, source, table, file=entry.file)
-    else:
-        rows = read_table(path)
+        rows, bad = read_dicom_tree(path, root, source, _reports(entry, root), file=entry.file)
     name = entry.name
     return rows, [Quarantined(domain=name, where=where, reason=reason) for where, reason in bad]
+
+
+def _reports(entry: DomainEntry, root: Path) -> list[Row]:
+    section = entry.config.source.reports
+    if section is None:
+        return []
+    place = _place(entry, root, section.path, key="reports.path")
+    return read_table(place, encoding=section.encoding)
 
 
 def _place(entry: DomainEntry, root: Path, relative: str, *, key: str) -> Path:
@@ -85,38 +165,28 @@ def _place(entry: DomainEntry, root: Path, relative: str, *, key: str) -> Path:
         raise DataError(f"{entry.file}: source.{key} is {error}") from None
 
 
-def _with_unique_ids(entry: DomainEntry, rows: list[Row]) -> tuple[list[Row], list[Quarantined]]:
+def _with_unique_ids(entry: DomainEntry, rows: Iterable[Row]) -> Iterator[Row | Quarantined]:
     """Rows whose id is their own, and those that use one again."""
     column = entry.config.id
     if column is None:
-        return rows, []
-    check_columns([column], {name for row in rows for name in row}, where=f"{entry.file}: id")
+        yield from rows
+        return
     first: dict[str, str] = {}
-    good: list[Row] = []
-    bad: list[Quarantined] = []
     for row in rows:
         own = row.get(column, "").strip()
         earlier = first.setdefault(own, row[WHERE])
         if own and earlier == row[WHERE]:
-            good.append(row)
+            yield row
             continue
         reason = f"its id is that of {earlier}" if own else f"its id, column '{column}', is empty"
-        bad.append(Quarantined(domain=entry.name, where=row[WHERE], reason=reason))
-    return good, bad
+        yield Quarantined(domain=entry.name, where=row[WHERE], reason=reason)
 
 
-def _with_cues(
-    entry: DomainEntry, rows: Iterable[Row], root: Path
-) -> tuple[list[Row], list[Quarantined]]:
-    section = entry.config.source.transcript
-    good: list[Row] = []
-    bad: list[Quarantined] = []
-    for row in rows:
-        try:
-            good += explode(row, section, root)
-        except BadRow as error:
-            bad.append(Quarantined(domain=entry.name, where=row[WHERE], reason=str(error)))
-    return good, bad
+def _with_cues(entry: DomainEntry, row: Row, root: Path) -> Iterator[Row | Quarantined]:
+    try:
+        yield from explode(row, entry.config.source.transcript, root)
+    except BadRow as error:
+        yield Quarantined(domain=entry.name, where=row[WHERE], reason=str(error))
 
 
 def _transformed(file: Path, rows: list[Row], root: Path) -> list[Row]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 from transferlab.config.domain import MediaSection
 from transferlab.core.records import MediaKind, MediaRef
+from transferlab.domain.contents import opened
+from transferlab.domain.looked import InMemory, Looked, Memory
 from transferlab.domain.media import check
 from transferlab.domain.places import inside
 from transferlab.domain.table import BadRow, Row
@@ -16,24 +17,25 @@ from transferlab.domain.template import fill, value
 from transferlab.domain.unreadable import UnreadableMedium
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Checked:
-    """What was found out about one file."""
-
-    reason: str | None = None
-    """Why it cannot be used; None when it can."""
-    length_seconds: float | None = None
-    picture_hash: bytes | None = None
-    fingerprint: str = ""
-
-
 class Shelf:
     """Turns a row's media into references. A file that many rows share is checked once."""
 
-    def __init__(self, root: Path, *, hashed: bool = False) -> None:
-        """``hashed``: keep pictures' perceptual hashes, by which near-duplicates are found."""
+    def __init__(
+        self, root: Path, *, hashed: bool = False, memory: Memory | None = None, label: str = ""
+    ) -> None:
+        """
+        Args:
+            root: the domain's folder.
+            hashed: keep pictures' perceptual hashes, by which near-duplicates are found.
+            memory: of what was found out; None means one of its own.
+            label: tells the files of several shelves with one memory apart.
+        """
+        self._label = label
         self._root, self._hashed = root, hashed
-        self._checked: dict[tuple[MediaKind, Path], _Checked] = {}
+        self._base = root.resolve()
+        self._memory = memory or InMemory()
+        self.files = 0
+        """How many files were looked at."""
 
     def reference(self, section: MediaSection, row: Row) -> MediaRef:
         """The medium that a row means.
@@ -67,38 +69,38 @@ class Shelf:
 
     def identity(self, ref: MediaRef) -> str:
         """What distinguishes the medium, the same on every machine."""
-        relative = ref.path.relative_to(self._root.resolve()).as_posix()
+        relative = ref.path.relative_to(self._base).as_posix()
         return f"{relative}@{ref.start_seconds:.3f}-{ref.end_seconds or 0:.3f}/{ref.frames}"
 
     def fingerprint(self, ref: MediaRef) -> str:
         """SHA-256 of the file's bytes, in hex."""
-        return self._checked[ref.kind, ref.path].fingerprint
+        return self._look(ref.kind, ref.path).fingerprint
 
-    def picture_hash(self, ref: MediaRef) -> bytes | None:
-        """The perceptual hash, 32 bytes; None for films, and where hashes are not kept."""
-        return self._checked[ref.kind, ref.path].picture_hash
+    def place(self, kind: MediaKind, path: Path) -> str:
+        """The text by which the memory knows a file."""
+        return f"{self._label}:{kind}:{path}"
 
-    @property
-    def files(self) -> int:
-        """How many files were looked at."""
-        return len(self._checked)
+    def _look(self, kind: MediaKind, path: Path) -> Looked:
+        place = self.place(kind, path)
+        known = self._memory.looked(place)
+        if known is None:
+            known = self._inspect(kind, path)
+            self._memory.remember(place, known)
+            self.files += 1
+        return known
 
-    def _look(self, kind: MediaKind, path: Path) -> _Checked:
-        if (kind, path) not in self._checked:
-            try:
-                inspected = check(kind, path, hashed=self._hashed)
-            except UnreadableMedium as error:
-                found = _Checked(reason=error.reason)
-            else:
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                found = _Checked(
-                    length_seconds=inspected.length_seconds,
-                    picture_hash=inspected.picture_hash,
-                    fingerprint=digest,
-                )
-            self._checked[kind, path] = found
-        return self._checked[kind, path]
+    def _inspect(self, kind: MediaKind, path: Path) -> Looked:
+        try:
+            inspected = check(kind, path, hashed=self._hashed)
+        except UnreadableMedium as error:
+            return Looked(reason=error.reason)
+        with opened(path) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return Looked(
+            length_seconds=inspected.length_seconds,
+            picture_hash=inspected.picture_hash,
+            fingerprint=digest,
+        )
 
 
 def _frames(section: MediaSection, start: float, end: float | None, length: float | None) -> int:

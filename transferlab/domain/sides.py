@@ -26,14 +26,35 @@ def sides_of(entry: DomainEntry, asked: Sequence[Asked]) -> list[SplitName]:
         return [one.side for one in asked if one.side is not None]
     groups: Mapping[str, SplitName]
     if section.manifest is not None:
-        groups = read_manifest(entry.folder / section.manifest, domain=entry.name)
-        _refuse_strangers(asked, groups, named=section.manifest)
+        groups = listed_sides(entry, {one.sample.group: one.where for one in reversed(asked)})
     else:
         strata: defaultdict[str, list[str]] = defaultdict(list)
         for one in asked:
             strata[one.sample.group].append(one.stratum)
         groups = split_groups({g: commonest(values) for g, values in strata.items()}, section)
     return [groups[one.sample.group] for one in asked]
+
+
+def listed_sides(entry: DomainEntry, where: Mapping[str, str]) -> Mapping[str, SplitName]:
+    """The split of each group as the manifest says it.
+
+    Args:
+        entry: a domain with a manifest.
+        where: file and row of a sample of each group.
+
+    Raises:
+        DataError: the manifest cannot be used, or lacks a group.
+    """
+    named = str(entry.config.splits.manifest)
+    groups = read_manifest(entry.folder / named, domain=entry.name)
+    strangers = where.keys() - groups.keys()
+    if strangers:
+        first = next(place for group, place in where.items() if group in strangers)
+        raise DataError(
+            f"{len(strangers)} group(s) are not in the split manifest '{named}', first that of "
+            f"{first}; the manifest is of other data: write a new one, or leave those rows out"
+        )
+    return groups
 
 
 def shared_groups(asked: Sequence[Asked], sides: Sequence[SplitName]) -> dict[str, list[Asked]]:
@@ -55,16 +76,4 @@ def refuse_shared_groups(asked: Sequence[Asked], sides: Sequence[SplitName]) -> 
         raise DataError(
             f"{len(shared)} group(s) are in more than one split, first that of {one.where} and "
             f"{other.where}; the split would leak: correct splits.column's values or group"
-        )
-
-
-def _refuse_strangers(
-    asked: Sequence[Asked], groups: Mapping[str, SplitName], *, named: str
-) -> None:
-    strangers = {one.sample.group for one in asked} - set(groups)
-    if strangers:
-        where = next(one.where for one in asked if one.sample.group in strangers)
-        raise DataError(
-            f"{len(strangers)} group(s) are not in the split manifest '{named}', first that of "
-            f"{where}; the manifest is of other data: write a new one, or leave those rows out"
         )

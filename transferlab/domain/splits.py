@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from transferlab.config.domain import SplitsSection
 from transferlab.core.records import SPLITS, SplitName
@@ -36,23 +36,16 @@ def split_groups(strata: Mapping[str, str], section: SplitsSection) -> dict[str,
             f"{len(strata)} group(s) cannot be split into {', '.join(SPLITS)}; "
             "at least 3 groups (patients, lectures, chapters) are needed"
         )
-    shares = {name: float(getattr(section, name)) for name in SPLITS}
     # Strata are shuffled too: else the place in the alphabet would decide where small ones fall.
     order = sorted(
         strata,
         key=lambda group: (
-            _shuffle_key(strata[group], section.seed),
-            _shuffle_key(group, section.seed),
+            shuffle_key(strata[group], section.seed),
+            shuffle_key(group, section.seed),
         ),
     )
-    sides: dict[str, SplitName] = {}
-    counts: Counter[SplitName] = Counter()
-    for dealt, group in enumerate(order, start=1):
-        # Rounded, so that equal deficits tie on every machine.
-        behind = {name: round(shares[name] * dealt - counts[name], 9) for name in _PRIORITY}
-        side = max(_PRIORITY, key=behind.__getitem__)
-        sides[group] = side
-        counts[side] += 1
+    sides = dict(deal_out(order, section))
+    counts = Counter(sides.values())
     for side in _PRIORITY:
         if not counts[side]:
             largest = max(_PRIORITY, key=counts.__getitem__)
@@ -62,11 +55,27 @@ def split_groups(strata: Mapping[str, str], section: SplitsSection) -> dict[str,
     return sides
 
 
+def deal_out(order: Iterable[str], section: SplitsSection) -> Iterator[tuple[str, SplitName]]:
+    """Each group, in the order of ``split_groups``, with the split furthest behind its share.
+
+    A split with a small share may get none of few groups.
+    """
+    shares = {name: float(getattr(section, name)) for name in SPLITS}
+    counts: Counter[SplitName] = Counter()
+    for dealt, group in enumerate(order, start=1):
+        # Rounded, so that equal deficits tie on every machine.
+        behind = {name: round(shares[name] * dealt - counts[name], 9) for name in _PRIORITY}
+        side = max(_PRIORITY, key=behind.__getitem__)
+        counts[side] += 1
+        yield group, side
+
+
 def commonest(values: Iterable[str]) -> str:
     """The value that occurs most often; the alphabetically first of equals."""
     counts = Counter(values)
     return min(counts, key=lambda value: (-counts[value], value))
 
 
-def _shuffle_key(group: str, seed: int) -> str:
+def shuffle_key(group: str, seed: int) -> str:
+    """By which groups, and strata, are put in an order that is the same everywhere."""
     return hashlib.sha256(f"{seed}\x1f{group}".encode()).hexdigest()

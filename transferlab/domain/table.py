@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, time
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from transferlab.errors import DataError
 
@@ -30,71 +34,148 @@ class BadRow(Exception):
     """Why one row cannot be used; the text repeats nothing of what the row holds."""
 
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
+class WrongEncoding(DataError):
+    """A text that is not in the encoding in which it was read."""
+
+
+DELIMITERS = {".csv": ",;\t", ".tsv": "\t"}
+"""By ending. Office programs write semicolons, or tabs, into a .csv where the comma is the decimal
+sign: the one that its header holds most often counts, the comma among equals."""
 TABLE_SUFFIXES = (*DELIMITERS, ".json", ".jsonl", ".parquet")
+UTF8 = "utf-8"
 GZIP = ".gz"
 MAX_UNPACKED_BYTES = 2 * 1024**3
 """Of a packed table: the largest that is known (MIMIC-CXR's) unpacks to 60 MB."""
 KEY = "key"
 """The column that holds an item's name where a JSON file is an object of objects."""
 _BATCH_ROWS = 1024
+_CHUNK_BYTES = 1 << 20
 
 
-def read_table(path: Path) -> list[Row]:
-    """All rows; every value is text as written, so "NA" and "None" stay words.
+def read_table(path: Path, *, encoding: str = UTF8) -> list[Row]:
+    """All rows of ``stream_table``, at once."""
+    return list(stream_table(path, encoding=encoding))
+
+
+def stream_table(path: Path, *, encoding: str = UTF8) -> Iterator[Row]:
+    """The rows, one after another; every value is text as written, so "NA" and "None" stay words.
 
     JSON and Parquet values that are no text become their JSON notation, null becomes "". A JSON
     file is a list of objects, or an object of objects, whose names become the column "key".
 
+    Args:
+        path: the table; its ending says what it is.
+        encoding: of CSV and TSV; the others say it themselves.
+
     Raises:
-        DataError: the file is missing, empty, not UTF-8, malformed, or of another kind.
+        DataError: the file is missing, empty, in another encoding, malformed, or of another kind.
     """
     kind = Path(path.stem).suffix.lower() if path.suffix.lower() == GZIP else path.suffix.lower()
     if kind not in TABLE_SUFFIXES:
         raise DataError(
             f"{path}: a table must end with {', '.join(TABLE_SUFFIXES)}; text also packed ({GZIP})"
         )
-    rows = list(_parquet(path) if kind == ".parquet" else _from_text(path, kind))
-    if not rows:
+    rows = _parquet(path) if kind == ".parquet" else _from_text(path, kind, encoding)
+    first = next(rows, None)
+    if first is None:
         raise DataError(f"{path}: holds no rows; a domain needs at least one per split")
-    return rows
+    yield first
+    yield from rows
 
 
-def _from_text(path: Path, kind: str) -> Iterator[Row]:
+def _from_text(path: Path, kind: str, encoding: str) -> Iterator[Row]:
     if kind == ".json":
-        return _json(path)
-    text = read_utf8(path)
-    return _jsonl(path, text) if kind == ".jsonl" else _csv(path, text, DELIMITERS[kind])
+        yield from _json(path)
+    elif kind == ".jsonl":
+        with _lines(path, UTF8, newline="\n") as lines:
+            yield from _jsonl(path, lines)
+    else:
+        # Line ends inside quoted cells stay as they are.
+        with _lines(path, encoding, newline="") as lines:
+            yield from _csv(path, lines, DELIMITERS[kind])
 
 
-def read_utf8(path: Path) -> str:
+@contextmanager
+def _lines(path: Path, encoding: str, *, newline: str) -> Iterator[IO[str]]:
+    """A text file that is read line by line, after all of it is known to be in its encoding."""
+    with _opened(path, encoding):
+        _check_encoding(path, encoding)
+        with io.TextIOWrapper(_unpacked(path), encoding=_codec(encoding), newline=newline) as text:
+            yield text
+
+
+def _check_encoding(path: Path, encoding: str) -> None:
+    decoder = codecs.getincrementaldecoder(_codec(encoding))()
+    done = 0
+    with _unpacked(path) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                raise _wrong_encoding(path, encoding, at=done - pending + error.start) from error
+            done += len(chunk)
+            if done > MAX_UNPACKED_BYTES and path.suffix.lower() == GZIP:
+                raise DataError(f"{path}: unpacks to more than 2 GiB; is it a table?")
+    decoder.decode(b"", final=True)
+
+
+def _wrong_encoding(path: Path, encoding: str, *, at: int | None = None) -> WrongEncoding:
+    byte = "" if at is None else f" (byte {at})"
+    return WrongEncoding(
+        f"{path}: is not {encoding.upper()} text{byte}; save it as UTF-8, or name the encoding of "
+        "a CSV in domain.yaml (encoding: cp1252)"
+    )
+
+
+def _delimiter(header: str, known: str) -> str:
+    """The one of ``known`` that the header holds most often outside quotes; the first of equals."""
+    outside = re.sub(r'"[^"]*"', "", header)
+    return max(known, key=outside.count)
+
+
+def read_text(path: Path, *, encoding: str = UTF8) -> str:
     """A file's text, line ends as they are.
 
     Raises:
-        DataError: it is missing, cannot be read, or is not UTF-8.
+        DataError: it is missing, or cannot be read.
+        WrongEncoding: it is in another encoding.
     """
-    try:
-        # As bytes, so that line ends inside quoted cells stay as they are.
-        if path.suffix.lower() != GZIP:
-            return path.read_bytes().decode("utf-8-sig")
-        with gzip.open(path) as file:
-            content = file.read(MAX_UNPACKED_BYTES + 1)
+    with _opened(path, encoding), _unpacked(path) as file:
+        content = file.read(MAX_UNPACKED_BYTES + 1)
         if len(content) > MAX_UNPACKED_BYTES:
-            raise DataError(f"{path}: unpacks to more than 2 GiB; is it a table?")
-        return content.decode("utf-8-sig")
+            raise DataError(f"{path}: holds more than 2 GiB of text")
+        return content.decode(_codec(encoding))
+
+
+def _codec(encoding: str) -> str:
+    return "utf-8-sig" if encoding.lower() in (UTF8, "utf8") else encoding
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    return gzip.open(path) if path.suffix.lower() == GZIP else path.open("rb")
+
+
+@contextmanager
+def _opened(path: Path, encoding: str) -> Iterator[None]:
+    """What can be wrong with a text file, as one sentence each."""
+    try:
+        yield
     except FileNotFoundError:
         raise DataError(
             f"{path}: there is no such table; is the data complete, and source.path right?"
         ) from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    except UnicodeError as error:
+        at = error.start if isinstance(error, UnicodeDecodeError) else None
+        raise _wrong_encoding(path, encoding, at=at) from error
     except (EOFError, zlib.error, OSError) as error:
         reason = getattr(error, "strerror", None) or "it is truncated or no gzip file"
         raise DataError(f"{path}: cannot be read ({reason})") from None
 
 
-def _csv(path: Path, text: str, delimiter: str) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+def _csv(path: Path, lines: IO[str], delimiters: str) -> Iterator[Row]:
+    first = next(lines, "")
+    reader = csv.reader(chain([first], lines), delimiter=_delimiter(first, delimiters))
     try:
         header = next(reader, [])
         if len(set(header)) != len(header):
@@ -111,9 +192,10 @@ def _csv(path: Path, text: str, delimiter: str) -> Iterator[Row]:
         raise DataError(f"{path} line {reader.line_num}: is not a valid table ({error})") from None
 
 
-def _jsonl(path: Path, text: str) -> Iterator[Row]:
-    lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    for number, line in lines:
+def _jsonl(path: Path, lines: IO[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
             values = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -130,7 +212,7 @@ def read_json(path: Path) -> Any:
         DataError: it cannot be read, or is not JSON.
     """
     try:
-        return json.loads(read_utf8(path))
+        return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not JSON ({_why(error)})") from None
 
@@ -180,7 +262,7 @@ def _parquet(path: Path) -> Iterator[Row]:
 
 
 def _as_row(values: dict[str, Any], path: Path) -> Row:
-    row = {str(key): _as_text(value) for key, value in values.items()}
+    row = {str(key): plain(value) for key, value in values.items()}
     if is_half("".join([*row, *row.values()])):
         raise DataError(f"{path}: a text of it holds half of a character (a lone surrogate)")
     return row
@@ -195,7 +277,8 @@ def is_half(text: str) -> bool:
     return False
 
 
-def _as_text(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A value as text: what is no text in JSON notation, null as nothing."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from transferlab.core.records import Frames, MediaRef
+from transferlab.domain.contents import readable
 from transferlab.domain.inspected import FLAT, Inspected
 from transferlab.domain.unreadable import UnreadableMedium
 
@@ -104,7 +105,8 @@ def _one_value(frame: av.VideoFrame) -> int | None:
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        with av.open(str(path)) as container:
+        source = readable(path)
+        with av.open(str(source) if isinstance(source, Path) else source) as container:
             if not container.streams.video:
                 raise UnreadableMedium(path, "the file has no picture, only sound or data")
             stream = container.streams.video[0]

@@ -1,10 +1,15 @@
 """``transferlab domains check``: the report, its JSON, and the exit code."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from transferlab.config.pipeline import BackboneSection
+from transferlab.pipeline import measure
 
 
 @pytest.fixture
@@ -72,3 +77,44 @@ def test_a_path_without_a_domain_and_an_unknown_name(command, tmp_path):
     no_name = command("domains", "check", "lecture")
     assert no_name.code == 2
     assert "Did you mean 'lectures'?" in no_name.err
+
+
+def test_domains_of_one_stream_are_checked_together(command, shapes, tmp_path):
+    other = tmp_path / "forms"
+    shutil.copytree(shapes, other)
+    settings = (other / "domain.yaml").read_text()
+    (other / "domain.yaml").write_text(settings.replace("name: shapes", "name: forms"))
+    done = command("domains", "check", shapes, other)
+    assert done.code == 3
+    assert "across 2 domains\nerror: identical medium (" in done.out
+    assert "shapes: metadata.csv row " in done.out
+    assert done.err.startswith("transferlab: shapes, forms are not fit to be trained on: ")
+    record = json.loads(command("domains", "check", shapes, other, "--json").out)
+    assert [one["domain"] for one in record["domains"]] == ["shapes", "forms"]
+    assert record["across"]
+    twice = command("domains", "check", shapes, shapes)
+    assert twice.code == 2
+    assert "named twice" in twice.err
+
+
+def test_validate_looks_at_the_data_where_it_is_asked_to(command, shapes, tmp_path, monkeypatch):
+    tiny = measure.ruler_of(BackboneSection())  # read once: it takes longer than all the rest
+    monkeypatch.setattr(
+        measure, "ruler_of", lambda one: replace(tiny, limit_tokens=one.max_length_tokens)
+    )
+    (tmp_path / "p.yaml").write_text("name: p\nstream: [shapes]\narms: []\n")
+    given = ("validate", tmp_path / "p.yaml", "--domains", shapes)
+    done = command(*given, "--data")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-1] == f"{tmp_path / 'p.yaml'}: sound (1 domain(s): shapes)"
+    short = command(*given, "--data", "--set", "backbone.max_length_tokens=8")
+    assert short.code == 3
+    assert "error: length (30)" in short.out
+    assert "metadata.csv row 1: task 'shape': " in short.out
+    (shapes / "images" / "0.png").unlink()
+    assert command(*given).code == 0
+    assert command(*given, "--data").code == 3
+    assert command(*given, "--data", "--set", "data.on_bad_sample=quarantine").code == 0
+    alone = command("domains", "check", shapes, "--max-length-tokens", "8")
+    assert alone.code == 2
+    assert "needs --backbone" in alone.err

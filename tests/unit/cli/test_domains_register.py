@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "domain"))
 from domain_cases import picture, write_dicom, write_film, write_picture
+
+from transferlab.domain.questions import questions_of
 
 SRT = "1\n00:00:00,000 --> 00:00:01,000\nHello {n}\n\n2\n00:00:01,000 --> 00:00:02,000\nBye {n}\n"
 
@@ -186,11 +189,12 @@ def test_a_domain_is_removed_and_its_data_stay(command, tmp_path, home):
 
 MISTAKES = {
     "nowhere": ({}, ["nowhere"], "there is no such folder"),
+    "an array": ({"x-idx3-ubyte.gz": "x"}, ["."], "x-idx3-ubyte.gz is an array of pictures"),
     "nothing": ({"x.txt": "x"}, ["."], "holds no table"),
     "no media column": ({"t.csv": "a,b\n1,2\n"}, ["."], "no table with a column"),
     "bad name": ({"t.csv": "a\n1\n"}, [".", "--name", "My Data"], "must be small letters"),
     "bad kind": ({"t.csv": "a\n1\n"}, [".", "--kind", "dicoms"], "Did you mean 'dicom'?"),
-    "not UTF-8": ({"t.csv": b"caf\xe9\n1\n"}, ["."], "is not UTF-8 text"),
+    "not UTF-8": ({"t.csv": b"caf\x81\n1\n"}, ["."], "is not UTF-8 text"),
     "broken table": ({"t.json": "{"}, ["t.json", "--kind", "table"], "is not JSON"),
     "no conversations": ({"t.json": "[]"}, [".", "--kind", "chat"], "holds conversations"),
 }
@@ -210,9 +214,92 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(command, tmp_path, home, c
     assert not home.exists()
 
 
-def test_reports_in_another_encoding_are_said_to_be_so(command, tmp_path):
+def test_reports_as_an_office_program_of_another_country_writes_them(command, tmp_path):
+    archive(tmp_path / "hospital", studies=30)
+    table = tmp_path / "hospital" / "reports.csv"
+    text = table.read_text().replace(",", ";").replace("normal", "höher")
+    table.write_bytes(text.encode("cp1252"))
+    done = command("domains", "register", tmp_path / "hospital", "--json")
+    found = json.loads(done.out)
+    assert done.code == 0, done.err
+    assert found["settings"]["source"]["reports"]["encoding"] == "cp1252"
+    assert found["settings"]["tasks"]["finding"]["choices"] == ["höher", "pneumonia"]
+    assert "reports.csv is not UTF-8" in "".join(found["notes"])
+
+
+NO_REPORTS = {
+    "reports.xlsx": "but no table .* \\(is it reports.xlsx\\? Save it as CSV UTF-8",
+    "staff.csv": "but no column of staff.csv ties its rows to the files",
+    "reports.parquet": "but a table that cannot be read: .*Parquet",
+}
+
+
+@pytest.mark.parametrize(("name", "says"), NO_REPORTS.items())
+def test_pictures_about_which_no_table_says_anything(command, tmp_path, name, says):
     archive(tmp_path / "hospital", studies=2)
-    (tmp_path / "hospital" / "reports.csv").write_bytes(b"Acc No,Finding\nACC0,h\xf6her\n")
+    (tmp_path / "hospital" / "reports.csv").unlink()
+    (tmp_path / "hospital" / name).write_text("who,what\nAnn,nurse\n")
     done = command("domains", "register", tmp_path / "hospital")
     assert done.code == 2
-    assert "reports.csv: is not UTF-8 text" in done.err
+    assert re.search(f"2 DICOM pictures, {says}", done.err)
+    assert "put a CSV of reports or labels beside them" in done.err
+
+
+def test_reports_are_a_text_though_many_are_alike_and_their_authors_are_no_label():
+    alike = "The heart is of normal size and the lungs are clear."
+    rows = [
+        {"Radiologist": "AB"[n % 2], "Abnormal": "NY"[n % 3 > 0], "Report": f"{alike} {n % 3}"}
+        for n in range(30)
+    ]
+    tasks = questions_of(rows, mark="xray", media_columns=[], medium="file").tasks
+    assert list(tasks) == ["abnormal", "describe"]
+    assert tasks["abnormal"]["prompt"] == "<xray>\nAbnormal? Answer N or Y."
+
+
+def asked_about(rows, **given):
+    return questions_of(rows, mark="image", **({"media_columns": ["f"], "medium": "f"} | given))
+
+
+def test_a_question_with_listed_choices_is_asked_where_the_right_one_is_known():
+    rows = [
+        {"f": "a.png" if n % 2 else "", "question": "Which?", "choices": '["red", "blue"]',
+         "answer": str(n % 2), "answer_text": ["red", "blue"][n % 2]}
+        for n in range(40)
+    ]  # fmt: skip
+    task = asked_about(rows).tasks["choose"]
+    assert (task["answer"], task["choices"]) == ("{answer_text}", "choices")
+    assert task["where"] == {"choices": ["*"], "f": ["*"]}
+    for row in rows:
+        del row["answer_text"]
+        row["colour"] = ["red", "green"][int(row["answer"])]
+    without = asked_about(rows)
+    assert "choose" not in without.tasks
+    assert "answer" not in without.tasks
+    assert "no column holds the text of the right one" in "".join(without.notes)
+
+
+def test_a_group_is_looked_for_that_can_be_split():
+    rows = [
+        {"f": f"{n}.png", "book": f"B{n % 4}", "chapter": f"C{n % 40}", "topic": f"T{n % 4}"}
+        for n in range(200)
+    ]
+    assert asked_about(rows).group == "chapter"
+    for row in rows:
+        del row["chapter"]
+    assert asked_about(rows).group == "book"
+
+
+def test_a_table_in_a_folder_beside_the_pictures(command, tmp_path):
+    rows = pictures(tmp_path / "pack", count=30)
+    for row in rows:
+        row["scan"] = f"scans/{row['scan']}.png"
+    write_csv(tmp_path / "pack" / "questions" / "easy" / "list.csv", rows)
+    (tmp_path / "pack" / "list.csv").unlink()
+    done = command(
+        "domains", "register", tmp_path / "pack" / "questions" / "easy" / "list.csv", "--dry-run",
+        "--json",
+    )  # fmt: skip
+    made = json.loads(done.out)["settings"]
+    assert made["data_root"] == str(tmp_path / "pack")
+    assert made["source"]["path"] == "questions/easy/list.csv"
+    assert made["source"]["media"]["image"]["path"] == "{scan}"

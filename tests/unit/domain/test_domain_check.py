@@ -16,7 +16,7 @@ from domain_cases import (
 )
 from PIL import Image
 
-from transferlab.domain import leaks
+from transferlab.domain import near
 from transferlab.domain.check import check_domain
 
 FREE = {
@@ -211,16 +211,17 @@ def test_near_pairs_agree_with_comparing_everything(monkeypatch):
         flipped = generator.choice(256, copy % 25, replace=False)
         bits[200 + copy] = bits[copy]
         bits[200 + copy, flipped] ^= 1
-    sides = ["train"] * 200 + ["test"] * 100
-    hashes = [row.tobytes() for row in np.packbits(bits, axis=1)]
+    sides = np.array([0] * 200 + [2] * 100)
     expected = {
         (i, j, int((bits[i] != bits[j]).sum()))
         for i in range(200)
         for j in range(200, 300)
-        if (bits[i] != bits[j]).sum() <= leaks.NEAR_BITS
+        if (bits[i] != bits[j]).sum() <= near.NEAR_BITS
     }
-    monkeypatch.setattr(leaks, "_ROWS_AT_ONCE", 7)
-    assert set(leaks._near_pairs(hashes, sides)) == expected
+    monkeypatch.setattr(near, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(near, "_UNPACKED_AT_ONCE", 33)
+    found = near.near_pairs(np.packbits(bits, axis=1), sides, ~np.eye(3, dtype=bool))
+    assert set(found) == expected
     assert len(expected) == 68
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from transferlab.domain.table import WHERE, read_table
+from transferlab.config.domain import SourceSection
+from transferlab.domain.table import WHERE, WrongEncoding, read_table
 from transferlab.errors import DataError
 
 
@@ -26,6 +27,30 @@ def test_a_unicode_line_separator_does_not_end_a_row(tmp_path):
 def test_tsv_and_byte_order_mark(tmp_path):
     (row,) = read_table(write(tmp_path, "t.tsv", "\ufeffa\tb\n1,5\t2\n"))
     assert (row["a"], row["b"]) == ("1,5", "2")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a;b\n1,5;2\n", {"a": "1,5", "b": "2"}),
+        ("a\tb\n1;5\t2\n", {"a": "1;5", "b": "2"}),
+        ('"x;y;z",b\n1;5,2\n', {"x;y;z": "1;5", "b": "2"}),
+        ("a\n1;5\n", {"a": "1;5"}),
+    ],
+)
+def test_the_header_of_a_csv_says_what_stands_between_cells(tmp_path, text, says):
+    (row,) = read_table(write(tmp_path, "t.csv", text))
+    assert row == says | {WHERE: "t.csv row 1"}
+
+
+def test_a_table_is_read_in_the_encoding_that_is_named(tmp_path):
+    (tmp_path / "t.csv").write_bytes("a,b\né,1\n".encode("cp1252"))
+    (row,) = read_table(tmp_path / "t.csv", encoding="cp1252")
+    assert row["a"] == "é"
+    with pytest.raises(WrongEncoding, match="is not UTF-16"):
+        read_table(write(tmp_path, "u.csv", "a,b\n1,2\n3"), encoding="utf-16")
+    with pytest.raises(ValueError, match="there is no encoding 'cp125'"):
+        SourceSection(kind="table", encoding="cp125")
 
 
 def test_jsonl_values_become_text(tmp_path):

@@ -1,0 +1,41 @@
+"""What is known about a file that was looked at, and who remembers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What was found out about one file."""
+
+    reason: str | None = None
+    """Why it cannot be used; None when it can."""
+    length_seconds: float | None = None
+    picture_hash: bytes | None = None
+    fingerprint: str = ""
+    """SHA-256 of its bytes, in hex."""
+
+
+class Memory(Protocol):
+    """Keeps what was found out about files, by a text that tells them apart."""
+
+    def looked(self, place: str) -> Looked | None:
+        """What is known; None where the file has not been looked at."""
+
+    def remember(self, place: str, looked: Looked) -> None:
+        """Keep it."""
+
+
+class InMemory:
+    """Keeps it as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Looked] = {}
+
+    def looked(self, place: str) -> Looked | None:
+        return self._known.get(place)
+
+    def remember(self, place: str, looked: Looked) -> None:
+        self._known[place] = looked

@@ -1,0 +1,107 @@
+"""WebDataset shards: one row per sample, read one after another; media stay in their tar files."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from transferlab.core.optional import require
+from transferlab.domain.contents import SHARD
+from transferlab.domain.table import WHERE, Row, is_half, plain
+from transferlab.domain.tree import walk
+from transferlab.errors import DataError
+
+TEXTS = ("txt", "text", "cls", "cls2", "caption", "id", "transcript")
+"""Endings of members that are text; .json is read too, and others are media."""
+_OWN = ("__key__", "__url__", "__local_path__")
+
+
+def stream_shards(path: Path, root: Path, *, pattern: str) -> Iterator[Row]:
+    """The samples of all shards, in the order of their paths.
+
+    Columns: ``key``; the values of a .json member; of text members their text, under their ending;
+    of other members their place, under their ending (``jpg``, ``seg.png``), for ``media``.
+
+    Args:
+        path: a shard, or a folder of them.
+        root: the domain's folder.
+        pattern: which names count.
+
+    Raises:
+        DataError: there is no shard, or one is damaged or packed.
+        MissingExtra: the library is not installed.
+    """
+    webdataset = require("webdataset", extra="webdataset", purpose="source.kind: webdataset")
+    shards = _shards(path, pattern)
+    for number, shard in enumerate(shards, start=1):
+        where = f"shard {number} of {len(shards)}"
+        relative = shard.relative_to(root.resolve()).as_posix()
+        # "file:" keeps the library from taking a name for an address or a command.
+        samples = webdataset.WebDataset(f"file:{shard}", shardshuffle=False, empty_check=False)
+        count = 0
+        try:
+            for count, sample in enumerate(samples, start=1):
+                place = f"{where}, sample {count}"
+                yield _row(sample, relative, place) | {WHERE: place}
+        except (tarfile.TarError, EOFError, ValueError, OSError) as error:
+            raise DataError(
+                f"{shard}: is damaged, or no WebDataset shard, after sample {count} "
+                f"({type(error).__name__}); copy it again"
+            ) from error
+        if not count:
+            raise DataError(f"{shard}: holds no sample")
+
+
+def _shards(path: Path, pattern: str) -> list[Path]:
+    if path.is_file():
+        found = [path.resolve()]
+    elif path.is_dir():
+        found = [one for one in walk(path) if fnmatchcase(one.name, pattern)]
+    else:
+        raise DataError(f"{path}: there is no such shard or folder; is source.path right?")
+    packed = [one for one in found if one.suffix.lower() in (".gz", ".tgz", ".xz", ".bz2", ".zst")]
+    if packed:
+        raise DataError(f"{packed[0]}: is packed, so no sample in it can be reached; unpack it")
+    shards = [one for one in found if one.suffix.lower() == SHARD]
+    if not shards:
+        raise DataError(f"{path}: holds no {SHARD} shard whose name fits '{pattern}'")
+    return shards
+
+
+def _row(sample: Mapping[str, Any], shard: str, place: str) -> Row:
+    key = str(sample["__key__"])
+    row: Row = {}
+    for ending, content in sample.items():
+        if ending in _OWN:
+            continue
+        if ending.lower() == "json":
+            row = _values(content, place) | row
+        elif ending.lower() in TEXTS:
+            row[ending] = _text(content, place)
+        else:
+            row[ending] = f"{shard}/{key}.{ending}"
+    return row | {"key": key}
+
+
+def _values(content: bytes, place: str) -> Row:
+    try:
+        values = json.loads(_text(content, place))
+    except (ValueError, RecursionError):
+        raise DataError(f"{place}: its .json is not JSON") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{place}: its .json is not an object")
+    row = {str(key): plain(value) for key, value in values.items()}
+    if is_half("".join([*row, *row.values()])):
+        raise DataError(f"{place}: a text of it holds half of a character (a lone surrogate)")
+    return row
+
+
+def _text(content: bytes, place: str) -> str:
+    try:
+        return content.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        raise DataError(f"{place}: a text of it is not UTF-8") from None
