@@ -23,7 +23,7 @@ class Killed(BaseException):
 def config(tmp_path) -> PipelineConfig:
     overrides = [
         f"tracking.uri=sqlite:///{tmp_path}/mlflow.db", f"tracking.artifacts={tmp_path}/artifacts",
-        "arms=[zero_shot]", "export=[]", "evaluation.controls=false",
+        "arms=[zero_shot]", "export=[]", "evaluation.controls=false", "train.checkpoint_steps=1",
     ]  # fmt: skip
     return load_yaml(SMOKE, PipelineConfig, overrides=overrides)
 
@@ -38,7 +38,10 @@ def test_killed_in_the_second_step_and_resumed_gives_the_same_numbers(config, tm
     with pytest.raises(Killed):
         run(config, tmp_path / "killed", listener=kill)
     assert not (tmp_path / "killed" / "result.json").exists()
+    unfinished = tmp_path / "killed" / "stages" / "sequential--2--lectures.unfinished"
+    assert unfinished.exists()
     resumed = run(config, tmp_path / "killed", listener=ignore)
     assert resumed["scores"] == straight["scores"]
     assert resumed["summary"] == straight["summary"]
+    assert not unfinished.exists()
     json.dumps(resumed)

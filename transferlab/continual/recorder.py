@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import psutil
 import torch
 
 from transferlab.core.batch import Batch
 from transferlab.core.events import Event, Listener, StageStarted, TrainStep
+
+KEPT = ("losses", "samples_seen", "peak_memory_bytes", "_stepping_seconds", "_term_sums")
 
 
 class Recorder:
@@ -25,8 +29,11 @@ class Recorder:
         self._device = device
         self._process = psutil.Process()
         self._tokens: dict[str, int] = {}
+        self._term_sums: dict[str, list[float]] = {}
+        """By name: the sum of a term over the steps that had it, and their count."""
+        self._memory_bytes = 0
         self._stepping_seconds = 0.0
-        self._resumed_at = time.perf_counter()
+        self._started = self._resumed_at = time.perf_counter()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         self.observe_memory()
@@ -39,6 +46,22 @@ class Recorder:
     def samples_per_second(self) -> float:
         """While stepping: what strategies do before and after the steps is left out."""
         return self.samples_seen / self._stepping_seconds if self._stepping_seconds else 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Half-way through a stage; samples appear by their salted ids."""
+        kept = {name: getattr(self, name) for name in KEPT}
+        return {**kept, "seconds": self.seconds, "tokens": dict(self._tokens)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name in KEPT:
+            setattr(self, name, state[name])
+        self._tokens = dict(state["tokens"])
+        self._started -= state["seconds"]
+
+    @property
+    def seconds(self) -> float:
+        """Since the stage began, the time before it was killed too."""
+        return time.perf_counter() - self._started
 
     def start(self, total_steps: int) -> None:
         """Tell that the stage begins, once it is known how many steps it has."""
@@ -65,11 +88,16 @@ class Recorder:
             used = torch.cuda.max_memory_allocated(self._device)
         else:
             used = self._process.memory_info().rss
+        self._memory_bytes = used
         self.peak_memory_bytes = max(self.peak_memory_bytes, used)
 
     def tokens(self, sample_ids: list[str]) -> int:
         """Supervised tokens in one pass over those of the samples that training reached."""
         return sum(self._tokens.get(sample_id, 0) for sample_id in sample_ids)
+
+    def mean_terms(self) -> dict[str, float]:
+        """What strategies had beside the task loss, each averaged over the steps that had it."""
+        return {name: total / count for name, (total, count) in self._term_sums.items()}
 
     def finish_step(
         self, *, loss: float, learning_rate: float, extra: tuple[tuple[str, float], ...]
@@ -78,6 +106,9 @@ class Recorder:
         self._stepping_seconds += now - self._resumed_at
         self._resumed_at = now
         self.losses.append(loss)
+        for name, value in extra:
+            total, count = self._term_sums.get(name, (0.0, 0))
+            self._term_sums[name] = [total + value, count + 1]
         self._listener(
             TrainStep(
                 stage=self.stage,
@@ -86,6 +117,7 @@ class Recorder:
                 loss=loss,
                 learning_rate=learning_rate,
                 samples_per_second=self.samples_per_second,
+                memory_bytes=self._memory_bytes,
                 extra=extra,
             )
         )

@@ -104,6 +104,9 @@ def test_events_frame_every_step(make_learner, xray):
     assert [type(event) for event in events[1:-1]] == [TrainStep] * 12
     assert [event.step for event in events[1:-1]] == list(range(1, 13))
     assert tuple(event.loss for event in events[1:-1]) == report.losses
+    penalties = [event.extra[0][1] for event in events[1:-1]]
+    assert report.terms == {"ewc_penalty": pytest.approx(sum(penalties) / 12)}
+    assert all(event.memory_bytes > 50 * 2**20 for event in events[1:-1])
     assert [dict(event.extra).keys() for event in events[1:-1]] == [{"ewc_penalty"}] * 12
     assert events[1].extra[0][1] == 0.0 < events[-2].extra[0][1]
     assert isinstance(events[-1], StageFinished)

@@ -28,6 +28,7 @@ def test_where_results_go_is_not():
     assert experiment_digest(config(arms=["zero_shot"]), {"a": "1"}) == base
     assert experiment_digest(config(tracking={"uri": "sqlite:///other.db"}), {"a": "1"}) == base
     assert experiment_digest(config(data_root="/elsewhere"), {"a": "1"}) == base
+    assert experiment_digest(config(train={"checkpoint_steps": 7}), {"a": "1"}) == base
 
 
 def test_a_finished_stage_is_read_back(tmp_path):
