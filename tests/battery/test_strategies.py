@@ -13,7 +13,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transferlab.backbone.load import load_backbone
 from transferlab.backbone.tiny.build import ASSETS
 from transferlab.config.backbone import AdapterSection, BackboneSection
-from transferlab.config.pipeline import StrategySpec, TrainSection
+from transferlab.config.pipeline import StrategySpec, TrainOverride, TrainSection
 from transferlab.continual import fisher
 from transferlab.continual.learner import Learner
 from transferlab.continual.registry import OPTIONS as REGISTERED
@@ -23,8 +23,16 @@ from transferlab.core.records import MediaRef, Sample
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 70, 220)}
 SIDE = 32
-# All samples in every step: the losses of one stage are comparable.
-TRAIN = TrainSection(epochs=4, batch_samples=2, learning_rate=4e-3, schedule="constant")
+# All of the door's samples in every step: its losses are comparable. The kite's last checkpoint is
+# in the middle of its second epoch.
+TRAIN = TrainSection(
+    epochs=2,
+    batch_samples=2,
+    learning_rate=4e-3,
+    schedule="constant",
+    checkpoint_steps=3,
+    per_domain={"door": TrainOverride(epochs=3)},
+)
 
 
 def plain(ref: MediaRef) -> list[np.ndarray]:
@@ -49,7 +57,7 @@ def samples_of(domain: str, count: int) -> list[Sample]:
     ]
 
 
-DOMAINS = {name: samples_of(name, 2) for name in ("door", "kite")}
+DOMAINS = {name: samples_of(name, count) for name, count in (("door", 2), ("kite", 3))}
 SOURCE = samples_of("ball", 2)
 OPTIONS = {
     "plugin": {"path": "avalanche.core.SupervisedPlugin", "stateless": True},
@@ -60,11 +68,12 @@ OPTIONS = {
     "agem": {"memory_batch_samples": 2},
     "gem": {"memory_batch_samples": 2},
     "o_lora": {"rank_per_domain": 8},
+    "pseudo_replay": {"pseudo_samples": 2, "max_new_tokens": 4, "memory_batch_samples": 2},
     "self_distillation": {"max_new_tokens": 4, "memory_batch_samples": 2},
     "gss": {"memory_samples": 4, "batch_ratio": 0.5, "compared_samples": 1},
 }
 COMBINATIONS = [[name] for name in STRATEGIES.names()] + [["ewc", "replay", "agem"]]
-KEEPS_NOTHING = {"naive", "plugin", "o_lora", "ema", "interpolate"}
+KEEPS_NOTHING = {"naive", "plugin", "o_lora", "ema", "interpolate", "pseudo_replay"}
 
 
 @pytest.fixture(scope="module")
@@ -109,15 +118,37 @@ def test_the_registry_is_not_empty():
     assert len(STRATEGIES.names()) >= 15
 
 
-@pytest.mark.parametrize("names", COMBINATIONS, ids="+".join)
-def test_learns_resumes_as_if_never_stopped_and_says_what_it_cost(names, fresh):
-    backbone, events = fresh(), []
-    learner = new_learner(backbone, names, events.append)
-    learner.consolidate(SOURCE, domain="ball")
-    first = learner.train(DOMAINS["door"], domain="door", stage="door")
+def restored(file, fresh, names, listener=lambda event: None):
+    """Backbone and learner as another process would make them from a checkpoint."""
+    state = read(file)
+    backbone = fresh()
+    backbone.load_trainable_state(state["backbone"])
+    learner = new_learner(backbone, names, listener)
+    past = {sample.id: sample for sample in (*SOURCE, *DOMAINS["door"])}
+    learner.load_state_dict(state["learner"], past)
+    return backbone, learner
+
+
+def saved(backbone, learner) -> bytes:
     file = io.BytesIO()
     torch.save({"backbone": backbone.trainable_state(), "learner": learner.state_dict()}, file)
-    straight = learner.train(DOMAINS["kite"], domain="kite", stage="kite")
+    return file.getvalue()
+
+
+def train_on(learner, domain, **how):
+    return learner.train(DOMAINS[domain], domain=domain, stage=domain, **how)
+
+
+@pytest.mark.parametrize("names", COMBINATIONS, ids="+".join)
+def test_learns_resumes_as_if_never_stopped_and_says_what_it_cost(names, fresh, tmp_path):
+    events, file = [], tmp_path / "kite"
+    backbone = fresh()
+    learner = new_learner(backbone, names, events.append)
+    learner.consolidate(SOURCE, domain="ball")
+    first = train_on(learner, "door")
+    between = saved(backbone, learner)
+    straight = train_on(learner, "kite", midstage=file)  # leaves what a run killed late would
+    end = saved(backbone, learner)
     assert first.losses[-1] < 0.9 * first.losses[0]
     assert all(np.isfinite(straight.losses))
     assert straight.seconds > straight.strategy_seconds > 0
@@ -126,16 +157,30 @@ def test_learns_resumes_as_if_never_stopped_and_says_what_it_cost(names, fresh):
     adds = [name for name in names if REGISTERED[name].needs.adds_gradient]
     assert all(any(term.startswith(name) for term in terms) for name in adds)
 
-    file.seek(0)
-    state = torch.load(file, weights_only=True)
-    again = fresh()
-    again.load_trainable_state(state["backbone"])
-    resumed = new_learner(again, names)
-    past = {sample.id: sample for sample in (*SOURCE, *DOMAINS["door"])}
-    resumed.load_state_dict(state["learner"], past)
-    report = resumed.train(DOMAINS["kite"], domain="kite", stage="kite")
+    steps = []
+    backbone, learner = restored(between, fresh, names, steps.append)
+    assert same(read(between), read(saved(backbone, learner)))
+    report = train_on(learner, "kite", midstage=file)
+    left = range((straight.steps - 1) // 3 * 3 + 1, straight.steps + 1)
+    assert [event.step for event in steps if isinstance(event, TrainStep)] == list(left)
     assert report.losses == straight.losses
     assert report.strategy_bytes == straight.strategy_bytes
+    assert same(read(end), read(saved(backbone, learner)))
+
+
+def read(file: bytes):
+    return torch.load(io.BytesIO(file), weights_only=True)
+
+
+def same(one, other) -> bool:
+    """Equal to the last digit, through dicts and lists."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
 
 
 @pytest.mark.parametrize("embeddings", [False, True])

@@ -24,7 +24,7 @@ def config(tmp_path) -> PipelineConfig:
     overrides = [
         f"tracking.uri=sqlite:///{tmp_path}/mlflow.db", f"tracking.artifacts={tmp_path}/artifacts",
         "arms=[zero_shot,scratch,single,joint]", "export=[]", "train.max_steps=3",
-        "evaluation.max_test_samples=6",
+        "evaluation.max_test_samples=6", "train.checkpoint_steps=1",
     ]  # fmt: skip
     return load_yaml(SMOKE, PipelineConfig, overrides=overrides)
 
@@ -36,23 +36,27 @@ KILLED_AT = [
     (StageStarted, "controls: lectures", 0),
     (TrainStep, "joint: all", 3),
 ]
+KEPT_AT = {
+    "sequential 2/2: lectures": ["sequential--2--lectures"],
+    "scratch: lectures": ["scratch--lectures"],
+    "joint: all": ["joint--all"],
+}
+"""What a killed training has written down half-way, by the stage that was killed."""
 
 
 def test_killed_again_and_again_and_resumed_gives_the_same_numbers(config, tmp_path):
     straight = run(config, tmp_path / "straight", listener=ignore)
     for kind, stage, step in KILLED_AT:
 
-        def kill(event, kind=kind, stage=stage, step=step) -> None:
-            if (
-                isinstance(event, kind)
-                and event.stage == stage
-                and getattr(event, "step", 0) == step
-            ):
+        def kill(event, moment=(kind, stage, step)) -> None:
+            if (type(event), event.stage, getattr(event, "step", 0)) == moment:
                 raise Killed
 
         with pytest.raises(Killed):
             run(config, tmp_path / "killed", listener=kill)
         assert not (tmp_path / "killed" / "result.json").exists()
+        unfinished = list((tmp_path / "killed" / "stages").glob("*.unfinished"))
+        assert [one.stem for one in unfinished] == KEPT_AT.get(stage, [])
     resumed = run(config, tmp_path / "killed", listener=ignore)
     for key in ("scores", "summary", "arms", "gains", "controls", "similarity", "data_quantity"):
         assert resumed[key] == straight[key], key

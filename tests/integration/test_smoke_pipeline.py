@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "pipelines" / "smoke.yaml"
 KEYS = {
-    "schema_version", "pipeline", "seed", "domains", "scores", "summary", "arms", "gains",
+    "schema_version", "pipeline", "seed", "domains", "scores", "summary", "steps", "arms", "gains",
     "controls", "similarity", "data_quantity", "cost", "quarantined", "mlflow", "exports",
 }  # fmt: skip
 
@@ -54,6 +54,11 @@ def test_result_has_every_key(finished):
     assert columns == ["scenes", "chest-xray", "lectures"]
     assert all(set(row["values"]) == set(columns) for row in result["scores"]["rows"])
     assert set(result["arms"]) == {"zero_shot", "scratch", "single", "joint", "sequential"}
+    first, second = result["steps"]
+    assert set(first["interference"]) == {"scenes"}
+    assert set(second["interference"]) == {"scenes", "chest-xray"}
+    assert all(-1 <= cosine <= 1 for cosine in second["interference"].values())
+    assert set(second["terms"]) == {"ewc_penalty", "replay_loss"}
     assert set(result["summary"]) == {"acc", "bwt", "fwt", "forgetting", "source_retention"}
 
 

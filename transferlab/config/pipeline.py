@@ -28,6 +28,9 @@ class TrainSection(Section):
     batch_samples: PositiveInt = 16
     """Samples per optimizer step; ``accumulation_steps`` splits them."""
     accumulation_steps: PositiveInt = 1
+    checkpoint_steps: PositiveInt | None = 100
+    """How often the domain at hand is written down, in optimizer steps, so that a killed run goes
+    on from there; None goes on from the last finished domain."""
     learning_rate: PositiveFloat = 2e-3
     scratch_learning_rate: PositiveFloat = 1e-3
     """The scratch arm trains every parameter and needs a rate of its own."""
@@ -74,12 +77,17 @@ class StrategySpec(Section):
 class EvaluationSection(Section):
     """How domains are scored after every step."""
 
+    split: Literal["test", "validation"] = "test"
+    """"validation" for choosing settings, so that the test split is never seen while choosing."""
     max_test_samples: PositiveInt | None = None
     """Per task, chosen by a hash of groups and ids, the same for every seed; None scores all."""
     batch_samples: PositiveInt = 32
     max_new_tokens: PositiveInt = 48
     controls: bool = True
     """Score majority class, no image and raw pixels beside every closed task."""
+    interference_samples: Annotated[int, Field(ge=0)] = 16
+    """Training samples of each domain whose gradients are compared before every step; 0 leaves
+    that out."""
     bootstrap_samples: PositiveInt = 1000
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 

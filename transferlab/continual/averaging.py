@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -29,6 +30,12 @@ class EMA(Strategy):
         step = strategy.recorder.steps
         decay = min(self.options.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self._average, strategy.trainable, 1 - decay)
+
+    def stage_state(self) -> dict[str, Any]:
+        return {"average": [one.cpu() for one in self._average]}
+
+    def load_stage_state(self, state: Mapping[str, Any]) -> None:
+        torch._foreach_copy_(self._average, state["average"])
 
     @torch.no_grad()
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from transferlab.continual.catalogue.rehearsal import DEROptions
 from transferlab.continual.passes import (
-    add_gradient,
     batches_over,
     evaluating,
     token_rows,
@@ -60,7 +59,7 @@ class DER(Remembering):
             parts.add_(torch.stack([apart, wrong]).detach().cpu(), alpha=len(targets) / tokens)
             return self.options.logit_weight * apart + self.options.replay_weight * wrong
 
-        add_gradient(strategy, batch, loss=loss)
+        self.add_gradient(strategy, batch, loss=loss)
         # The mean squared distance of logits, and the cross-entropy of remembered answers.
         self.terms.update(der_logit_distance=parts[0], der_loss=parts[1])
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from transferlab.continual.catalogue.rehearsal import ERACEOptions
-from transferlab.continual.passes import add_gradient, batches_over, widened
+from transferlab.continual.passes import batches_over, widened
 from transferlab.continual.rehearsal import Remembering
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ERACE(Remembering):
     def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
         if self._active:
             batch = self.memory.draw(strategy, self.options.memory_batch_samples)[0]
-            self.terms["er_ace_memory_loss"] = add_gradient(strategy, batch, weight=0.5)
+            self.terms["er_ace_memory_loss"] = self.add_gradient(strategy, batch, weight=0.5)
 
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         self._active, self._spared = False, None

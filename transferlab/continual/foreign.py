@@ -46,9 +46,16 @@ class _Foreign(Strategy):
         Raises:
             InputError: the plugin may have kept something that is lost.
         """
+        self._refuse_to_go_on()
+
+    def load_stage_state(self, state: Mapping[str, Any]) -> None:
+        """As between two domains."""
+        self._refuse_to_go_on()
+
+    def _refuse_to_go_on(self) -> None:
         if not self.options.stateless:
             raise InputError(
-                f"strategy.plugin: {self.options.path} cannot say what it keeps between "
+                f"strategy.plugin: {self.options.path} cannot say what it keeps between steps or "
                 "domains, so a run with it cannot be resumed; start afresh, or set stateless: true "
                 "if it keeps nothing"
             )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from transferlab.config.pipeline import StrategySpec, TrainOverride, TrainSection
 from transferlab.continual.avalanche_api import AvalancheDataset
+from transferlab.continual.interference import interference
+from transferlab.continual.midstage import MidStage
 from transferlab.continual.recorder import Recorder
 from transferlab.continual.seeding import derive_seed, isolated_randomness
 from transferlab.continual.strategy import Remembered, build_strategies
@@ -74,15 +76,31 @@ class Learner:
         settings = StageSettings(
             domain=domain, epochs=0, max_steps=None, learning_rate=self._train.learning_rate
         )
-        self._run(samples, settings=settings, stage=f"consolidating {domain}")
+        self._run(
+            samples,
+            settings=settings,
+            stage=f"consolidating {domain}",
+            midstage=MidStage(None, every_steps=None),
+        )
 
-    def train(self, samples: Sequence[Sample], *, domain: str, stage: str) -> StepReport:
+    def train(
+        self,
+        samples: Sequence[Sample],
+        *,
+        domain: str,
+        stage: str,
+        midstage: Path | None = None,
+    ) -> StepReport:
         """Train on one domain, then let the strategies take it in.
 
         Args:
             samples: the domain's training split.
             domain: its name; decides which of ``train.per_domain`` applies.
             stage: the name that events carry.
+            midstage: a file that is written every ``train.checkpoint_steps`` steps. Where it is
+                there already, training goes on from it, and ends with the numbers of a run that was
+                never stopped; the backbone and this learner must be as they were when the stage
+                began. Whoever has kept what comes out removes it.
 
         Returns:
             What it cost and saw. ``seconds`` is the whole stage, with the strategies' passes;
@@ -91,12 +109,13 @@ class Learner:
 
         Raises:
             DataError: there are no samples.
-            ModelError: the loss is not a finite number, or memory ran out.
+            ModelError: the loss is not a finite number, memory ran out, or ``midstage`` is damaged.
+            InputError: ``midstage`` is about another domain or other strategies.
         """
-        settings = self._settings(domain)
-        started, watch = time.perf_counter(), self._template.stopwatch
-        in_hooks = watch.seconds
-        recorder = self._run(samples, settings=settings, stage=stage)
+        watch = self._template.stopwatch
+        watch.seconds = 0.0
+        file = MidStage(midstage, every_steps=self._train.checkpoint_steps)
+        recorder = self._run(samples, settings=self._settings(domain), stage=stage, midstage=file)
         reached = recorder.reached(sample.id for sample in samples)
         return StepReport(
             domain=domain,
@@ -104,13 +123,31 @@ class Learner:
             samples_seen=recorder.samples_seen,
             train_samples=len(reached),
             train_tokens=sum(reached),
-            seconds=time.perf_counter() - started,
+            seconds=recorder.seconds,
             samples_per_second=recorder.samples_per_second,
             peak_memory_bytes=recorder.peak_memory_bytes,
             losses=tuple(recorder.losses),
+            terms=recorder.mean_terms(),
             strategy_bytes=sum(strategy.kept_bytes() for strategy in self._strategies),
-            strategy_seconds=watch.seconds - in_hooks,
+            strategy_seconds=watch.seconds,
         )
+
+    def answering(self) -> Backbone:
+        """The backbone as questions should be put to it: a strategy may choose what answers."""
+        for strategy in self._strategies:
+            chosen = strategy.answering(self._template)
+            if chosen is not None:
+                return chosen
+        return self._backbone
+
+    def interference(
+        self, new: Sequence[Sample], past: Mapping[str, Sequence[Sample]]
+    ) -> dict[str, float]:
+        """Per past domain, the cosine of its gradient and a new one's; changes nothing.
+
+        See ``continual.interference``.
+        """
+        return interference(self._template, new, past)
 
     def state_dict(self) -> dict[str, Any]:
         """Between two domains, all that the next one depends on, save the backbone's parameters.
@@ -165,7 +202,14 @@ class Learner:
             learning_rate=self._learning_rate or own.learning_rate or self._train.learning_rate,
         )
 
-    def _run(self, samples: Sequence[Sample], *, settings: StageSettings, stage: str) -> Recorder:
+    def _run(
+        self,
+        samples: Sequence[Sample],
+        *,
+        settings: StageSettings,
+        stage: str,
+        midstage: MidStage,
+    ) -> Recorder:
         if not samples:
             raise DataError(
                 f"domain '{settings.domain}' has no training samples; check its source and splits"
@@ -175,11 +219,12 @@ class Learner:
             samples, tasks=[index] * len(samples), classes=self._classes, collate=self._collate
         )
         experience = DomainExperience(dataset=dataset, index=index, domain=settings.domain)
-        started = time.perf_counter()
         recorder = Recorder(stage=stage, listener=self._listener, device=device)
         try:
             with isolated_randomness(derive_seed(self._seed, index), device):
-                self._template.run_stage(experience, settings=settings, recorder=recorder)
+                self._template.run_stage(
+                    experience, settings=settings, recorder=recorder, midstage=midstage
+                )
         except torch.OutOfMemoryError as error:
             raise ModelError(
                 f"memory ran out at step {recorder.steps + 1} on domain '{settings.domain}'; raise "
@@ -187,10 +232,9 @@ class Learner:
             ) from error
         finally:
             self._backbone.module.eval()
-        seconds = time.perf_counter() - started
         seen = f"{recorder.samples_seen} samples in {recorder.steps} steps"
         note = seen if recorder.steps else f"{len(samples)} samples taken in, nothing trained"
-        self._listener(StageFinished(stage=stage, seconds=seconds, note=note))
+        self._listener(StageFinished(stage=stage, seconds=recorder.seconds, note=note))
         return recorder
 
     def _remembered_dataset(

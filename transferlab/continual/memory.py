@@ -7,11 +7,8 @@ holds no data of a patient.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from transferlab.continual.avalanche_api import (
     AvalancheDataset,
@@ -25,6 +22,7 @@ from transferlab.continual.avalanche_api import (
     ReservoirSamplingBuffer,
 )
 from transferlab.continual.catalogue.rehearsal import MemoryOptions
+from transferlab.continual.drawing import Order
 from transferlab.continual.passes import collate
 from transferlab.continual.selection import ClosestToCentre, Herding
 from transferlab.continual.strategy import DatasetOf
@@ -64,7 +62,7 @@ class Memory:
     def __init__(self, options: MemoryOptions, *, name: str) -> None:
         self._options, self._name = options, name
         self.policy = make_policy(options)
-        self._drawn: Iterator[int] = iter(())
+        self._order = Order(0)
 
     def __len__(self) -> int:
         return len(self.policy.buffer)
@@ -76,12 +74,19 @@ class Memory:
 
     def start_drawing(self) -> None:
         """Begin a new order; what was drawn for the last domain has no influence on the next."""
-        self._drawn = endless(len(self))
+        self._order = Order(len(self))
 
     def draw(self, strategy: MLLMTemplate, count: int) -> list:
         """The mini-batch ``[x, y, t]`` of the next ``count`` samples in random order."""
-        rows = list(islice(self._drawn, min(count, len(self))))
+        rows = self._order.take(min(count, len(self)))
         return collate(strategy, self.policy.buffer, rows)
+
+    def drawing_state(self) -> list[list[int]]:
+        """Where drawing has come to within a domain."""
+        return [self._order.rest]
+
+    def load_drawing_state(self, state: Sequence[list[int]]) -> None:
+        self._order.rest = list(state[0])
 
     def remembered(self) -> list[tuple[str, int]]:
         """The id of every remembered sample, with the index of its experience."""
@@ -148,7 +153,7 @@ class PerDomainMemory:
     def __init__(self, samples_per_domain: int, never_keep: Sequence[str]) -> None:
         self._size, self._never_keep = samples_per_domain, never_keep
         self.domains: list[AvalancheDataset] = []
-        self._drawn: list[Iterator[int]] = []
+        self._orders: list[Order] = []
 
     def take_in(self, strategy: MLLMTemplate) -> None:
         dataset = strategy.experience.dataset
@@ -161,13 +166,21 @@ class PerDomainMemory:
         self.domains.append(dataset)
 
     def start_drawing(self) -> None:
-        self._drawn = [endless(len(dataset)) for dataset in self.domains]
+        self._orders = [Order(len(dataset)) for dataset in self.domains]
 
     def draw(self, strategy: MLLMTemplate, domain: int, count: int | None) -> list:
         """The mini-batch of the next ``count`` samples of one past domain; None takes them all."""
         dataset = self.domains[domain]
         size = len(dataset) if count is None else min(count, len(dataset))
-        return collate(strategy, dataset, list(islice(self._drawn[domain], size)))
+        return collate(strategy, dataset, self._orders[domain].take(size))
+
+    def drawing_state(self) -> list[list[int]]:
+        """Where drawing has come to within a domain."""
+        return [order.rest for order in self._orders]
+
+    def load_drawing_state(self, state: Sequence[list[int]]) -> None:
+        for order, rest in zip(self._orders, state, strict=True):
+            order.rest = list(rest)
 
     def kept_bytes(self) -> int:
         return sum(id_bytes(ids_of(dataset)) for dataset in self.domains)
@@ -177,12 +190,6 @@ class PerDomainMemory:
 
     def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
         self.domains = [dataset_of(remembered) for remembered in state["domains"]]
-
-
-def endless(count: int) -> Iterator[int]:
-    """All positions below ``count`` in random order, again and again; none where there is none."""
-    while count:
-        yield from torch.randperm(count).tolist()
 
 
 def ids_of(dataset: AvalancheDataset) -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from transferlab.continual.optimizer import rates_of
-from transferlab.continual.passes import add_gradient, copied_gradients, per_sample, widened
+from transferlab.continual.passes import copied_gradients, per_sample, widened
 from transferlab.continual.rehearsal import Remembering
 from transferlab.core.batch import Batch
 
@@ -32,7 +32,7 @@ class MIR(Remembering):
         candidates = self.memory.draw(strategy, self.options.candidate_samples)[0]
         harm = self.harm(strategy, candidates)
         worst = harm.topk(min(self.options.memory_batch_samples, len(candidates)))
-        loss = add_gradient(strategy, candidates[worst.indices.cpu()])
+        loss = self.add_gradient(strategy, candidates[worst.indices.cpu()])
         # Of what is replayed: its loss, and by how much the step alone would have raised it.
         self.terms.update(mir_loss=loss, mir_harm=worst.values.mean())
 

@@ -116,18 +116,15 @@ def gradient(
     return value, total
 
 
-def add_gradient(
-    strategy: MLLMTemplate, batch: Batch, *, weight: float = 1.0, loss: TokenLoss = cross_entropy
-) -> float:
-    """Add ``weight`` times the gradient over a batch to the parameters' own; returns the loss."""
-    value, found = gradient(strategy, batch, loss)
-    torch._foreach_add_(gradients_of(strategy.trainable), found, alpha=weight)
-    return value
-
-
 def dot(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     """The scalar product over all tensors, in float32 at least."""
     return sum((widened(a) * widened(b)).sum() for a, b in zip(first, second, strict=True))
+
+
+def cosine(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
+    """Of two gradients, in [-1, 1]; 0 where one of them is zero."""
+    lengths = float((dot(first, first) * dot(second, second)).sqrt())
+    return float(dot(first, second)) / lengths if lengths > 0 else 0.0
 
 
 def widened(values: Tensor) -> Tensor:

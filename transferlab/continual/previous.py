@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from transferlab.continual.quadratic import check_size
+from transferlab.continual.ranks import summed
 from transferlab.continual.strategy import DatasetOf, Strategy
 from transferlab.core.batch import Batch
 
@@ -88,13 +89,18 @@ class Distillation(Strategy):
     def before_training(self, strategy: MLLMTemplate, **kwargs) -> None:
         self.previous.bring(strategy)
 
+    def before_training_iteration(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self._penalty = torch.zeros((), device=strategy.device)
+
     def before_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
-        if not self.previous.known:
-            return
-        penalty = self.options.strength * self.apart(strategy)
-        strategy.loss = strategy.loss + penalty
-        term = f"{self.name}_penalty"
-        self.terms[term] = self.terms.get(term, 0.0) + strategy.share * penalty.detach()
+        if self.previous.known:
+            penalty = self.options.strength * self.apart(strategy)
+            strategy.loss = strategy.loss + penalty
+            self._penalty += strategy.share * penalty.detach()
+
+    def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
+        if self.previous.known:
+            self.terms[f"{self.name}_penalty"] = summed(self._penalty)
 
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         self.previous.keep(strategy)

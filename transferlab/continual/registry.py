@@ -43,6 +43,8 @@ CATALOGUE: dict[str, Entry] = {
     "self_distillation": Entry(
         weights.SelfDistillationOptions, "self_distillation:SelfDistillation"
     ),
+    "pseudo_replay": Entry(weights.PseudoReplayOptions, "pseudo_replay:PseudoReplay"),
+    "per_domain": Entry(weights.PerDomainOptions, "per_domain:PerDomain"),
     "o_lora": Entry(weights.OLoRAOptions, "o_lora:OLoRA"),
     "ema": Entry(weights.EMAOptions, "averaging:EMA"),
     "interpolate": Entry(weights.InterpolateOptions, "averaging:Interpolate"),

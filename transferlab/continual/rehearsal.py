@@ -32,6 +32,12 @@ class Rehearsal(Strategy):
     def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
         self.memory.load_state_dict(state, dataset_of)
 
+    def stage_state(self) -> dict[str, Any]:
+        return {"drawing": self.memory.drawing_state()}
+
+    def load_stage_state(self, state: Mapping[str, Any]) -> None:
+        self.memory.load_drawing_state(state["drawing"])
+
 
 class GuardedByDomain(Rehearsal):
     """Remembers the same number of samples of every past domain."""

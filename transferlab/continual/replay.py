@@ -7,41 +7,45 @@ remembered, new samples only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.utils.data import Sampler
 
 from transferlab.continual.avalanche_api import ReplayPlugin
 from transferlab.continual.catalogue.rehearsal import ReplayOptions
-from transferlab.continual.memory import Memory, endless
+from transferlab.continual.drawing import EpochBatches, Order
+from transferlab.continual.memory import Memory
 from transferlab.continual.passes import token_rows, widened
+from transferlab.continual.ranks import sum_over_ranks
 from transferlab.continual.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
 
 
-class MixedBatches(Sampler[list[int]]):
+class MixedBatches(EpochBatches):
     """Positions of each step's samples in new data followed by the memory."""
 
     def __init__(self, *, new: int, remembered: int, batch_new: int, batch_remembered: int) -> None:
-        self._new, self._remembered = new, remembered
-        self._batch_new = batch_new
+        super().__init__(new, batch_samples=batch_new)
+        self._remembered = remembered
         self._batch_remembered = min(batch_remembered, remembered)
+        self._memory = Order(remembered)
 
-    def __len__(self) -> int:
-        return -(-self._new // self._batch_new)
+    def start_epoch(self) -> list[int]:
+        self._memory = Order(self._remembered)
+        return torch.randperm(self.samples).tolist()
 
-    def __iter__(self) -> Iterator[list[int]]:
-        order = torch.randperm(self._new).tolist()
-        memory = endless(self._remembered)
-        for start in range(0, self._new, self._batch_new):
-            drawn = [self._new + row for row in islice(memory, self._batch_remembered)]
-            yield order[start : start + self._batch_new] + drawn
+    def step(self, positions: list[int]) -> list[int]:
+        return positions + [self.samples + row for row in self._memory.take(self._batch_remembered)]
+
+    def state_dict(self) -> dict[str, list[int] | None]:
+        return {**super().state_dict(), "memory": self._memory.rest}
+
+    def load_state_dict(self, state: dict[str, list[int] | None]) -> None:
+        super().load_state_dict(state)
+        self._memory.rest = list(state["memory"])
 
 
 class Replay(Rehearsal, ReplayPlugin):
@@ -73,7 +77,8 @@ class Replay(Rehearsal, ReplayPlugin):
         )
 
     def before_training_iteration(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._sum, self._count = 0.0, 0
+        self._seen = torch.zeros(2, dtype=torch.float64)
+        """Of the step's remembered tokens: the sum of their losses, and their count."""
 
     @torch.no_grad()
     def after_forward(self, strategy: MLLMTemplate, **kwargs) -> None:
@@ -84,9 +89,13 @@ class Replay(Rehearsal, ReplayPlugin):
             losses = nn.functional.cross_entropy(
                 widened(strategy.mb_output[old]), strategy.mb_y[old], reduction="sum"
             )
-            self._sum += float(losses)
-            self._count += count
-            self.terms[f"{self.name}_loss"] = self._sum / self._count
+            self._seen += torch.tensor([float(losses), count])
+
+    def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
+        seen = self._seen.to(strategy.device)
+        sum_over_ranks([seen])
+        if seen[1]:
+            self.terms[f"{self.name}_loss"] = seen[0] / seen[1]
 
     def remembered(self) -> list[tuple[str, int]]:
         """The id of every remembered sample, with the index of its experience."""

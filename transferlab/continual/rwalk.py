@@ -25,6 +25,8 @@ from transferlab.continual.strategy import DatasetOf
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
 
+WITHIN_A_DOMAIN = ("fisher", "look", "here", "lowered", "scored")
+
 
 class RWalk(QuadraticPenalty):
     """Importances from a moving Fisher information and the path of the parameters."""
@@ -77,6 +79,13 @@ class RWalk(QuadraticPenalty):
         self._score = scored if self._score is None else 0.5 * (self._score + scored)
         found = _up_to_one(self._fisher) + _up_to_one(self._score.clamp(min=0))
         self._importance = self.calibrated(strategy, found)
+
+    def stage_state(self) -> dict[str, Any]:
+        return {name: getattr(self, f"_{name}").cpu() for name in WITHIN_A_DOMAIN}
+
+    def load_stage_state(self, state: dict[str, Any]) -> None:
+        for name in WITHIN_A_DOMAIN:
+            setattr(self, f"_{name}", state[name].to(self._here.device))
 
     def kept_bytes(self) -> int:
         return super().kept_bytes() + (0 if self._fisher is None else 2 * self._fisher.nbytes)

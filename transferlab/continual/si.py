@@ -10,7 +10,8 @@ omega_i / (D_i^2 + xi). Avalanche's plugin does the same in loops over parameter
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from torch import Tensor
 from transferlab.continual.catalogue.penalties import SIOptions
 from transferlab.continual.passes import copied_gradients
 from transferlab.continual.quadratic import QuadraticPenalty, flatten
+from transferlab.continual.strategy import DatasetOf
 
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
@@ -80,13 +82,19 @@ class SI(QuadraticPenalty):
     def kept_bytes(self) -> int:
         return super().kept_bytes() + (0 if self._whole is None else self._whole.nbytes)
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         whole = {} if self._whole is None else {"whole": self._whole.cpu()}
         return {**super().state_dict(), **whole}
 
-    def load_state_dict(self, state, dataset_of) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
         super().load_state_dict(state, dataset_of)
         self._whole = state["whole"].clone() if "whole" in state else None
+
+    def stage_state(self) -> dict[str, Any]:
+        return {"omega": [one.cpu() for one in self._omega]}
+
+    def load_stage_state(self, state: Mapping[str, Any]) -> None:
+        torch._foreach_copy_(self._omega, state["omega"])
 
     def before_training(self, strategy: MLLMTemplate, **kwargs) -> None:
         super().before_training(strategy, **kwargs)

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from transferlab.config.pipeline import StrategySpec
 from transferlab.continual.avalanche_api import AvalancheDataset, SupervisedPlugin
 from transferlab.continual.catalogue.check import check_strategies, read_options
+from transferlab.continual.passes import (
+    TokenLoss,
+    cosine,
+    cross_entropy,
+    gradient,
+    gradients_of,
+)
 from transferlab.continual.registry import STRATEGIES
+from transferlab.core.batch import Batch
+from transferlab.core.protocols import Backbone
 from transferlab.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,6 +60,29 @@ class Strategy(SupervisedPlugin):
         """How much the task loss counts beside what the strategy adds."""
         return 1.0
 
+    @torch.no_grad()
+    def add_gradient(
+        self,
+        strategy: MLLMTemplate,
+        batch: Batch,
+        *,
+        weight: float = 1.0,
+        loss: TokenLoss = cross_entropy,
+    ) -> float:
+        """Add ``weight`` times the gradient over a batch to the step's; returns the batch's loss.
+
+        The cosine of the two is a term of the step: below 0, they work against each other.
+        """
+        value, found = gradient(strategy, batch, loss)
+        own = gradients_of(strategy.trainable)
+        self.terms[f"{self.name}_cosine"] = cosine(own, found)
+        torch._foreach_add_(own, found, alpha=weight)
+        return value
+
+    def answering(self, strategy: MLLMTemplate) -> Backbone | None:
+        """A backbone that answers in another way than with the parameters as they are, or None."""
+        return None
+
     def kept_bytes(self) -> int:
         """How much the strategy keeps from past domains."""
         return 0
@@ -60,6 +93,16 @@ class Strategy(SupervisedPlugin):
 
     def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
         """Take up what ``state_dict`` returned."""
+
+    def stage_state(self) -> dict[str, Any]:
+        """Within a domain: all that the next steps depend on and the last ones changed.
+
+        What the hooks before the first step make is not in it: they are called again.
+        """
+        return {}
+
+    def load_stage_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``stage_state`` returned, after the hooks before the first step."""
 
 
 def build_strategies(specs: Sequence[StrategySpec], *, seed: int) -> list[Strategy]:

@@ -25,7 +25,11 @@ from transferlab.continual.avalanche_api import (
     SupervisedTemplate,
     silent_evaluator,
 )
+from transferlab.continual.drawing import EpochBatches
+from transferlab.continual.midstage import MidStage, go_on
 from transferlab.continual.optimizer import build_optimizer, learning_rate_factor, set_learning_rate
+from transferlab.continual.passes import gradients_of
+from transferlab.continual.ranks import own_rows, rank_and_size, sum_over_ranks, summed
 from transferlab.continual.recorder import Recorder
 from transferlab.continual.stopwatch import Stopwatch
 from transferlab.continual.strategy import Strategy
@@ -57,17 +61,20 @@ class MLLMTemplate(SupervisedTemplate):
             domain="", epochs=0, max_steps=None, learning_rate=train.learning_rate
         )
         self.recorder: Recorder
+        self._midstage = MidStage(None, every_steps=None)
+        self._halfway: dict[str, Any] | None = None
+        """Where a stage that was killed is gone on with, until it has come there."""
         self.backbone = backbone
         named = dict(backbone.module.named_parameters())
         self.trainable = list(named.values())
         self._factors = [backbone.learning_rate_factors.get(name, 1.0) for name in named]
         self._config = train
-        self._strategies = list(strategies)
+        self.strategies = list(strategies)
         self.stopwatch = Stopwatch()
         self.share = 1.0
         """Of the step's supervised tokens, in the current micro-batch."""
         self._autocast_dtype = AUTOCAST_DTYPES[train.mixed_precision]
-        self._scaler = self._new_scaler()
+        self.scaler = self._new_scaler()
         super().__init__(
             model=backbone.module,
             optimizer=self._optimizer(train.learning_rate),
@@ -87,17 +94,23 @@ class MLLMTemplate(SupervisedTemplate):
     @property
     def loss_scale(self) -> float:
         """What a loss is multiplied by before its backward pass, so that float16 can hold it."""
-        return float(self._scaler.get_scale()) if self._scaler.is_enabled() else 1.0
+        return float(self.scaler.get_scale()) if self.scaler.is_enabled() else 1.0
 
     def run_stage(
-        self, experience: DomainExperience, *, settings: StageSettings, recorder: Recorder
+        self,
+        experience: DomainExperience,
+        *,
+        settings: StageSettings,
+        recorder: Recorder,
+        midstage: MidStage,
     ) -> None:
         """Train on one experience, every plugin hook included.
 
         Raises:
-            ModelError: the loss or its gradient is not a finite number.
+            ModelError: the loss or its gradient is not a finite number, or ``midstage`` is damaged.
+            InputError: ``midstage`` is about another stage.
         """
-        self.settings, self.recorder = settings, recorder
+        self.settings, self.recorder, self._midstage = settings, recorder, midstage
         self.train_epochs = settings.epochs
         self.train(experience, eval_streams=[])
 
@@ -105,7 +118,7 @@ class MLLMTemplate(SupervisedTemplate):
         """A fresh optimizer for each domain: the moments of the last one are no use to the next."""
         self.optimizer = self._optimizer(self.settings.learning_rate)
         # With the scale of the last domain a run taken up after it would take other steps.
-        self._scaler = self._new_scaler()
+        self.scaler = self._new_scaler()
         self.optimized_param_id = dict(self.model.named_parameters())
 
     def _new_scaler(self) -> torch.amp.GradScaler:
@@ -119,13 +132,16 @@ class MLLMTemplate(SupervisedTemplate):
 
     def make_train_dataloader(self, shuffle: bool = True, **kwargs) -> None:
         """Avalanche's builder would lose the collate function and balance batches over tasks."""
-        self.dataloader = self.loader_over(self.adapted_dataset, shuffle=shuffle)
+        data = self.adapted_dataset
+        batches = EpochBatches(len(data), batch_samples=self.train_mb_size)
+        self.dataloader = self.loader_over(data, batch_sampler=batches)
 
     def _before_training_exp(self, **kwargs) -> None:
         super()._before_training_exp(**kwargs)
         # Only now is it known how long an epoch is: strategies may have made another loader.
         steps = self.settings.epochs * len(self.dataloader)
         self.recorder.start(min(steps, self.settings.max_steps or steps))
+        self._halfway = self._midstage.read(self)
 
     def make_eval_dataloader(self, **kwargs) -> None:
         self.dataloader = self.loader_over(self.adapted_dataset, shuffle=False)
@@ -147,26 +163,33 @@ class MLLMTemplate(SupervisedTemplate):
 
     def criterion(self) -> Tensor:
         """The mean cross-entropy of the tokens, unless a strategy has a loss of its own."""
-        for one in self._strategies:
+        for one in self.strategies:
             loss = one.task_loss(self)
             if loss is not None:
                 return loss
         return super().criterion()
 
     def training_epoch(self, **kwargs) -> None:
+        halfway = self._halfway
+        if halfway and self.clock.train_exp_epochs < halfway["clock"]["train_exp_epochs"]:
+            return  # this epoch was over when the file was written
+        batches = iter(self.dataloader)
+        if halfway:  # after the loader has drawn its seed, and before it draws batches
+            go_on(self, halfway)
+            self._halfway = None
         self.recorder.start_stepping()
-        for mbatch in self.dataloader:
+        for mbatch in batches:
             if self._stop_training:
                 break
             self.mbatch = mbatch
             self.recorder.observe_batch(mbatch[0])
             self._unpack_minibatch()
-            for one in self._strategies:
+            for one in self.strategies:
                 one.terms.clear()
             self._before_training_iteration(**kwargs)
             self.optimizer.zero_grad()
             loss = self._check_finite(self._forward_and_backward(**kwargs), "loss")
-            self._scaler.unscale_(self.optimizer)
+            self.scaler.unscale_(self.optimizer)
             self._after_backward(**kwargs)
             self._before_update(**kwargs)
             learning_rate = self._set_learning_rate()
@@ -174,6 +197,7 @@ class MLLMTemplate(SupervisedTemplate):
             self._after_update(**kwargs)
             self._after_training_iteration(**kwargs)
             self._finish_step(loss, learning_rate)
+            self._midstage.write_now_and_then(self)
             if self.recorder.steps == self.recorder.total_steps:
                 self.stop_training()
                 break  # before the loader decodes a batch that nobody trains on
@@ -197,28 +221,33 @@ class MLLMTemplate(SupervisedTemplate):
                 loss = self.criterion()
             self.recorder.observe_memory()
             task_loss = task_loss + share * loss.detach()
-            weight = math.prod(one.task_weight(self) for one in self._strategies)
+            weight = math.prod(one.task_weight(self) for one in self.strategies)
             self.loss = self.loss + weight * loss
             self._before_backward(**kwargs)
             self.backward()
         self.mbatch = whole
-        return task_loss
+        if rank_and_size()[1] > 1:
+            sum_over_ranks(gradients_of(self.trainable))
+        return summed(task_loss)
 
     def _micro_batches(self) -> Iterator[tuple[list, float]]:
-        """The step's mini-batch in pieces, each with its share of the supervised tokens."""
+        """This rank's samples of the step in pieces, each with its share of the step's tokens."""
         x, y, t = self.mbatch
-        if self._config.accumulation_steps == 1:
+        own = own_rows(x)
+        if own is None:
+            return
+        if self._config.accumulation_steps == 1 and own == slice(0, len(x)):
             yield self.mbatch, 1.0
             return
-        size = -(-len(x) // self._config.accumulation_steps)
-        for start in range(0, len(x), size):
-            rows = slice(start, start + size)
+        size = -(-(own.stop - own.start) // self._config.accumulation_steps)
+        for start in range(own.start, own.stop, size):
+            rows = slice(start, min(start + size, own.stop))
             piece = x[rows]
             targets = piece.targets()
             yield [piece, targets, t[rows]], len(targets) / len(y)
 
     def backward(self) -> None:
-        scaled = self._scaler.scale(self.loss * self.share)
+        scaled = self.scaler.scale(self.loss * self.share)
         scaled.backward(retain_graph=self.retain_graph)
 
     def optimizer_step(self) -> None:
@@ -228,10 +257,10 @@ class MLLMTemplate(SupervisedTemplate):
             foreach=True if self.device.type in ("cpu", "cuda") else None,
         )
         # In float16 an overflow is expected now and then: the scaler leaves out the step.
-        if not self._scaler.is_enabled():
+        if not self.scaler.is_enabled():
             self._check_finite(norm, "gradient norm")
-        self._scaler.step(self.optimizer)
-        self._scaler.update()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
 
     def _set_learning_rate(self) -> float:
         factor = learning_rate_factor(
@@ -244,7 +273,7 @@ class MLLMTemplate(SupervisedTemplate):
         return self.settings.learning_rate * factor
 
     def _finish_step(self, loss: float, learning_rate: float) -> None:
-        terms = [term for one in self._strategies for term in one.terms.items()]
+        terms = [term for one in self.strategies for term in one.terms.items()]
         extra = tuple((name, float(value)) for name, value in terms)
         self.recorder.finish_step(loss=loss, learning_rate=learning_rate, extra=extra)
 

@@ -27,6 +27,8 @@ class TrainStep:
     loss: float
     learning_rate: float
     samples_per_second: float
+    memory_bytes: int = 0
+    """In use when the step's forward pass had ended; on a GPU, the most since the domain began."""
     extra: tuple[tuple[str, float], ...] = ()
     """Strategy terms beside the task loss, e.g. (("ewc_penalty", 0.1),)."""
 

@@ -194,6 +194,8 @@ class StepReport:
     peak_memory_bytes: int
     losses: Sequence[float]
     """Task loss per optimizer step."""
+    terms: Mapping[str, float] = field(default_factory=dict)
+    """What strategies had beside the task loss, by name: the mean over the steps that had it."""
     strategy_bytes: int = 0
     """What the strategy keeps: Fisher, anchors, remembered ids."""
     strategy_seconds: float = 0.0

@@ -66,7 +66,7 @@ def score_controls(
         DataError: a task has no test samples, or a medium cannot be decoded.
     """
     vectors = PixelVectors(decode)
-    test = evaluated_samples(data, section)
+    test = evaluated_samples(data, section, split=section.split)
     found = {}
     for task in data.tasks:
         asked = [sample for sample in test if sample.task == task]

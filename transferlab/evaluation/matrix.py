@@ -8,6 +8,7 @@ from typing import Any
 from transferlab.core.records import DomainScore
 from transferlab.evaluation.report import summary_record
 from transferlab.evaluation.summary import summarise
+from transferlab.metrics.continual import plasticity, stability
 
 PRETRAINED = "pretrained"
 """The name of row 0: before any adaptation."""
@@ -80,6 +81,22 @@ class ScoreMatrix:
                 for i, row in enumerate(self.rows)
             ],
         }
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Per step ``{"domain", "plasticity", "stability"}`` (``metrics.continual``), plain data.
+
+        Raises:
+            ValueError: a score is missing.
+        """
+        values = [[one.value for one in self.column(name)] for name in self.stream]
+        scores = list(zip(*values, strict=True))
+        source = [one.value for one in self.column(self.source)] if self.source else None
+        return [
+            {"domain": domain, "plasticity": gained, "stability": kept}
+            for domain, gained, kept in zip(
+                self.stream, plasticity(scores), stability(scores, source), strict=True
+            )
+        ]
 
     def summary(
         self,

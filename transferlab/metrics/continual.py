@@ -89,6 +89,46 @@ def forgetting(scores: ArrayLike) -> Value:
     return _plain(np.mean(forgetting_by_domain(scores), axis=0))
 
 
+def plasticity(scores: ArrayLike) -> list[Value]:
+    """What each step gained on the domain that it trained: R[j][j] - R[j-1][j], j from 1.
+
+    Raises:
+        ValueError: not (T + 1, T) with T >= 1.
+    """
+    matrix = _matrix(scores)
+    return [_plain(matrix[j + 1, j] - matrix[j, j]) for j in range(matrix.shape[1])]
+
+
+def stability(
+    scores: ArrayLike, source: Sequence[float] | np.ndarray | None = None
+) -> list[Value | None]:
+    """What each step changed on what was there before it, on average.
+
+    stability_j = mean over i < j of (R[j][i] - R[j-1][i]); negative means that the step cost the
+    earlier domains something.
+
+    Args:
+        scores: see the module.
+        source: (T + 1,) or (T + 1, B) scores on the source domain, which is earlier than all.
+
+    Returns:
+        Per step; None where nothing was there before it.
+
+    Raises:
+        ValueError: not (T + 1, T) with T >= 1, or ``source`` has another number of rows.
+    """
+    matrix = _matrix(scores)
+    earlier = [] if source is None else [np.asarray(source, np.float64)]
+    if earlier and len(earlier[0]) != len(matrix):
+        raise ValueError(f"a source column of {len(matrix)} rows, got {len(earlier[0])}")
+    found: list[Value | None] = []
+    for step in range(1, len(matrix)):
+        changes = [column[step] - column[step - 1] for column in earlier]
+        found.append(_plain(np.mean(changes, axis=0)) if changes else None)
+        earlier.append(matrix[:, step - 1])
+    return found
+
+
 def source_retention(column: Sequence[float] | np.ndarray) -> Value:
     """Change on the source domain over the whole stream: R[T][source] - R[0][source].
 

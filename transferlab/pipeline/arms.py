@@ -152,7 +152,12 @@ def _train(
 ) -> StepReport:
     record = parts.stages.load(stage)
     if record is None:
-        report = learner.train(samples, domain=domain, stage=stage.replace("/", ": "))
+        report = learner.train(
+            samples,
+            domain=domain,
+            stage=stage.replace("/", ": "),
+            midstage=parts.stages.unfinished(stage),
+        )
         record = dataclasses.asdict(report)
         parts.stages.save(stage, record, backbone.trainable_state())
     else:

@@ -28,13 +28,15 @@ def publish_inputs(parts: Parts, out: Path) -> None:
             parts.tracker.log_dataset(data, split="train", context="train")
         elif parts.config.protect_source:
             parts.tracker.log_dataset(data, split="train", context="source")
-        parts.tracker.log_dataset(data, split="test", context="test")
+        scored = parts.config.evaluation.split
+        parts.tracker.log_dataset(data, split=scored, context=scored)
 
 
 def publish(parts: Parts, result: Mapping[str, Any]) -> None:
     """Summary, gains and figures of a finished run, under the parent run."""
     tracker = parts.tracker
     tracker.log_summary(result["summary"])
+    tracker.log_changes(result["steps"])
     tracker.log_gains(result["gains"])
     tracker.log_json("controls.json", result["controls"])
     tracker.log_json("result.json", result)

@@ -62,6 +62,7 @@ def assemble(
             seed=config.seed,
             scratch=arms["scratch"].scores if "scratch" in arms else None,
         ),
+        "steps": _steps(matrix, stream),
         "arms": arms_record(scores, draws=draws, confidence=confidence, seed=config.seed),
         "gains": gains_record(_gains(parts, scores)),
         "controls": controls_record(controls),
@@ -147,6 +148,17 @@ def _domains(parts: Parts) -> dict[str, Any]:
         }
         for name, data in parts.domains.items()
     }
+
+
+def _steps(matrix: ScoreMatrix, stream: StreamOutcome) -> list[dict[str, Any]]:
+    return [
+        {
+            **step,
+            "interference": dict(stream.interference[step["domain"]]),
+            "terms": dict(stream.reports[step["domain"]].terms),
+        }
+        for step in matrix.steps()
+    ]
 
 
 def _costs(stream: StreamOutcome, arms: Mapping[str, ArmOutcome]) -> list[dict[str, Any]]:

@@ -28,10 +28,13 @@ def experiment_digest(
 ) -> str:
     """SHA-256 of everything that decides the numbers: config, domains, weights and this version.
 
-    Where results are tracked and exported to decides none of them, nor where the data lie; and an
-    arm's numbers do not depend on which other arms run, so that one can be added later.
+    Where results are tracked and exported to decides none of them, nor where the data lie, nor how
+    often a domain is written down; and an arm's numbers do not depend on which other arms run, so
+    that one can be added later.
     """
-    settings = config.model_dump(mode="json", exclude={"tracking", "export", "data_root", "arms"})
+    left_out = {"tracking", "export", "data_root", "arms"}
+    settings = config.model_dump(mode="json", exclude=left_out)
+    del settings["train"]["checkpoint_steps"]
     text = json.dumps([settings, dict(domain_digests), weights, __version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -113,6 +116,11 @@ class StageStore:
             torch.save(dict(state), beside)
             os.replace(beside, path)
         self._write(self._path(stage, "json"), json.dumps(record).encode())
+        self.unfinished(stage).unlink(missing_ok=True)
+
+    def unfinished(self, stage: str) -> Path:
+        """Where a stage keeps what it has come to; removed when the stage is saved."""
+        return self._path(stage, "unfinished")
 
     def _path(self, stage: str, suffix: str) -> Path:
         return self._folder / f"{stage.replace('/', '--')}.{suffix}"

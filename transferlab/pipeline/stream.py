@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from transferlab.backbone.hf import HFBackbone
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.continual.learner import Learner
 from transferlab.core.events import told
+from transferlab.core.protocols import Backbone
 from transferlab.core.records import DomainScore, StepReport
 from transferlab.evaluation.matrix import PRETRAINED
 from transferlab.evaluation.score import score_domain
@@ -27,10 +29,12 @@ class StreamOutcome:
     """Scores by what they were measured after, then by domain."""
     reports: Mapping[str, StepReport]
     similarity: Mapping[str, list[Similarity]]
+    interference: Mapping[str, Mapping[str, float]]
+    """By domain of the stream, then by the domains before it."""
 
 
 def score_all(
-    parts: Parts, backbone: HFBackbone, stage: str, *, only: str | None = None
+    parts: Parts, backbone: Backbone, stage: str, *, only: str | None = None
 ) -> dict[str, DomainScore]:
     """Score the test splits, of every domain or of one; a finished stage is read, not run."""
     record = parts.stages.load(stage)
@@ -39,7 +43,12 @@ def score_all(
         with told(parts.listener, f"scoring: {stage.removesuffix('/scores').replace('/', ' ')}"):
             record = {
                 name: score_to_record(
-                    score_domain(backbone, parts.domains[name], parts.config.evaluation)
+                    score_domain(
+                        backbone,
+                        parts.domains[name],
+                        parts.config.evaluation,
+                        split=parts.config.evaluation.split,
+                    )
                 )
                 for name in names
             }
@@ -77,6 +86,21 @@ def measure_similarity(parts: Parts, backbone: HFBackbone, domain: str) -> list[
     return [Similarity(**one) for one in record["measures"]]
 
 
+def measure_interference(parts: Parts, learner: Learner, domain: str) -> dict[str, float]:
+    """The cosine of ``domain``'s gradient with that of every earlier domain, the source's too."""
+    count = parts.config.evaluation.interference_samples
+    names = parts.columns[: parts.columns.index(domain)]
+    if not count or not names:
+        return {}
+    stage = f"interference/{domain}"
+    record = parts.stages.load(stage)
+    if record is None:
+        past = {name: parts.train[name][:count] for name in names}
+        record = learner.interference(parts.train[domain][:count], past)
+        parts.stages.save(stage, record)
+    return record
+
+
 def run_stream(parts: Parts) -> StreamOutcome:
     """Train on each domain in turn and score all of them after each one."""
     backbone = parts.backbone()
@@ -86,6 +110,7 @@ def run_stream(parts: Parts) -> StreamOutcome:
     parts.tracker.log_scores(rows[PRETRAINED], after=PRETRAINED, step=0)
     reports: dict[str, StepReport] = {}
     similarity: dict[str, list[Similarity]] = {}
+    cosines: dict[str, dict[str, float]] = {}
     begun = parts.stages.load(train_stage(parts.config, 1)) is not None
     if parts.config.source and parts.config.protect_source and not begun:
         learner.consolidate(parts.train[parts.config.source], domain=parts.config.source)
@@ -95,11 +120,18 @@ def run_stream(parts: Parts) -> StreamOutcome:
         ):
             similarity[name] = measure_similarity(parts, backbone, name)
             parts.tracker.log_similarity(name, similarity[name])
+            cosines[name] = measure_interference(parts, learner, name)
+            parts.tracker.log_interference(cosines[name])
             stage = train_stage(parts.config, step)
             record = parts.stages.load(stage)
             if record is None:
                 label = f"sequential {step}/{len(parts.config.stream)}: {name}"
-                report = learner.train(parts.train[name], domain=name, stage=label)
+                report = learner.train(
+                    parts.train[name],
+                    domain=name,
+                    stage=label,
+                    midstage=parts.stages.unfinished(stage),
+                )
                 record = dataclasses.asdict(report)
                 parts.stages.save(
                     stage,
@@ -112,10 +144,12 @@ def run_stream(parts: Parts) -> StreamOutcome:
                 backbone.load_trainable_state(state["backbone"])
                 learner.load_state_dict(state["learner"], samples=past)
             reports[name] = StepReport(**record)
-            rows[name] = score_all(parts, backbone, f"sequential/{step}/scores")
+            rows[name] = score_all(parts, learner.answering(), f"sequential/{step}/scores")
             parts.tracker.log_step(reports[name], rows[name])
         parts.tracker.log_scores(rows[name], after=name, step=step)
-    return StreamOutcome(backbone=backbone, rows=rows, reports=reports, similarity=similarity)
+    return StreamOutcome(
+        backbone=backbone, rows=rows, reports=reports, similarity=similarity, interference=cosines
+    )
 
 
 def check_samples(parts: Parts, backbone: HFBackbone) -> None:

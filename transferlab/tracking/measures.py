@@ -11,11 +11,12 @@ from transferlab.metrics.similarity import Similarity
 
 
 def training(event: TrainStep) -> dict[str, float]:
-    """``train/loss``, ``train/learning_rate``, ``train/samples_per_second`` and the extras."""
+    """``train/<name>``: loss, learning rate, samples per second, memory and the terms."""
     values = {
         "loss": event.loss,
         "learning_rate": event.learning_rate,
         "samples_per_second": event.samples_per_second,
+        "memory_bytes": event.memory_bytes,
         **dict(event.extra),
     }
     return {f"train/{name}": value for name, value in values.items()}
@@ -48,6 +49,17 @@ def quantity_and_cost(report: StepReport) -> dict[str, float]:
         "cost/strategy_bytes": report.strategy_bytes,
         "cost/strategy_seconds": report.strategy_seconds,
     }
+
+
+def interference(cosines: Mapping[str, float]) -> dict[str, float]:
+    """``interference/<past domain>``: the cosine of its gradient and that of the step's domain."""
+    return {f"interference/{name}": value for name, value in cosines.items()}
+
+
+def changes(step: Mapping[str, Any]) -> dict[str, float]:
+    """``change/plasticity`` and ``change/stability`` of result.json's steps, where defined."""
+    names = ("plasticity", "stability")
+    return {f"change/{name}": step[name] for name in names if step[name] is not None}
 
 
 def similarity(measured: Sequence[Similarity], *, under: str = "") -> dict[str, float]:

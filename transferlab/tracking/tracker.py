@@ -163,6 +163,15 @@ class Tracker:
         self._buffer.add(self._runs.parent_id, together, step=0)
         self.log_json(f"similarity/{domain}.json", [asdict(one) for one in measured])
 
+    def log_interference(self, cosines: Mapping[str, float]) -> None:
+        """How far the step's domain and each earlier one pull the parameters the same way."""
+        self.log_metrics(measures.interference(cosines))
+
+    def log_changes(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        """Plasticity and stability over the steps of the stream, as result.json has them."""
+        for number, step in enumerate(steps, start=1):
+            self.log_metrics(measures.changes(step), step=number)
+
     def log_gains(self, gains: Sequence[Mapping[str, Any]]) -> None:
         """Transfer gains, as result.json has them."""
         self.log_metrics(measures.gains(gains))

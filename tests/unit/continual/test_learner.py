@@ -104,9 +104,9 @@ def test_samples_that_no_step_reached_do_not_count_as_data(make_learner, xray):
 def test_each_domain_scales_its_float16_losses_afresh(make_learner, xray, lecture):
     learner = make_learner(ToyBackbone())
     learner.train(xray, domain="xray", stage="one")
-    first = learner._template._scaler
+    first = learner._template.scaler
     learner.train(lecture, domain="lecture", stage="two")
-    assert learner._template._scaler is not first
+    assert learner._template.scaler is not first
 
 
 def test_events_frame_every_step(make_learner, xray):
@@ -119,6 +119,9 @@ def test_events_frame_every_step(make_learner, xray):
     assert [type(event) for event in events[1:-1]] == [TrainStep] * 12
     assert [event.step for event in events[1:-1]] == list(range(1, 13))
     assert tuple(event.loss for event in events[1:-1]) == report.losses
+    penalties = [event.extra[0][1] for event in events[1:-1]]
+    assert report.terms == {"ewc_penalty": pytest.approx(sum(penalties) / 12)}
+    assert all(event.memory_bytes > 50 * 2**20 for event in events[1:-1])
     assert [dict(event.extra).keys() for event in events[1:-1]] == [{"ewc_penalty"}] * 12
     assert events[1].extra[0][1] == 0.0 < events[-2].extra[0][1]
     assert isinstance(events[-1], StageFinished)

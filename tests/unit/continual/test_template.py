@@ -154,6 +154,23 @@ def test_bfloat16_autocasts_the_forward_pass_and_keeps_the_parameters(make_learn
     assert {value.dtype for value in rounded.trainable_state().values()} == {torch.float32}
 
 
+@pytest.mark.parametrize("options", ADDING[1:])
+def test_in_bfloat16_a_strategy_ends_near_where_it_does_without(
+    make_learner, xray, lecture, options
+):
+    ends = []
+    for precision in ("none", "bfloat16"):
+        backbone = ToyBackbone()
+        start = torch.cat([v.flatten() for v in backbone.trainable_state().values()])
+        # Plain steps: AdamW would make a rounded gradient near zero as long as any other.
+        train = {"mixed_precision": precision, "optimizer": "sgd", "learning_rate": 0.2}
+        learner = make_learner(backbone, train=train, **options)
+        learner.train(xray, domain="xray", stage="one")
+        learner.train(lecture, domain="lecture", stage="two")
+        ends.append(torch.cat([v.flatten() for v in backbone.trainable_state().values()]))
+    assert float((ends[1] - ends[0]).norm()) < 0.1 * float((ends[0] - start).norm())
+
+
 def test_float16_scales_the_loss_and_takes_the_same_steps(make_learner, xray):
     # SGD, whose steps are as long as the gradient: a scale left in it would show.
     section = {"optimizer": "sgd", "learning_rate": 0.5}

@@ -51,6 +51,18 @@ def a_matrix(*, stream=("chest", "lectures"), source="scenes", groups=20):
     return matrix
 
 
+def test_steps_say_what_was_gained_and_what_it_cost():
+    first, second = a_matrix().steps()
+    assert (first["domain"], second["domain"]) == ("chest", "lectures")
+    assert first["plasticity"] == pytest.approx(0.7)
+    assert first["stability"] == pytest.approx(-0.1)  # the source's
+    assert second["plasticity"] == pytest.approx(0.55)
+    assert second["stability"] == pytest.approx((-0.1 - 0.2) / 2)
+    alone = a_matrix(source=None).steps()
+    assert alone[0]["stability"] is None
+    json.dumps(alone, allow_nan=False)
+
+
 def test_records_keep_the_order_and_name_what_was_measured_after():
     records = a_matrix().to_records()
     assert [one["domain"] for one in records["columns"]] == ["scenes", "chest", "lectures"]

@@ -7,7 +7,9 @@ from transferlab.metrics.continual import (
     forgetting,
     forgetting_by_domain,
     forward_transfer,
+    plasticity,
     source_retention,
+    stability,
 )
 
 # Rows: pretrained, after a, after b, after c. Worked by hand below.
@@ -62,3 +64,14 @@ def test_what_cannot_be_summarised_is_refused():
         forward_transfer(SCORES, [0.1])
     with pytest.raises(ValueError, match="at least 2 rows"):
         source_retention([0.5])
+
+
+def test_what_each_step_gained_and_what_it_cost_those_before_it():
+    scores = [[0.1, 0.2, 0.3], [0.6, 0.3, 0.3], [0.5, 0.9, 0.2], [0.2, 0.7, 0.8]]
+    assert plasticity(scores) == pytest.approx([0.5, 0.6, 0.6])
+    assert stability(scores)[0] is None
+    assert stability(scores)[1:] == pytest.approx([-0.1, (-0.3 - 0.2) / 2])
+    with_source = stability(scores, [0.9, 0.7, 0.7, 0.1])
+    assert with_source == pytest.approx([-0.2, (-0.1 + 0.0) / 2, (-0.3 - 0.2 - 0.6) / 3])
+    with pytest.raises(ValueError, match="a source column of 4 rows, got 3"):
+        stability(scores, [0.9, 0.7, 0.7])

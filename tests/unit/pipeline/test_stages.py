@@ -30,6 +30,7 @@ def test_where_results_go_is_not():
     assert digest(arms=["zero_shot"]) == digest()
     assert digest(tracking={"uri": "sqlite:///other.db"}) == digest()
     assert digest(data_root="/elsewhere") == digest()
+    assert digest(train={"checkpoint_steps": 7}) == digest()
 
 
 def test_a_finished_stage_is_read_back(tmp_path):

@@ -27,7 +27,8 @@ strategy:
 
 Remembered samples are remembered by their ids: no strategy writes pixels or texts of a domain into
 a checkpoint unless its text below says so. Every strategy's state is in the checkpoint of a
-finished step of the stream, so that a stopped run goes on with the same numbers.
+finished step of the stream, and what it changes within a domain is in the file that is written
+every `train.checkpoint_steps` optimizer steps, so that a stopped run goes on with the same numbers.
 
 What a strategy adds to a step (its penalty, the loss of what it replays, the cosine between the
 gradients of past and new samples) is in MLflow beside the task loss, as `train/<name>_...`; what it

@@ -15,6 +15,7 @@ from transferlab.continual.catalogue.base import (
     StrategyOptions,
 )
 from transferlab.continual.catalogue.rehearsal import MemoryOptions
+from transferlab.core.records import MEDIA_SLOT
 
 
 class OLoRAOptions(StrategyOptions):
@@ -124,6 +125,84 @@ class MergeOptions(StrategyOptions):
     def _density_has_a_use(self) -> MergeOptions:
         if self.density is not None and self.method == "linear":
             raise ValueError("density: method 'linear' keeps everything; remove it")
+        return self
+
+
+class PerDomainOptions(StrategyOptions):
+    """One adapter per domain, and a router that chooses one for every question.
+
+    Routed by the distance of a question's features to the mean features of each domain, or by the
+    domain itself. The source has the adapter's first values.
+    """
+
+    paper: ClassVar[str] = "in the manner of Wang, Huang & Hong 2022 (S-Prompts), arXiv:2207.12819"
+    use: ClassVar[str] = (
+        "Where nothing may be forgotten and one file per domain may be kept; a question whose "
+        "domain is told wrongly is answered with another domain's adapter."
+    )
+    needs: ClassVar[Needs] = Needs(
+        keeps="the first values of the trainable parameters, and one mean of features per domain",
+        extra_passes="features of a domain's samples after it, and of every question",
+        moves_parameters="to values of their own for each domain",
+        grows="one adapter per domain is kept",
+    )
+
+    route: Literal["prototype", "domain"] = "prototype"
+    """By features, or with the domain known; a domain that is not trained yet is then answered by
+    the backbone as it was."""
+    start: Literal["first", "latest"] = "first"
+    """Where a domain's adapter starts: from the first values, or where the last domain ended."""
+    prototype_samples: PositiveInt = 100
+    """At most so many training samples of a domain make its prototype."""
+
+    def misfits(self, config: PipelineConfig) -> Iterator[str]:
+        if config.export:
+            yield (
+                "keeps an adapter per domain, and `export` writes one, that of the last domain; "
+                "set export: []"
+            )
+
+
+class PseudoReplayOptions(StrategyOptions):
+    """Pseudo-replay: the model's own answers to general questions, given before the domain.
+
+    Nothing of a past domain is kept: the questions are asked about the new domain's media, of the
+    model as it was before it was trained on them.
+    """
+
+    paper: ClassVar[str] = "in the manner of Sun et al. 2020 (LAMOL), arXiv:1909.03329"
+    use: ClassVar[str] = (
+        "Where not even ids of past samples may be kept, and the model should go on describing "
+        "what it sees as it did; it protects ways of answering, not facts of a past domain."
+    )
+    needs: ClassVar[Needs] = Needs(
+        extra_passes="answers to pseudo_samples questions before each domain, and a forward and "
+        "backward of some in every step",
+        adds_gradient=True,
+    )
+
+    questions: Annotated[list[str], Field(min_length=1)] = [
+        "Describe the image.",
+        "What does the image show?",
+    ]
+    """Asked in turn, about the new domain's media; without media slots."""
+    pseudo_samples: PositiveInt = 64
+    """So many questions are answered before each domain."""
+    memory_batch_samples: PositiveInt | None = None
+    """Answers per step; None takes as many as there are new samples."""
+    weight: PositiveFloat = 1.0
+    """Of the answers' loss beside the task loss."""
+    max_new_tokens: PositiveInt = 48
+    """The longest answer."""
+
+    @model_validator(mode="after")
+    def _questions_have_no_slots(self) -> PseudoReplayOptions:
+        for question in self.questions:
+            if MEDIA_SLOT in question or not question.strip():
+                raise ValueError(
+                    f"questions: '{question}' must be words without {MEDIA_SLOT}; the media of "
+                    "each sample are put before it"
+                )
         return self
 
 

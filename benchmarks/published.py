@@ -1,0 +1,216 @@
+"""Published settings of Avalanche's baselines, in our engine, on fewer images.
+
+The published figures are on all of MNIST (60,000 images to train on, 10,000 to test on); here there
+are 8,000 and 2,000, so what should come out is their order and their spread, not their digits.
+
+    TRANSFERLAB_DATA=... python benchmarks/published.py [--only ewc si] [--train 8000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from parity import Split, load_mnist, sample_of
+from torch import Tensor, nn
+
+from transferlab.config.pipeline import StrategySpec, TrainSection
+from transferlab.continual.learner import Learner
+from transferlab.core.batch import Batch
+from transferlab.core.records import Sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """One line of the published table."""
+
+    published: float
+    stream: str
+    """permuted, split (class-incremental) or heads (task-incremental: an output per task)."""
+    ours: Mapping[str, Mapping[str, Any]]
+    train: Mapping[str, Any]
+    widths: tuple[int, ...] = (256, 256)
+    experiences: int = 5
+    strengths: tuple[float, ...] = ()
+    """Per experience, where they change."""
+    assumed: str = ""
+    """Which settings the publication's table leaves open, and what is taken."""
+
+
+ADAM = {"optimizer": "adamw", "learning_rate": 1e-3, "batch_samples": 64, "epochs": 10}
+BASELINES = {
+    "ewc": Baseline(
+        published=0.83,
+        stream="permuted",
+        experiences=10,
+        ours={"ewc": {"strength": 1.0, "mode": "separate", "fisher": "batch"}},
+        train={"optimizer": "sgd", "learning_rate": 1e-3, "batch_samples": 256, "epochs": 10},
+        widths=(512,),
+    ),
+    "si": Baseline(
+        published=0.97,
+        stream="heads",
+        ours={"si": {"strength": 0.5, "variant": "avalanche"}},
+        train=ADAM,
+    ),
+    "rwalk": Baseline(
+        published=0.99,
+        stream="heads",
+        ours={"rwalk": {"strength": 0.1, "alpha": 0.9, "score_every_steps": 10}},
+        train=ADAM,
+        assumed="network and training of SI's",
+    ),
+    "lwf": Baseline(
+        published=0.23,
+        stream="split",
+        ours={"lwf": {"temperature": 2.0, "tokens": "answered"}},
+        train={"optimizer": "sgd", "learning_rate": 1e-3, "batch_samples": 128, "epochs": 21},
+        widths=(200,),
+        strengths=(1.0, 0.5, 1.33, 2.25, 3.2),  # the first domain has no model before it
+    ),
+    "gdumb": Baseline(
+        published=0.97,
+        stream="split",
+        ours={"gdumb": {"memory_samples": 4400}},
+        train={**ADAM, "epochs": 20},
+        assumed="network of SI's, Adam, 20 epochs",
+    ),
+    "replay": Baseline(
+        published=0.92,
+        stream="split",
+        ours={"replay": {"memory_samples": 1000, "policy": "class_balanced"}},
+        train={"optimizer": "sgd", "learning_rate": 0.05, "batch_samples": 10, "epochs": 1},
+        assumed="network of SI's, SGD 0.05, batches of 10",
+    ),
+    "agem": Baseline(
+        published=0.81,
+        stream="permuted",
+        experiences=17,
+        ours={"agem": {"samples_per_domain": 250, "memory_batch_samples": 256}},
+        train={"optimizer": "sgd", "learning_rate": 0.1, "batch_samples": 10, "epochs": 1},
+        assumed="network of SI's, SGD 0.1, batches of 10, 256 memory samples a step",
+    ),
+}
+
+
+class Net(nn.Module):
+    """A perceptron on batches of images, each with the experience that it belongs to."""
+
+    def __init__(self, widths: tuple[int, ...], *, heads: bool) -> None:
+        super().__init__()
+        sizes = (784, *widths)
+        layers = [
+            part for given, made in pairwise(sizes) for part in (nn.Linear(given, made), nn.ReLU())
+        ]
+        self.body, self.head = nn.Sequential(*layers), nn.Linear(sizes[-1], 10)
+        self._heads = heads
+
+    @property
+    def output_layer(self) -> nn.Module:
+        return self.head
+
+    def forward(self, batch: Batch) -> Tensor:
+        logits = self.head(self.body(batch.media["pixels"]))
+        if not self._heads:
+            return logits
+        mine = torch.arange(10) // 2 == batch.input_ids  # two digits belong to each task
+        return logits.masked_fill(~mine, -1e4)
+
+
+class Images:
+    """What ``Learner`` needs of a backbone; a sample's id is its row and its experience."""
+
+    name, device = "mlp", torch.device("cpu")
+
+    def __init__(self, baseline: Baseline, split: Split, *, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.module = Net(baseline.widths, heads=baseline.stream == "heads")
+        self._split = split
+        self.trainable_parameters = sum(p.numel() for p in self.module.parameters())
+        self.total_parameters = self.trainable_parameters
+        orders = [torch.arange(784)] + [torch.randperm(784) for _ in range(baseline.experiences)]
+        self._orders = orders if baseline.stream == "permuted" else orders[:1] * len(orders)
+
+    def collate(self, samples: list[Sample]) -> tuple[Batch, Tensor]:
+        rows, experiences = zip(*(map(int, s.id.split("/")) for s in samples), strict=True)
+        digits = self._split.digits[list(rows)]
+        order = torch.stack([self._orders[one] for one in experiences])
+        batch = Batch(
+            input_ids=torch.tensor(experiences)[:, None],
+            attention_mask=torch.ones(len(rows), 1, dtype=torch.long),
+            labels=digits[:, None],
+            media={"pixels": self._split.images[list(rows)].gather(1, order)},
+            media_rows=(1,) * len(rows),
+            sample_ids=tuple(sample.id for sample in samples),
+        )
+        return batch, digits
+
+
+def experiences_of(baseline: Baseline, split: Split) -> Iterator[tuple[list[int], list[int]]]:
+    """Per experience: the rows to train on, and those to test on."""
+    if baseline.stream == "permuted":
+        everything = list(range(split.train)), list(range(split.train, len(split.digits)))
+        yield from (everything for _ in range(baseline.experiences))
+    else:
+        yield from zip(split.experiences(), split.tests(), strict=True)
+
+
+def run(baseline: Baseline, split: Split, *, seed: int) -> float:
+    """The mean accuracy over the experiences' test images at the end."""
+    images = Images(baseline, split, seed=seed)
+    train = TrainSection(
+        **baseline.train, schedule="constant", warmup_fraction=0, max_grad_norm=None
+    )
+    specs = [StrategySpec(name=name, options=dict(o)) for name, o in baseline.ours.items()]
+    learner = Learner(images, specs, train, seed=seed)
+
+    def made(rows: list[int], index: int) -> list[Sample]:
+        digits = split.digits[rows].tolist()
+        pairs = zip(rows, digits, strict=True)
+        found = [sample_of(row, digit, index) for row, digit in pairs]
+        return [Sample(**{**vars(one), "id": f"{one.id}/{index}"}) for one in found]
+
+    parts = list(experiences_of(baseline, split))
+    for index, (rows, _) in enumerate(parts):
+        if baseline.strengths:
+            plugin = learner._strategies[0]
+            changed = {"strength": baseline.strengths[index]}
+            plugin.options = plugin.options.model_copy(update=changed)
+        learner.train(made(rows, index), domain=f"split-{index}", stage=str(index))
+    right = []
+    with torch.no_grad():
+        for index, (_, rows) in enumerate(parts):
+            batch, digits = images.collate(made(rows, index))
+            said = images.module(batch).argmax(dim=1)
+            right.append(float((said == digits).float().mean()))
+    return sum(right) / len(right)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=BASELINES, default=list(BASELINES))
+    parser.add_argument("--train", type=int, default=8000)
+    parser.add_argument("--test", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    folder = Path(os.environ["TRANSFERLAB_DATA"]) / "mnist-10k"
+    split = load_mnist(folder, train=given.train, test=given.test)
+    print("| strategy | stream | published | here | seconds | taken where nothing is said |")
+    print("|---|---|---|---|---|---|")
+    for name in given.only:
+        baseline, started = BASELINES[name], time.perf_counter()
+        reached = run(baseline, split, seed=given.seed)
+        seconds = time.perf_counter() - started
+        cells = [name, baseline.stream, f"{baseline.published:.2f}", f"{reached:.3f}"]
+        print(f"| {' | '.join([*cells, f'{seconds:.0f}', baseline.assumed])} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""A domain's training, half-way: written every so many steps, and gone on with after a kill.
+
+The hooks before the first step run again when a stage is gone on with, from the parameters and the
+state that it began with, so a file holds only what the steps since then have changed.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from transferlab.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
+
+
+class MidStage:
+    """One stage's file."""
+
+    def __init__(self, path: Path | None, *, every_steps: int | None) -> None:
+        """
+        Args:
+            path: where it is, or is going to be; None writes nothing.
+            every_steps: None likewise; a file that is there is gone on with all the same.
+        """
+        self._path, self._every_steps = path, every_steps
+
+    def read(self, template: MLLMTemplate) -> dict[str, Any] | None:
+        """What the file holds, or None where there is none.
+
+        Raises:
+            ModelError: it is damaged.
+            InputError: it is about another domain, other data or other strategies.
+        """
+        if self._path is None or not self._path.exists():
+            return None
+        try:
+            state = torch.load(self._path, weights_only=True)
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+            raise ModelError(
+                f"{self._path}: this checkpoint is damaged; remove it to begin the domain anew"
+            ) from error
+        if state["about"] != _about(template):
+            raise InputError(
+                f"{self._path}: this checkpoint is about {state['about']} and the stage at hand is "
+                f"{_about(template)}; remove it to begin the domain anew"
+            )
+        return state
+
+    def write_now_and_then(self, template: MLLMTemplate) -> None:
+        """Called after every step; the last one's state is the caller's to keep."""
+        steps = template.recorder.steps
+        if self._path is None or self._every_steps is None or steps % self._every_steps:
+            return
+        if steps < template.recorder.total_steps:
+            # Beside and renamed: a killed run leaves the old file, never half of a new one.
+            beside = self._path.with_suffix(".writing")
+            torch.save(state_of(template), beside)
+            os.replace(beside, self._path)
+
+
+def _about(template: MLLMTemplate) -> str:
+    """What must be the same for a file to fit."""
+    names = ", ".join(type(one).__name__ for one in template.strategies)
+    return (
+        f"domain '{template.settings.domain}', step {template.experience.current_experience} of "
+        f"the stream, {template.recorder.total_steps} optimizer steps, strategies {names}"
+    )
+
+
+def state_of(template: MLLMTemplate) -> dict[str, Any]:
+    """Plain values, tensors and salted ids: nothing in it is executed when it is read."""
+    return {
+        "about": _about(template),
+        "parameters": [parameter.detach().cpu() for parameter in template.trainable],
+        "optimizer": template.optimizer.state_dict(),
+        "scaler": template.scaler.state_dict(),
+        "clock": dict(vars(template.clock)),
+        "recorder": template.recorder.state_dict(),
+        "hook_seconds": template.stopwatch.seconds,
+        "batches": template.dataloader.batch_sampler.state_dict(),
+        "strategies": [one.stage_state() for one in template.strategies],
+        "random": _random_state(template.device),
+    }
+
+
+@torch.no_grad()
+def go_on(template: MLLMTemplate, state: Mapping[str, Any]) -> None:
+    """Put everything where it was after the step at which ``state`` was taken."""
+    torch._foreach_copy_(template.trainable, state["parameters"])
+    template.optimizer.load_state_dict(state["optimizer"])
+    template.scaler.load_state_dict(state["scaler"])
+    vars(template.clock).update(state["clock"])
+    template.recorder.load_state_dict(state["recorder"])
+    template.stopwatch.seconds += state["hook_seconds"]
+    template.dataloader.batch_sampler.load_state_dict(state["batches"])
+    for one, own in zip(template.strategies, state["strategies"], strict=True):
+        one.load_stage_state(own)
+    _set_random_state(state["random"], template.device)
+
+
+def _random_state(device: torch.device) -> dict[str, Any]:
+    """Of every generator that training draws from."""
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    version, words, gauss = random.getstate()
+    found = {
+        "torch": torch.get_rng_state(),
+        "numpy": [name, keys.tolist(), position, has_gauss, cached],
+        "python": [version, list(words), gauss],
+    }
+    return found | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def _set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
+    name, keys, position, has_gauss, cached = state["numpy"]
+    version, words, gauss = state["python"]
+    torch.set_rng_state(state["torch"])
+    np.random.set_state((name, np.array(keys, np.uint32), position, has_gauss, cached))
+    random.setstate((version, tuple(words), gauss))
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -1,0 +1,76 @@
+"""Training on answers that the model gave itself before the domain.
+
+Before a domain is trained, the model answers some prompts; while it is trained, the cross-entropy
+of some of these answers counts in every step. What the model says so becomes its own reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from transferlab.continual.drawing import Order
+from transferlab.continual.strategy import Strategy
+from transferlab.core.events import Warned
+from transferlab.core.records import Sample
+
+if TYPE_CHECKING:
+    from transferlab.continual.template import MLLMTemplate
+
+
+class OwnAnswers(Strategy):
+    """Subclasses say what is asked."""
+
+    def __init__(self, options: Any, *, seed: int) -> None:
+        super().__init__(options, seed=seed)
+        self._answered: list[Sample] = []
+
+    def asked(self, strategy: MLLMTemplate) -> Sequence[Sample]:
+        """What the model is asked before the domain at hand; answers in it are not looked at."""
+        raise NotImplementedError
+
+    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        samples = self.asked(strategy) if strategy.settings.epochs else ()
+        self._answered = self._answers(strategy, samples) if samples else []
+        self._order = Order(len(self._answered))
+
+    def _answers(self, strategy: MLLMTemplate, samples: Sequence[Sample]) -> list[Sample]:
+        predictions = strategy.backbone.generate(
+            samples,
+            batch_samples=strategy.micro_batch_samples,
+            max_new_tokens=self.options.max_new_tokens,
+        )
+        said = [one for one in predictions if one.text.strip()]
+        if len(said) < len(predictions):
+            strategy.recorder.tell(
+                Warned(
+                    text=f"{self.name}: the model says nothing to "
+                    f"{len(predictions) - len(said)} of {len(predictions)} prompts; these are "
+                    "left out"
+                )
+            )
+        # Without choices: the model's own words need not be one of them.
+        return [replace(one.sample, answer=one.text, choices=()) for one in said]
+
+    @torch.no_grad()
+    def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
+        if not self._answered:
+            return
+        size = self.options.memory_batch_samples or strategy.train_mb_size
+        drawn = self._order.take(min(size, len(self._answered)))
+        batch, _ = strategy.backbone.collate([self._answered[i] for i in drawn])
+        self.terms[f"{self.name}_loss"] = self.add_gradient(
+            strategy, batch.to(strategy.device), weight=self.options.weight
+        )
+
+    def stage_state(self) -> dict[str, Any]:
+        return {"order": self._order.rest}
+
+    def load_stage_state(self, state: Mapping[str, Any]) -> None:
+        self._order.rest = list(state["order"])
+
+    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self._answered = []
