@@ -186,7 +186,7 @@ def test_remembered_prompts_are_rehearsed_with_the_models_own_answers(xray, lect
     rehearsed = [s for batch in collated for s in batch if s.domain == "xray"]
     assert {sample.answer for sample in rehearsed} == {"clear"}
     assert {sample.id for sample in rehearsed} == set(backbone.asked[1:])
-    assert "1 of 5 remembered prompts" in next(e.text for e in events if isinstance(e, Warned))
+    assert "1 of 5 prompts" in next(e.text for e in events if isinstance(e, Warned))
     steps = [event for event in events if isinstance(event, TrainStep) and event.stage == "l"]
     assert all(dict(event.extra)["self_distillation_loss"] > 0 for event in steps)
     assert "clear" not in str(learner.state_dict())
