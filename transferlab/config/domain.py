@@ -42,6 +42,15 @@ class MediaSection(Section):
     """Video: frames shown, evenly spaced over the segment."""
     frames_per_second: Annotated[float, Field(gt=0)] | None = None
     """Video: so many frames per second of the segment, at least one and at most ``frames``."""
+    sound: bool = False
+    """Video: the sound track belongs to it, at 16 kHz and one channel, for backbones that listen; a
+    film without one is then a bad row."""
+
+    @model_validator(mode="after")
+    def _only_films_sound(self) -> "MediaSection":
+        if self.sound and self.kind != "video":
+            raise ValueError("sound: only with kind 'video'")
+        return self
 
 
 class TranscriptSection(Section):

@@ -35,6 +35,8 @@ class MediaRef:
     """Videos only: where the segment ends; None means the end of the file."""
     frames: int = 1
     """Videos only: how many frames, evenly spaced over the segment, are shown to the backbone."""
+    sound: bool = False
+    """Videos only: the segment's sound belongs to the medium too."""
 
 
 @dataclass(frozen=True, kw_only=True)

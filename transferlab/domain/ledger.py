@@ -36,7 +36,7 @@ CREATE INDEX IF NOT EXISTS by_owner ON samples (domain, owner);
 CREATE INDEX IF NOT EXISTS by_text ON samples (text);
 CREATE INDEX IF NOT EXISTS by_band ON bands (value);
 """
-_MEMORY_KB = 32_000
+_MEMORY_KB = 8_000
 """Of the database's pages; the rest is on disk."""
 
 

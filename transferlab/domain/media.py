@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from transferlab.core.records import Frames, MediaKind, MediaRef
 from transferlab.core.registry import Registry
@@ -27,8 +28,12 @@ CHECKS = Registry(
         "image": "transferlab.domain.image:check_image",
         "dicom": "transferlab.domain.dicom:check_dicom",
         "video": "transferlab.domain.video:check_video",
+        "sound": "transferlab.domain.sound:check_sound",
     },
 )
+
+CheckKind = MediaKind | Literal["sound"]
+"""What a file is looked at as: a medium, or the sound track of a film."""
 
 
 def decode(ref: MediaRef) -> Frames:
@@ -42,7 +47,7 @@ def decode(ref: MediaRef) -> Frames:
     return frames
 
 
-def check(kind: MediaKind, path: Path, *, hashed: bool = False) -> Inspected:
+def check(kind: CheckKind, path: Path, *, hashed: bool = False) -> Inspected:
     """Find out, as cheaply as can be done reliably, whether a file can be decoded.
 
     Args:

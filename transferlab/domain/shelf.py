@@ -7,10 +7,10 @@ import math
 from pathlib import Path
 
 from transferlab.config.domain import MediaSection
-from transferlab.core.records import MediaKind, MediaRef
+from transferlab.core.records import MediaRef
 from transferlab.domain.contents import opened
 from transferlab.domain.looked import InMemory, Looked, Memory
-from transferlab.domain.media import check
+from transferlab.domain.media import CheckKind, check
 from transferlab.domain.places import inside
 from transferlab.domain.table import BadRow, Row
 from transferlab.domain.template import fill, value
@@ -49,6 +49,9 @@ class Shelf:
         except ValueError as error:
             raise BadRow(f"it is {error}") from None
         found = self._look(section.kind, path)
+        if found.reason is None and section.sound:
+            sound = self._look("sound", path)
+            found = found if sound.reason is None else sound
         if found.reason is not None:
             raise BadRow(found.reason)
         start = _seconds(row, section.start) or 0.0
@@ -65,31 +68,33 @@ class Shelf:
             start_seconds=start,
             end_seconds=end,
             frames=_frames(section, start, end, found.length_seconds),
+            sound=section.sound,
         )
 
     def identity(self, ref: MediaRef) -> str:
         """What distinguishes the medium, the same on every machine."""
         relative = ref.path.relative_to(self._base).as_posix()
-        return f"{relative}@{ref.start_seconds:.3f}-{ref.end_seconds or 0:.3f}/{ref.frames}"
+        part = f"{ref.start_seconds:.3f}-{ref.end_seconds or 0:.3f}/{ref.frames}"
+        return f"{relative}@{part}" + ("+sound" if ref.sound else "")
 
     def fingerprint(self, ref: MediaRef) -> str:
         """SHA-256 of the file's bytes, in hex."""
         return self._look(ref.kind, ref.path).fingerprint
 
-    def place(self, kind: MediaKind, path: Path) -> str:
+    def place(self, kind: CheckKind, path: Path) -> str:
         """The text by which the memory knows a file."""
         return f"{self._label}:{kind}:{path}"
 
-    def _look(self, kind: MediaKind, path: Path) -> Looked:
+    def _look(self, kind: CheckKind, path: Path) -> Looked:
         place = self.place(kind, path)
         known = self._memory.looked(place)
         if known is None:
             known = self._inspect(kind, path)
             self._memory.remember(place, known)
-            self.files += 1
+            self.files += kind != "sound"
         return known
 
-    def _inspect(self, kind: MediaKind, path: Path) -> Looked:
+    def _inspect(self, kind: CheckKind, path: Path) -> Looked:
         try:
             inspected = check(kind, path, hashed=self._hashed)
         except UnreadableMedium as error:

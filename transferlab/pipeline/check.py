@@ -37,6 +37,12 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
                 f"Known: {', '.join(known)}."
             )
             continue
+        problems += [
+            f"domain '{name}': source.media.{medium}.sound: none of the backbones that can be "
+            "adapted listens yet; set it to false"
+            for medium, section in entries[name].config.source.media.items()
+            if section.sound
+        ]
         for task, section in entries[name].config.tasks.items():
             problems += [
                 f"domain '{name}': tasks.{task}.metrics: {problem}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import wave
 from collections import Counter
 from collections.abc import Sequence
 from importlib import resources
@@ -22,6 +23,7 @@ from transferlab.core.records import SPLITS, DomainData, Sample, SplitName
 from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.load import load_domain
 from transferlab.domain.media import decode
+from transferlab.domain.sound import RATE, decode_sound
 from transferlab.errors import EnvironmentProblem
 from transferlab.pipeline.sampling import capped
 
@@ -111,6 +113,7 @@ def _card(backbone: HFBackbone, sample: Sample, side: SplitName) -> dict[str, An
     return {
         "sample": sample,
         "side": side,
+        "sounds": [_as_sound(decode_sound(ref)) for ref in sample.media if ref.sound],
         "tiles": [_as_data(tile) for tile in tiles[:TILES]],
         "more": max(0, len(tiles) - TILES),
     }
@@ -120,6 +123,15 @@ def _as_data(tile: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(tile).save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _as_sound(samples: np.ndarray) -> str:
+    """``samples``: as ``decode_sound`` gives them."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setparams((1, 2, RATE, len(samples), "NONE", ""))
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+    return "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _labels(data: DomainData) -> dict[str, dict[str, dict[str, int]]]:

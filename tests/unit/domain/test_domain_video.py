@@ -1,3 +1,7 @@
+import struct
+from fractions import Fraction
+
+import av
 import numpy as np
 import pytest
 from domain_cases import frame_numbers, write_film, write_sound
@@ -79,3 +83,53 @@ def test_a_video_with_no_frames_is_refused(tmp_path):
         check("video", path)
     with pytest.raises(UnreadableMedium, match="the video has no frames"):
         decode(MediaRef(kind="video", path=path, frames=3))
+
+
+def test_a_film_that_lies_on_its_side_is_shown_upright(tmp_path):
+    pixels = np.zeros((32, 64, 3), np.uint8)
+    pixels[:16, :32] = 200  # the upper left quarter
+    path = tmp_path / "lying.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        container.mux(stream.encode())
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # ISO 14496-12, 8.3.2, version 0
+    # What phones write for a picture that is to be turned by a quarter clockwise.
+    content[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    (frame,) = decode(MediaRef(kind="video", path=path))
+    assert frame.shape == (64, 32, 3)
+    assert frame[8, 24].mean() > 150, "the upper right quarter now"
+    assert frame[8, 8].mean() < 50
+    assert frame[56, 24].mean() < 50
+
+
+def test_frames_of_a_film_without_a_steady_rate_are_found_by_their_time(tmp_path):
+    path, times = tmp_path / "uneven.mkv", [0, 100, 200, 2000, 2100, 4000]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.options = {"crf": "1", "preset": "ultrafast"}
+        for number, milliseconds in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(
+                np.full((32, 32, 3), 16 + 4 * number, np.uint8), "rgb24"
+            )
+            frame.pts, frame.time_base = milliseconds, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    ref = MediaRef(kind="video", path=path, end_seconds=4.2, frames=4)
+    assert frame_numbers(decode(ref)) == [3, 3, 5, 5]
+    early = MediaRef(kind="video", path=path, start_seconds=0.05, end_seconds=0.25, frames=2)
+    assert frame_numbers(decode(early)) == [1, 2]
+
+
+def test_a_clip_with_fewer_frames_than_are_asked_for_shows_them_again(tmp_path):
+    path = write_film(tmp_path / "short.mp4", frames=3, rate=10)
+    numbers = frame_numbers(decode(MediaRef(kind="video", path=path, frames=8)))
+    assert len(numbers) == 8
+    assert numbers == sorted(numbers)
+    assert set(numbers) == {0, 1, 2} or set(numbers) == {1, 2}
