@@ -133,7 +133,7 @@ class PerDomainOptions(StrategyOptions):
         "domain is told wrongly is answered with another domain's adapter."
     )
     needs: ClassVar[Needs] = Needs(
-        keeps="the first values of the trainable parameters, and each feature's mean and spread per domain",
+        keeps="the first values of the trainable parameters, and a prototype per domain",
         extra_passes="features of a domain's samples after it, and of every question",
         moves_parameters="to values of their own for each domain",
         grows="one adapter per domain is kept",
