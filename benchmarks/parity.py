@@ -334,12 +334,14 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=8000)
     parser.add_argument("--test", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    names = [case.name for case in CASES]
+    parser.add_argument("--only", nargs="+", choices=names, default=names)
     given = parser.parse_args()
     folder = Path(os.environ["TRANSFERLAB_DATA"]) / "mnist-10k"
     split = load_mnist(folder, train=given.train, test=given.test)
     print("| strategy | steps | largest loss difference | accuracy ours | stock |")
     print("|---|---|---|---|---|")
-    for case in CASES:
+    for case in (one for one in CASES if one.name in given.only):
         ours, stock = compare(case, split, seed=given.seed)
         cells = [case.name, str(len(ours.losses)), f"{largest_difference(ours, stock):.1e}"]
         cells += [f"{np.mean(one.accuracies):.4f}" for one in (ours, stock)]

@@ -183,6 +183,31 @@ def same(one, other) -> bool:
     return one == other
 
 
+@pytest.mark.parametrize("route", ["prototype", "domain"])
+def test_each_domain_is_answered_with_its_own_adapter(route, fresh):
+    backbone = fresh()
+    spec = StrategySpec(name="per_domain", options={"route": route})
+    learner = Learner(backbone, [spec], TRAIN, seed=0)
+
+    def ask(who, samples):
+        return [one.log_likelihoods for one in who.score_choices(samples, batch_samples=8)]
+
+    at_first = ask(backbone, SOURCE)
+    learner.consolidate(SOURCE, domain="ball")
+    train_on(learner, "door")
+    after_door = ask(backbone, DOMAINS["door"])
+    kite = DOMAINS["kite"][:2]  # in the colours of the others: the word alone tells it apart
+    learner.train(kite, domain="kite", stage="kite")
+    state = backbone.trainable_state()
+    mixed = [SOURCE[0], *DOMAINS["door"], SOURCE[1], *kite]
+    answers = ask(learner.answering(), mixed)
+    torch.testing.assert_close([answers[0], answers[3]], at_first, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(answers[1:3], after_door, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(answers[4:], ask(backbone, kite), rtol=1e-4, atol=1e-4)
+    assert ask(backbone, DOMAINS["door"])[0] != pytest.approx(after_door[0], rel=1e-3)
+    assert same(state, backbone.trainable_state())
+
+
 @pytest.mark.parametrize("embeddings", [False, True])
 def test_the_fisher_over_the_adapter_takes_one_pass_and_is_exact(embeddings, thin, monkeypatch):
     adapter = AdapterSection(rank=4, train_embeddings=embeddings)

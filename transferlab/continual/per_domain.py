@@ -1,9 +1,13 @@
 """One adapter per domain, and a router that chooses one for every question.
 
-A domain's adapter is the values of the trainable parameters after it. Its prototype is the mean of
-its training samples' features, seen by the backbone as it was before any domain, so that prototypes
-of all domains compare. A question is answered with the adapter whose prototype is nearest to its
-features, or, where the domain is known, with that domain's.
+A domain's adapter is the values of the trainable parameters after it. Its prototype is the mean m_d
+and the variance v_d of its training samples' features, seen by the backbone as it was before any
+domain, so that prototypes of all domains compare. A question with features x is answered with the
+adapter of the domain d for which
+
+    sum over features i of  (x_i - m_di)^2 / v_i,    v the mean of the domains' variances
+
+is smallest, or, where the domain is known, with that domain's.
 """
 
 from __future__ import annotations
@@ -24,6 +28,9 @@ from transferlab.core.records import Prediction, Sample
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
 
+FLOOR = 0.01
+"""Of the mean variance, added to each: what is the same in a few samples is no certainty."""
+
 
 class PerDomain(FromScratch):
     """Trains an adapter for each domain, from the first values or from the latest."""
@@ -35,7 +42,7 @@ class PerDomain(FromScratch):
         self.adapters: dict[str, Tensor] = {}
         """By domain, (trainable parameters,) float32 on the CPU."""
         self.prototypes: dict[str, Tensor] = {}
-        """By domain, (feature width,) float32."""
+        """By domain, (2, feature width) float32: mean and variance."""
 
     @torch.no_grad()
     def before_train_dataset_adaptation(self, strategy: MLLMTemplate, **kwargs) -> None:
@@ -49,7 +56,8 @@ class PerDomain(FromScratch):
         dataset = strategy.experience.dataset
         rows = range(min(len(dataset), self.options.prototype_samples))
         put(strategy, self._first)
-        self.prototypes[domain] = features_of(strategy, [dataset[row][0] for row in rows]).mean(0)
+        found = features_of(strategy, [dataset[row][0] for row in rows])
+        self.prototypes[domain] = torch.stack([found.mean(0), found.var(0, correction=0)])
         put(strategy, own)
 
     def answering(self, strategy: MLLMTemplate) -> Backbone | None:
@@ -61,8 +69,11 @@ class PerDomain(FromScratch):
         if self.options.route == "domain":
             return [one.domain if one.domain in self.adapters else "" for one in samples]
         names = list(self.prototypes)
-        known = torch.stack([self.prototypes[name] for name in names])
-        nearest = torch.cdist(features_of(strategy, samples), known).argmin(dim=1)
+        means, variances = torch.stack([self.prototypes[name] for name in names]).unbind(dim=1)
+        shared = variances.mean(dim=0)
+        scale = (shared + FLOOR * shared.mean()).sqrt().clamp(min=torch.finfo(shared.dtype).tiny)
+        features = features_of(strategy, samples)
+        nearest = torch.cdist(features / scale, means / scale).argmin(dim=1)
         return [names[at] for at in nearest.tolist()]
 
     def kept_bytes(self) -> int:
