@@ -43,8 +43,11 @@ FAMILIES: dict[str, Family] = {
     "blip-2": Family(layout="hidden"),
 }
 
+_CONTRASTIVE = "it compares pictures with texts and says nothing, and what is trained are answers"
+
 REFUSED: dict[str, str] = {
     "blip": "it captions one picture and its processor has no image token",
+    "clip": _CONTRASTIVE,
     "florence2": "it answers with an encoder and a decoder, and batches hold one sequence",
     "git": "its pictures stand before the text without any token, so no position is theirs",
     "idefics": "its pictures are flattened with masks over images, which batches do not carry yet",
@@ -54,6 +57,8 @@ REFUSED: dict[str, str] = {
     "kosmos-2.5": "its pictures become patches with positions, which batches do not carry yet",
     "mllama": "tokens before a picture read those that pad a batch, so neighbours count",
     "pix2struct": "it answers with an encoder and a decoder, and batches hold one sequence",
+    "siglip": _CONTRASTIVE,
+    "siglip2": _CONTRASTIVE,
 }
 
 

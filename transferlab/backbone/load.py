@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -168,8 +169,8 @@ def _read(section: BackboneSection, *, seed: int | None) -> tuple[nn.Module, Any
     dtype = getattr(torch, section.dtype)
     with explained(section):
         config = AutoConfig.from_pretrained(**_origin(section))
-        _refuse_other_architectures(section, config)
         refuse_family(config, name=section.model)
+        _refuse_other_architectures(section, config)
         processor = AutoProcessor.from_pretrained(**_origin(section))
         if seed is None:
             return load_pretrained(section, dtype=dtype), processor
@@ -228,8 +229,12 @@ def checkpoint_gradients(model: nn.Module, *, name: str) -> None:
             f"backbone '{name}' cannot compute its activations again; set "
             "backbone.gradient_checkpointing: false"
         )
-    # The reentrant kind gives no gradients behind a frozen embedding.
-    inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    with warnings.catch_warnings():
+        # Newer transformers have another name for it, which older ones lack.
+        warnings.filterwarnings("ignore", category=FutureWarning, message=".*checkpointing")
+        inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    # Only the reentrant kind needs inputs with gradients; some vision towers fail with them.
+    inner.disable_input_require_grads()
 
 
 def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Collator:

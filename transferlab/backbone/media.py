@@ -28,6 +28,7 @@ MADE_FROM_TOKENS = frozenset(
         "mm_token_type_ids",
         "num_crops",
         "num_patches",
+        "num_soft_tokens_per_image",
         "token_type_ids",
     }
 )

@@ -46,7 +46,10 @@ class PartMap:
             for at in names.values()
             if at.startswith(f"{vision}.") and at.endswith(family_of(model.config).mergers)
         ]
-        prefixes += [(f"{vision}.", "vision"), (f"{language}.", "language")]
+        hearing = names.get(id(model.get_encoder("audio")), "")
+        towers = [vision, hearing] if hearing not in ("", vision, language) else [vision]
+        prefixes += [(f"{tower}.", "vision") for tower in towers]
+        prefixes.append((f"{language}.", "language"))
         prefixes += [(f"{names[id(end)]}.", "language") for end in ends if end is not None]
         return cls(prefixes=tuple(prefixes))
 

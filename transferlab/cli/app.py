@@ -69,7 +69,7 @@ def run(
     if dry_run:
         from transferlab.pipeline.plan import dry_run as plan
 
-        show_plan(console, plan(config, domains=folders))
+        show_plan(console, plan(config, domains=folders, out=out or Path("runs")))
         return
     folder = prepare_output(out, name=config.name, overwrite=overwrite)
     context.find_root().obj.out = folder

@@ -67,3 +67,37 @@ def show_plan(console: Console, plan: Mapping[str, Any]) -> None:
     share = 100 * parameters["trainable"] / parameters["total"]
     trained, total = f"{parameters['trainable']:,}", f"{parameters['total']:,}"
     console.print(f"parameters: {trained} trained of {total} ({share:.2g} %)")
+    _show_memory(console, plan["memory"])
+    disk = plan["disk"]
+    console.print(f"disk: {size(disk['needed_bytes'])} of {size(disk['free_bytes'])} free")
+    if disk["needed_bytes"] > disk["free_bytes"]:
+        console.print("[bold]the disk is too small[/]: remove something, or give another --out")
+
+
+def _show_memory(console: Console, memory: Mapping[str, Any]) -> None:
+    table = Table(
+        title="Peak memory (estimate)",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("arm")
+    parts = ("process", "weights", "gradients", "optimizer", "activations", "strategy", "total")
+    for heading in parts:
+        table.add_column(heading, justify="right")
+    for row in memory["arms"]:
+        table.add_row(ARMS.get(row["arm"], row["arm"]), *(size(row[part]) for part in parts))
+    console.print(table)
+    peak, available = memory["peak_bytes"], memory["available_bytes"]
+    console.print(f"memory: {size(peak)} of {size(available)} on {memory['device']}")
+    if peak > available:
+        console.print(
+            "[bold]this will not fit[/]: raise train.accumulation_steps, lower "
+            "train.batch_samples, set backbone.gradient_checkpointing: true, or leave out the "
+            "scratch arm"
+        )
+
+
+def size(count: int) -> str:
+    """Bytes as people read them: 1.5 GiB, 20 MiB."""
+    return f"{count / 2**30:,.2f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"

@@ -92,7 +92,7 @@ class PartsSection(Section):
     """The three parts of a backbone. The scratch arm trains all of them at one rate."""
 
     vision: PartSection = PartSection()
-    """The vision tower."""
+    """The vision tower, and the audio tower where there is one."""
     projector: PartSection = PartSection()
     """All that stands between vision tower and language model."""
     language: PartSection = PartSection()

@@ -12,14 +12,25 @@ from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media import decode
 from transferlab.pipeline.arms import joint_budget, steps_of
 from transferlab.pipeline.build import load_domains, training_samples
+from transferlab.pipeline.memory import estimate_disk, estimate_memory
 
 
-def dry_run(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> dict[str, Any]:
-    """The steps, samples and parameters of a pipeline. Loads data and backbone; trains nothing.
+def dry_run(
+    config: PipelineConfig, *, domains: Sequence[Path] = (), out: Path = Path("runs")
+) -> dict[str, Any]:
+    """The steps, samples, parameters, memory and disk of a pipeline; trains nothing.
+
+    Data and backbone are loaded, and one or two samples go through the model.
+
+    Args:
+        config: a pipeline whose schema is sound.
+        domains: folders of domains beside the usual search path.
+        out: where the run would write; need not be there.
 
     Returns:
-        ``{"domains": [...], "steps": [...], "parameters": {...}}``, JSON-safe. A step has ``arm``,
-        ``domain``, ``train_samples`` and ``optimizer_steps``.
+        ``{"domains": [...], "steps": [...], "parameters": {...}, "memory": {...}, "disk": {...}}``,
+        JSON-safe. A step has ``arm``, ``domain``, ``train_samples`` and ``optimizer_steps``; for
+        the last two see ``estimate_memory`` and ``estimate_disk``.
 
     Raises:
         InputError, DataError, ModelError: what the run itself would raise before training.
@@ -28,6 +39,8 @@ def dry_run(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> dict[str
     train = training_samples(config, loaded)
     backbone = load_backbone(config.backbone, decode=decode, seed=config.seed)
     return {
+        "memory": estimate_memory(config, backbone, loaded=loaded, train=train),
+        "disk": estimate_disk(config, backbone, out),
         "domains": _domains(config, loaded, train),
         "steps": _steps(config, train),
         "parameters": {

@@ -15,6 +15,8 @@ from family_parts import Made
 FAMILIES: dict[str, Callable[[], Made]] = {
     "qwen2_5_vl": family_qwen.qwen2_5_vl,
     "qwen3_vl": family_qwen.qwen3_vl,
+    "qwen3_5": family_qwen.qwen3_5,
+    "qwen2_5_omni_thinker": family_qwen.qwen2_5_omni,
     "llava_onevision": family_llava.llava_onevision,
     "llava_next_video": family_llava.llava_next_video,
     "llava_next": family_llava.llava_next,

@@ -11,17 +11,21 @@ from family_parts import END
 from torch.nn.functional import cross_entropy
 from transformers import (
     BlipConfig,
+    CLIPConfig,
     Florence2Config,
     GitConfig,
+    IdeficsConfig,
     InstructBlipConfig,
     Kosmos2Config,
     MllamaConfig,
+    SiglipConfig,
 )
 
 from transferlab.backbone import families, score
 from transferlab.backbone.collate import Collator
+from transferlab.backbone.parts import PartMap
 from transferlab.backbone.reload import adapter_difference
-from transferlab.config.backbone import AdapterSection
+from transferlab.config.backbone import PARTS, AdapterSection
 from transferlab.errors import DataError, ModelError
 
 SAMPLES = [
@@ -199,6 +203,17 @@ def test_features_tell_pictures_apart(awake):
     assert abs(features.image[0] - features.image[2]).max() > 1e-6
 
 
+def test_the_three_parts_are_told_apart(family, whole):
+    part_of = PartMap.of(whole.model, name=family)
+    names = [name for name, _ in whole.module.named_parameters()]
+    parts = {part: [n for n in names if part_of(n) == part] for part in PARTS}
+    assert all(parts.values())
+    assert all("vis" in name or "audio" in name for name in parts["vision"])
+    assert any("layers" in name for name in parts["language"])
+    if "qwen" in family:
+        assert all(".merger" in n or "_merger_list" in n for n in parts["projector"])
+
+
 def test_too_long_is_said_before_training_and_nothing_is_cut(awake):
     lengths = [awake.collate([s])[0].input_ids.shape[1] for s in SAMPLES]
     collator = Collator(
@@ -215,7 +230,17 @@ def test_too_long_is_said_before_training_and_nothing_is_cut(awake):
 
 @pytest.mark.parametrize(
     "config",
-    [BlipConfig, Florence2Config, GitConfig, InstructBlipConfig, Kosmos2Config, MllamaConfig],
+    [
+        BlipConfig,
+        CLIPConfig,
+        Florence2Config,
+        GitConfig,
+        IdeficsConfig,
+        InstructBlipConfig,
+        Kosmos2Config,
+        MllamaConfig,
+        SiglipConfig,
+    ],
 )
 def test_a_family_that_cannot_be_adapted_is_refused_in_a_sentence(config, tmp_path):
     config().save_pretrained(tmp_path)
@@ -226,4 +251,4 @@ def test_a_family_that_cannot_be_adapted_is_refused_in_a_sentence(config, tmp_pa
 
 def test_no_family_is_both_adapted_and_refused():
     assert not set(families.FAMILIES) & set(families.REFUSED)
-    assert len(FAMILIES) >= 10
+    assert len(FAMILIES) >= 12

@@ -5,7 +5,9 @@ import torch
 from backbone_cases import sample, tiny, waken
 from safetensors.torch import load_file
 from transformers import SmolVLMForConditionalGeneration
+from transformers.modeling_layers import GradientCheckpointingLayer
 
+from transferlab.backbone.load import EMBEDDED
 from transferlab.backbone.parts import PartMap
 from transferlab.backbone.precision import check_quantization
 from transferlab.backbone.reload import adapter_difference
@@ -74,13 +76,14 @@ def test_targets_outside_the_parts_that_carry_match_nothing(smolvlm_folder):
         tiny(model=smolvlm_folder, adapter=adapter, parts=parts(language=FROZEN, projector=FROZEN))
 
 
-def test_activations_computed_again_give_the_same_gradients(smolvlm_folder):
+@pytest.mark.parametrize("embedded", [True, False])
+def test_activations_computed_again_give_the_same_gradients(smolvlm_folder, embedded):
+    model = EMBEDDED if embedded else smolvlm_folder
     found = []
     for again in (False, True):
-        backbone = tiny(
-            model=smolvlm_folder, adapter=AdapterSection(rank=2), gradient_checkpointing=again
-        )
-        assert backbone.model.is_gradient_checkpointing == again
+        backbone = tiny(model=model, adapter=AdapterSection(rank=2), gradient_checkpointing=again)
+        layers = [m for m in backbone.model.modules() if isinstance(m, GradientCheckpointingLayer)]
+        assert {layer.gradient_checkpointing for layer in layers} == {again}
         backbone.module(backbone.collate(SAMPLES)[0]).sum().backward()
         found.append([p.grad for p in backbone.module.parameters()])
     for kept, computed in zip(*found, strict=True):
@@ -125,7 +128,7 @@ def test_a_missing_library_is_named(monkeypatch):
 
 def test_a_model_without_the_two_parts_says_so():
     class Whole(torch.nn.Module):
-        def get_encoder(self, modality):
+        def get_encoder(self, _):
             return self
 
         def get_decoder(self):

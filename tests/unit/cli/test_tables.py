@@ -113,8 +113,25 @@ def test_another_store_is_named_as_the_result_has_it(shown, result, tmp_path, gi
     assert text.splitlines()[-1] == f"MLflow  {expected}"
 
 
-def test_a_plan_shows_samples_steps_and_parameters(shown):
+MIB = 2**20
+
+
+def memory(total: int, available: int) -> dict:
+    parts = ("process", "weights", "gradients", "optimizer", "activations", "strategy")
+    sizes = {part: (at + 1) * MIB for at, part in enumerate(parts)}
+    return {
+        "arms": [{"arm": "sequential", **sizes, "total": total}],
+        "peak_bytes": total,
+        "available_bytes": available,
+        "device": "cpu",
+    }
+
+
+@pytest.mark.parametrize(("available", "fits"), [(4096 * MIB, True), (1024 * MIB, False)])
+def test_a_plan_shows_samples_steps_parameters_memory_and_disk(shown, available, fits):
     plan = {
+        "memory": memory(1536 * MIB, available),
+        "disk": {"needed_bytes": 30 * MIB, "free_bytes": (40 if fits else 20) * MIB},
         "domains": [
             {
                 "name": "cats",
@@ -131,5 +148,10 @@ def test_a_plan_shows_samples_steps_and_parameters(shown):
     }
     text = shown(show_plan, plan)
     assert row(text, "cats") == ["cats", "stream", "1,400", "200", "400", "320", "2"]
-    assert row(text, "sequential") == ["sequential", "cats", "320", "60"]
+    assert "sequential cats 320 60" in " ".join(text.split())
+    assert "1 MiB 2 MiB 3 MiB 4 MiB 5 MiB 6 MiB 1.50 GiB" in " ".join(text.split())
+    assert f"memory: 1.50 GiB of {available / 2**30:.2f} GiB on cpu" in text
+    assert ("will not fit" not in text) == fits
+    assert f"disk: 30 MiB of {40 if fits else 20} MiB free" in text
+    assert ("disk is too small" not in text) == fits
     assert "430,000 trained of 4,300,000 (10 %)" in text

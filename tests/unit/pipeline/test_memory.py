@@ -1,0 +1,132 @@
+"""The estimate before launch: what it counts, and that it follows the settings."""
+
+import pytest
+import torch
+from torch import nn
+
+from transferlab.backbone.activations import Activations, measure_activations
+from transferlab.backbone.load import load_backbone
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.core.records import DomainData, Sample
+from transferlab.pipeline import memory
+from transferlab.pipeline.memory import estimate_disk, estimate_memory
+
+SAMPLES = tuple(
+    Sample(
+        id=f"s{at}", domain="a", task="t", kind="answer", media=(), prompt="What? " * (at + 1),
+        answer="nothing",
+    )
+    for at in range(4)
+)  # fmt: skip
+DATA = {
+    "a": DomainData(
+        name="a",
+        version=1,
+        title="a",
+        licence="none",
+        primary_metrics={"t": "exact_match"},
+        splits={"train": SAMPLES, "test": SAMPLES},
+        digest="",
+    )
+}
+
+
+def config(**given) -> PipelineConfig:
+    given = {"name": "x", "stream": ["a"], "arms": [], "backbone": {"device": "cpu"}} | given
+    return PipelineConfig.model_validate(given)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load_backbone(config().backbone, decode=lambda ref: [], seed=0)
+
+
+class Fixed:
+    """In place of a measurement: 10 bytes, 60 that are kept and 50 that pass for every sample."""
+
+    @staticmethod
+    def activations(backbone, samples, *, autocast):
+        return Activations(
+            fixed_bytes=10,
+            per_sample_bytes=60,
+            passed_per_sample_bytes=50,
+            media_per_sample_bytes=0,
+        )
+
+
+def needs(monkeypatch, backbone, **given):
+    monkeypatch.setattr(memory, "measure_activations", Fixed.activations)
+    monkeypatch.setattr(memory, "_process_bytes", lambda _: 2**30)
+    found = estimate_memory(config(**given), backbone, loaded=DATA, train={"a": SAMPLES})
+    assert found["peak_bytes"] == max(arm["total"] for arm in found["arms"])
+    parts = ("process", "weights", "gradients", "optimizer", "activations", "strategy")
+    for arm in found["arms"]:
+        assert arm["total"] == sum(arm[part] for part in parts)
+    return {arm["arm"]: arm for arm in found["arms"]}
+
+
+def test_what_is_trained_has_gradients_and_moments(monkeypatch, backbone):
+    trained = 4 * backbone.trainable_parameters
+    need = needs(monkeypatch, backbone)["sequential"]
+    assert (need["gradients"], need["optimizer"]) == (trained, 2 * trained)
+    assert need["weights"] >= 4 * backbone.total_parameters
+    assert need["activations"] == 10 + 16 * 100
+    assert need["process"] == 2**30 - need["weights"]
+    plain = needs(monkeypatch, backbone, train={"optimizer": "sgd"})["sequential"]
+    assert plain["optimizer"] == 0
+
+
+def test_pieces_of_a_step_and_remembered_samples_count(monkeypatch, backbone):
+    pieces = {"batch_samples": 16, "accumulation_steps": 4}
+    assert needs(monkeypatch, backbone, train=pieces)["sequential"]["activations"] == 10 + 400
+    replay = [{"replay": {"batch_ratio": 0.5}}]
+    found = needs(monkeypatch, backbone, strategy=replay, arms=["single"])
+    assert found["sequential"]["activations"] == 10 + 24 * 100
+    assert found["single"]["activations"] == 10 + 16 * 100
+
+
+@pytest.mark.parametrize(("strategy", "copies"), [("ewc", 2), ("rwalk", 4), ("lwf", 1)])
+def test_a_strategy_keeps_copies(monkeypatch, backbone, strategy, copies):
+    need = needs(monkeypatch, backbone, strategy=[strategy])["sequential"]
+    assert need["strategy"] == copies * 4 * backbone.trainable_parameters
+
+
+def test_scratch_trains_every_parameter_beside_the_first_model(monkeypatch, backbone):
+    found = needs(monkeypatch, backbone, arms=["scratch", "single", "joint"])
+    assert set(found) == {"sequential", "scratch", "single", "joint"}
+    whole = found["scratch"]["gradients"]
+    assert whole == 4 * (backbone.total_parameters - backbone.trainable_parameters)
+    assert found["scratch"]["weights"] > found["sequential"]["weights"] + whole
+
+
+def test_disk_holds_every_stage(backbone, tmp_path):
+    trained = 4 * backbone.trainable_parameters
+    small = estimate_disk(config(), backbone, tmp_path / "not" / "there")
+    assert small["needed_bytes"] == trained + memory.RECORDS_BYTES
+    assert small["free_bytes"] > 0
+    arms = ["single", "joint", "scratch"]
+    large = estimate_disk(config(arms=arms, export=["adapter"]), backbone, tmp_path)
+    assert large["needed_bytes"] > 4 * trained + 4 * (backbone.total_parameters - trained // 4)
+
+
+def test_activations_are_those_that_autograd_keeps(backbone):
+    """Against what a hook of our own sees when the same samples go through together."""
+    found = measure_activations(backbone, SAMPLES, autocast=None)
+    longest = max(SAMPLES, key=lambda s: len(s.prompt))
+    kept: dict[int, int] = {}
+    weights = {p.data_ptr() for p in backbone.model.parameters()}
+
+    def see(tensor):
+        if tensor.untyped_storage().data_ptr() not in weights:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    batch, targets = backbone.collate([longest] * 6)
+    with torch.autograd.graph.saved_tensors_hooks(see, lambda tensor: tensor):
+        loss = nn.functional.cross_entropy(backbone.module.train()(batch), targets)
+    assert loss.requires_grad
+    needed = sum(kept.values()) + sum(sorted(kept.values())[-2:])
+    assert found.bytes_for(6) == pytest.approx(needed, rel=0.05)
+    assert found.media_per_sample_bytes == 0
+    assert found.passed_per_sample_bytes > found.per_sample_bytes
+    assert all(parameter.grad is None for parameter in backbone.module.parameters())
