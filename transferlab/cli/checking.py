@@ -23,6 +23,9 @@ def show_report(console: Console, report: CheckReport) -> None:
         ordered = sorted(problems, key=lambda one: one.kind)
         for kind, members in groupby(ordered, key=lambda one: one.kind):
             _show_kind(console, kind, list(members))
+    if report.removed:
+        counts = ", ".join(f"{kind} {count:,}" for kind, count in sorted(report.removed.items()))
+        console.print(f"removed from texts: {counts}", soft_wrap=True)
     if report.sound:
         console.print("sound: nothing keeps it from being trained on")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transferlab.config.domain import DomainConfig, SplitsSection, TaskSection
 from transferlab.core.records import MEDIA_SLOT, MediaRef, Quarantined, Sample, SplitName
-from transferlab.domain.identity import salted_id
+from transferlab.domain.privacy.guard import KNOWN, Guard
 from transferlab.domain.shelf import Shelf
 from transferlab.domain.table import LISTED, WHERE, BadRow, Row
 from transferlab.domain.template import (
@@ -45,8 +45,12 @@ class Asked:
 class Asker:
     """Asks every task of one domain about its rows."""
 
-    def __init__(self, config: DomainConfig, *, file: Path, shelf: Shelf) -> None:
+    def __init__(
+        self, config: DomainConfig, *, file: Path, shelf: Shelf, guard: Guard | None = None
+    ) -> None:
+        """``guard`` makes the ids of a domain that asks for privacy; None makes plain ones."""
         self._config, self._file, self._shelf = config, file, shelf
+        self._guard = guard or Guard(config, None, file=file)
         self._times_seen: Counter[str] = Counter()
 
     def ask(self, rows: list[Row]) -> tuple[list[Asked], list[Quarantined]]:
@@ -94,7 +98,7 @@ class Asker:
         Raises:
             InputError: it names one that does not exist.
         """
-        known = {column for row in rows for column in row if column not in (WHERE, LISTED)}
+        known = {column for row in rows for column in row if column not in (WHERE, LISTED, KNOWN)}
         for where, columns in self._columns_named():
             check_columns(columns, known, where=where)
 
@@ -118,7 +122,7 @@ class Asker:
             prompt=prompt,
             answer=answer,
             choices=choices,
-            group=salted_id(config.name, ["group", group]),
+            group=self._guard.id(["group", group]),
             attributes={column: row[column] for column in config.attributes if row.get(column)},
         )
         stratify = config.splits.stratify
@@ -150,10 +154,10 @@ class Asker:
 
     def _unique_id(self, identity: list[str]) -> str:
         """Identical rows are told apart by a count, so that each keeps its own sample."""
-        first = salted_id(self._config.name, identity)
+        first = self._guard.id(identity)
         self._times_seen[first] += 1
         times = self._times_seen[first]
-        return first if times == 1 else salted_id(self._config.name, [*identity, str(times)])
+        return first if times == 1 else self._guard.id([*identity, str(times)])
 
     def _with_collected_choices(self, name: str, made: list[Asked]) -> list[Asked]:
         labels = tuple(sorted({asked.sample.answer for asked in made}))

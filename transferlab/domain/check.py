@@ -11,6 +11,8 @@ from transferlab.domain.asking import Asked, Asker, selected
 from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.leaks import find_leaks
 from transferlab.domain.places import domain_root
+from transferlab.domain.privacy.guard import guard_of
+from transferlab.domain.privacy.pictures import find_burned_in
 from transferlab.domain.repeats import find_repeats
 from transferlab.domain.report import CheckReport, Problem
 from transferlab.domain.rows import read_rows
@@ -42,14 +44,16 @@ def check_domain(
     Raises:
         InputError: domain.yaml names something that its table does not have.
         DataError: the data are not there, or the table cannot be read.
+        EnvironmentProblem: domain.yaml asks for privacy, and the key or a library is missing.
     """
     root = domain_root(entry, data_root=data_root, cache_root=cache_root)
-    rows, unread = read_rows(entry, root)
+    guard = guard_of(entry, root)
+    rows, unread = read_rows(entry, root, guard=guard)
     problems = [*map(_bad_row, unread), *_in_settings(entry)]
-    shelf = Shelf(root, hashed=True)
+    shelf = Shelf(root, hashed=True, privacy=entry.config.privacy)
     asked: list[Asked] = []
     if rows:
-        asker = Asker(entry.config, file=entry.file, shelf=shelf)
+        asker = Asker(entry.config, file=entry.file, shelf=shelf, guard=guard)
         asker.check_templates(rows)
         asked, unasked = _ask(asker, entry, rows)
         problems += unasked
@@ -65,7 +69,8 @@ def check_domain(
         samples={name: sides.count(name) for name in SPLITS},
         groups=_groups(asked, sides),
         labels=labels,
-        problems=(*problems, *_thin(labels)),
+        problems=(*problems, *_thin(labels), *find_burned_in(asked, entry.config.privacy)),
+        removed=dict(guard.removed),
     )
 
 

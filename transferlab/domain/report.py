@@ -38,6 +38,8 @@ class CheckReport:
     labels: Mapping[str, Mapping[str, Mapping[SplitName, int]]] = field(default_factory=dict)
     """By classify task with one label set for all rows, then by label: samples per split."""
     problems: tuple[Problem, ...] = ()
+    removed: Mapping[str, int] = field(default_factory=dict)
+    """What privacy.text removed, by kind."""
 
     @property
     def sound(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,7 @@ from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.chat import read_chat
 from transferlab.domain.films import list_films
 from transferlab.domain.places import inside
+from transferlab.domain.privacy.guard import Guard
 from transferlab.domain.table import WHERE, BadRow, Row, read_table
 from transferlab.domain.template import check_columns, columns_of
 from transferlab.domain.transcript import explode
@@ -22,22 +24,27 @@ PART = "part"
 """The column that says which of ``source.parts`` a row comes from."""
 
 
-def read_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantined]]:
+def read_rows(
+    entry: DomainEntry, root: Path, *, guard: Guard | None = None
+) -> tuple[list[Row], list[Quarantined]]:
     """Rows ready to be asked about, and those that could not be read.
+
+    ``guard`` removes what identifies somebody; None reads the rows as they are.
 
     Raises:
         DataError: the table or the domain's own code cannot be used.
         InputError: source.transcript names a column that does not exist.
     """
     source = entry.config.source
-    rows, unread = _source_rows(entry, root)
+    guard = guard or Guard(entry.config, None, file=entry.file)
+    rows, unread = _source_rows(entry, root, guard)
     if entry.rows_file is not None:
         rows = _transformed(entry.rows_file, rows, root)
     if not rows:
         return [], unread
     rows, twice = _with_unique_ids(entry, rows)
     if source.transcript is None:
-        return rows, unread + twice
+        return guard.scrubbed(rows), unread + twice
     where = f"{entry.file}: source.transcript"
     known = {column for row in rows for column in row}
     path_columns = columns_of(source.transcript.path, where=f"{where}.path")
@@ -45,10 +52,12 @@ def read_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantin
     if source.transcript.cue is not None:
         check_columns([source.transcript.cue], known, where=f"{where}.cue")
     good, bad = _with_cues(entry, rows, root)
-    return good, unread + twice + bad
+    return guard.scrubbed(good), unread + twice + bad
 
 
-def _source_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantined]]:
+def _source_rows(
+    entry: DomainEntry, root: Path, guard: Guard
+) -> tuple[list[Row], list[Quarantined]]:
     """What the source itself says, and those of its items that cannot be read."""
     source = entry.config.source
     if source.parts:
@@ -71,7 +80,12 @@ def _source_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quaran
 
         reports = source.reports
         table = read_table(_place(entry, root, reports.path, key="reports.path")) if reports else []
-        rows, bad = read_dicom_tree(path, root, source, table, file=entry.file)
+        elements = None
+        if guard.section.dicom:
+            from transferlab.domain.privacy.elements import ElementGuard
+
+            elements = partial(ElementGuard, guard, entry.config, file=entry.file)
+        rows, bad = read_dicom_tree(path, root, source, table, file=entry.file, guard=elements)
     else:
         rows = read_table(path)
     name = entry.name

@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transferlab.config.domain import MediaSection
+from transferlab.config.privacy import PrivacySection
 from transferlab.core.records import MediaKind, MediaRef
-from transferlab.domain.media import check
+from transferlab.domain.media import check, decode
 from transferlab.domain.places import inside
-from transferlab.domain.table import BadRow, Row
+from transferlab.domain.table import WHERE, BadRow, Row
 from transferlab.domain.template import fill, value
 from transferlab.domain.unreadable import UnreadableMedium
+
+BURNED_IN = (
+    "its BurnedInAnnotation is YES, so text may stand in its pixels; leave it out, or set "
+    "privacy.burned_in: mask"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +31,22 @@ class _Checked:
     length_seconds: float | None = None
     picture_hash: bytes | None = None
     fingerprint: str = ""
+    mask_text: bool = False
 
 
 class Shelf:
     """Turns a row's media into references. A file that many rows share is checked once."""
 
-    def __init__(self, root: Path, *, hashed: bool = False) -> None:
-        """``hashed``: keep pictures' perceptual hashes, by which near-duplicates are found."""
+    def __init__(
+        self, root: Path, *, hashed: bool = False, privacy: PrivacySection | None = None
+    ) -> None:
+        """Args:
+        root: the domain's data root.
+        hashed: keep pictures' perceptual hashes, by which near-duplicates are found.
+        privacy: what the domain asks; None asks nothing.
+        """
         self._root, self._hashed = root, hashed
+        self._privacy = privacy or PrivacySection()
         self._checked: dict[tuple[MediaKind, Path], _Checked] = {}
 
     def reference(self, section: MediaSection, row: Row) -> MediaRef:
@@ -63,6 +77,8 @@ class Shelf:
             start_seconds=start,
             end_seconds=end,
             frames=_frames(section, start, end, found.length_seconds),
+            alias=row[WHERE] if self._privacy.asked else "",
+            mask_text=found.mask_text,
         )
 
     def identity(self, ref: MediaRef) -> str:
@@ -92,13 +108,26 @@ class Shelf:
             else:
                 with path.open("rb") as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
+                marked = inspected.burned_in and self._privacy.dicom is not None
                 found = _Checked(
+                    reason=self._why_burned_in(kind, path) if marked else None,
+                    mask_text=marked,
                     length_seconds=inspected.length_seconds,
                     picture_hash=inspected.picture_hash,
                     fingerprint=digest,
                 )
             self._checked[kind, path] = found
         return self._checked[kind, path]
+
+    def _why_burned_in(self, kind: MediaKind, path: Path) -> str | None:
+        """Why a picture that says it holds text cannot be used; None when it can be masked."""
+        if self._privacy.burned_in == "refuse":
+            return BURNED_IN
+        try:
+            decode(MediaRef(kind=kind, path=path, mask_text=True))
+        except UnreadableMedium as error:
+            return error.reason
+        return None
 
 
 def _frames(section: MediaSection, start: float, end: float | None, length: float | None) -> int:
