@@ -32,6 +32,7 @@ from transferlab.backbone.families import family_of, refuse_family
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.media import MediaEncoder
 from transferlab.backbone.quiet import no_progress_bars
+from transferlab.backbone.store import MediaStore
 from transferlab.config.pipeline import BackboneSection
 from transferlab.core.records import Decode
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
@@ -46,6 +47,7 @@ def load_backbone(
     seed: int,
     fresh: bool = False,
     sharing: HFBackbone | None = None,
+    store: MediaStore | None = None,
 ) -> HFBackbone:
     """Load a backbone and put its adapter on.
 
@@ -56,6 +58,7 @@ def load_backbone(
         fresh: the scratch arm: random values, every parameter trained, no adapter.
         sharing: a backbone of the same model, whose processed media and tokens, and ``decode``,
             are used again: the arms of one experiment then read every file once.
+        store: keeps processed media on disk; None keeps them in memory alone.
 
     Raises:
         ModelError: the model is not there, cannot be reached, or cannot be used.
@@ -66,7 +69,7 @@ def load_backbone(
     device = pick_device(section.device)
     model, processor = _read(section, seed=seed if fresh else None)
     if sharing is None:
-        collator = _collator(section, model, processor, decode=decode)
+        collator = _collator(section, model, processor, decode=decode, store=store)
     else:
         collator = _shared_collator(section, sharing)
     if not fresh and section.adapter is not None:
@@ -166,7 +169,12 @@ def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Collator:
 
 
 def _collator(
-    section: BackboneSection, model: nn.Module, processor: Any, *, decode: Decode
+    section: BackboneSection,
+    model: nn.Module,
+    processor: Any,
+    *,
+    decode: Decode,
+    store: MediaStore | None = None,
 ) -> Collator:
     name = section.model
     tokenizer = getattr(processor, "tokenizer", None)
@@ -191,7 +199,13 @@ def _collator(
     )
     with _explained(section):
         media = MediaEncoder(
-            processor, chat=chat, decode=decode, dtype=model.dtype, layout=layout, name=name
+            processor,
+            chat=chat,
+            decode=decode,
+            dtype=model.dtype,
+            layout=layout,
+            name=name,
+            store=store,
         )
     return Collator(
         chat,

@@ -35,6 +35,8 @@ class MediaRef:
     """Videos only: where the segment ends; None means the end of the file."""
     frames: int = 1
     """Videos only: how many frames, evenly spaced over the segment, are shown to the backbone."""
+    digest: str = field(default="", compare=False)
+    """SHA-256 of the file's bytes when it was checked, in hex; "" where it was not."""
     alias: str = field(default="", compare=False)
     """What the medium is called in messages where its file name must not be seen."""
     mask_text: bool = False

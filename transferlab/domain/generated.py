@@ -41,7 +41,7 @@ def generate(entry: DomainEntry, cache_root: Path | None = None) -> Path:
         raise InputError(
             f"{entry.file}: source.options do not fit generator '{source.generator}': {error}"
         ) from None
-    root = cache_root or _default_cache()
+    root = cache_root or default_cache()
     final = root / f"{entry.name}-{_key(entry, options)}"
     if final.is_dir():
         return final
@@ -79,7 +79,8 @@ def _rename(beside: Path, final: Path) -> None:
             raise
 
 
-def _default_cache() -> Path:
+def default_cache() -> Path:
+    """$TRANSFERLAB_CACHE, by default ~/.cache/transferlab."""
     variable = os.environ.get(CACHE_VARIABLE)
     return Path(variable) if variable else Path.home() / ".cache" / "transferlab"
 

@@ -79,6 +79,7 @@ class Shelf:
             frames=_frames(section, start, end, found.length_seconds),
             alias=row[WHERE] if self._privacy.asked else "",
             mask_text=found.mask_text,
+            digest=found.fingerprint,
         )
 
     def identity(self, ref: MediaRef) -> str:

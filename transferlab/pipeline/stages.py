@@ -22,10 +22,13 @@ from transferlab.errors import EnvironmentProblem, InputError
 def experiment_digest(config: PipelineConfig, domain_digests: Mapping[str, str]) -> str:
     """SHA-256 of everything that decides the numbers: the config, the domains and this version.
 
-    Where results are tracked and exported to decides none of them, nor where the data lie; and an
-    arm's numbers do not depend on which other arms run, so that one can be added later.
+    Where results are tracked and exported to decides none of them, nor where the data lie or are
+    cached; and an arm's numbers do not depend on which other arms run, so that one can be added
+    later.
     """
-    settings = config.model_dump(mode="json", exclude={"tracking", "export", "data_root", "arms"})
+    out = {"tracking", "export", "data_root", "arms"}
+    cache = {"data": {"cache_media", "cache_gigabytes"}}
+    settings = config.model_dump(mode="json", exclude=dict.fromkeys(out, True) | cache)
     text = json.dumps([settings, dict(domain_digests), __version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
