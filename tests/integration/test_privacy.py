@@ -122,7 +122,6 @@ def left(tmp_path_factory):
     calls["check"] = call("domains", "check", "hospital", "--json", name="check")
     calls["preview"] = call("domains", "preview", "hospital", "--out", "page.html", name="preview")
     calls["run"] = call("run", "p.yaml", "--out", "out", name="run")
-    calls["export"] = call("export", "out", name="export")
     return cwd, calls
 
 
@@ -131,7 +130,7 @@ def pipeline():
         "name": "private",
         "stream": ["hospital"],
         "strategy": [{"replay": {"memory_samples": 4}}],
-        "arms": ["zero_shot", "single"],
+        "arms": ["zero_shot"],
         "backbone": {"adapter": {"kind": "lora", "rank": 2}},
         "data": {"on_bad_sample": "quarantine", "max_train_samples": 8},
         "train": {"epochs": 1, "max_steps": 2, "batch_samples": 4},

@@ -11,7 +11,7 @@ from transferlab.domain.asking import Asked, Asker, selected
 from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.leaks import find_leaks
 from transferlab.domain.places import domain_root
-from transferlab.domain.privacy.guard import guard_of
+from transferlab.domain.privacy.guard import guard_of, shown_columns
 from transferlab.domain.privacy.pictures import find_burned_in
 from transferlab.domain.repeats import find_repeats
 from transferlab.domain.report import CheckReport, Problem
@@ -84,7 +84,29 @@ def _in_settings(entry: DomainEntry) -> list[Problem]:
     if entry.config.licence == NOT_STATED:
         reason = "is not stated; write into domain.yaml under which terms the data are used"
         problems.append(Problem(kind="licence", where="licence", reason=reason, severity="warning"))
-    return problems
+    return problems + _unscrubbed(entry)
+
+
+def _unscrubbed(entry: DomainEntry) -> list[Problem]:
+    """A warning where elements are treated and texts are not."""
+    config = entry.config
+    if config.privacy.dicom is None or config.privacy.text is not None:
+        return []
+    free = {name for name, task in config.tasks.items() if task.kind != "classify"}
+    found = [
+        (where, column)
+        for where, column in shown_columns(config)
+        if where.endswith(".prompt") or where.removesuffix(".answer").partition(".")[2] in free
+    ]
+    return [
+        Problem(
+            kind="privacy",
+            where=where,
+            reason=f"shows '{column}' as it is: set privacy.text: scrub, unless it is no free text",
+            severity="warning",
+        )
+        for where, column in dict.fromkeys(found)
+    ]
 
 
 def _bad_row(bad: Quarantined) -> Problem:

@@ -107,6 +107,23 @@ def test_likely_text_is_a_warning_that_does_not_repeat_it(hospital, monkeypatch)
     assert "about 33 letters and digits" in found[0].reason
 
 
+def test_texts_that_are_not_scrubbed_are_a_warning(hospital, monkeypatch):
+    without_ocr(monkeypatch)
+    task = hospital_settings()["tasks"]["finding"]
+    tasks = {
+        "finding": task,
+        "report": {
+            "kind": "describe",
+            "prompt": "<xray>\nDescribe.",
+            "answer": "{report}",
+            "metrics": ["token_f1"],
+        },
+    }
+    found = [one for one in check_domain(hospital(tasks=tasks)).problems if one.kind == "privacy"]
+    assert [one.where for one in found] == ["tasks.report.answer"]
+    assert "set privacy.text: scrub" in found[0].reason
+
+
 def test_without_the_extra_the_check_says_that_it_did_not_search(hospital, monkeypatch):
     def missing():
         raise MissingExtra("finding text in pictures needs 'rapidocr': pip install it")
