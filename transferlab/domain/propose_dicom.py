@@ -77,6 +77,10 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
             f"{found.root}: {len(files)} DICOM pictures, but {error}; put a CSV of reports or "
             f"labels beside them, with a column of accession numbers, UIDs or file names{unread}"
         ) from None
+    notes.append(
+        "privacy: nothing is removed until it says {dicom: deidentify, text: scrub}; see "
+        "docs/privacy.md"
+    )
     questions.notes[:0] = notes
     return source, questions
 

@@ -94,6 +94,17 @@ def test_joined_rows_hold_pseudonyms_and_no_planted_element(hospital):
     assert len({row["PatientID"] for row in rows}) == 12
 
 
+def test_what_a_file_states_is_known_names_by_their_words(hospital):
+    entry = hospital()
+    rows = rows_of(entry)
+    for number, row in enumerate(sorted(rows, key=lambda row: row["file"])):
+        own, known = planted(number), json.loads(row["_known"])
+        surname, _, first = own["PatientName"].partition("^")
+        stated = {surname, first, own["PatientID"], own["AccessionNumber"], "Kasimir"}
+        assert stated | {"Saint Hildegard Infirmary"} <= set(known)
+        assert "Saint" not in known  # a hospital's words are anybody's
+
+
 def test_reports_that_call_columns_like_elements_are_treated_like_them(hospital):
     entry = hospital()
     table = (entry.folder / "reports.csv").read_text()

@@ -7,7 +7,7 @@ from transferlab.core.records import SPLITS
 from transferlab.domain.load import load_domain
 from transferlab.domain.privacy import text
 from transferlab.domain.privacy.text import Scrubber
-from transferlab.errors import EnvironmentProblem
+from transferlab.errors import EnvironmentProblem, InputError
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_identifiers_go_and_findings_stay(scrubber, note, gone, stays):
 
 def test_known_identifiers_go_in_any_case_and_slots_stay(scrubber):
     clean, removed = scrubber.scrub(
-        "<image>\nno change in oolong's heart. ID 77-X.", ["Oolong^Ada", "77-X"]
+        "<image>\nno change in oolong's heart. ID 77-X.", ["Oolong", "Ada", "77-X"]
     )
     assert clean == "<image>\nno change in [known]'s heart. ID [known]."
     assert removed == {"known": 2}
@@ -80,6 +80,10 @@ def test_prompts_and_free_answers_are_scrubbed_and_counted(tmp_path, with_key, s
     }
     privacy = {"text": "scrub", "identifiers": ["doctor"]}
     data = load_domain(write_domain(tmp_path / "toy", rows=rows, tasks=tasks, privacy=privacy))
+    nobody = {"text": "scrub", "identifiers": ["nobody"]}
+    entry = write_domain(tmp_path / "more", rows=rows, tasks=tasks, privacy=nobody)
+    with pytest.raises(InputError, match=r"privacy.identifiers: the table has no column 'nobody'"):
+        load_domain(entry)
     answers = [one.answer for side in SPLITS for one in data.splits[side]]
     assert not any("Wolpertinger" in answer for answer in answers)
     assert all("cough" in answer for answer in answers)

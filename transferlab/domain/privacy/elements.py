@@ -10,11 +10,12 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.tag import BaseTag, Tag
 
 from transferlab.config.domain import DomainConfig
-from transferlab.domain.privacy.guard import KNOWN, Guard, shown_columns
+from transferlab.domain.privacy.guard import KNOWN, Guard, name_parts, shown_columns
 from transferlab.domain.privacy.profile import (
     Treatment,
     deidentify,
     identifying_elements,
+    is_person_name,
     treatment,
 )
 from transferlab.domain.table import Row
@@ -40,10 +41,12 @@ class ElementGuard:
             InputError: domain.yaml shows or groups by an element that is removed.
         """
         self._key, self._keep = guard.key, guard.section.keep
-        self._wanted = dict(wanted)
         self.hidden = {k: v for k, v in identifying_elements().items() if k not in wanted}
         """Elements that are read for nothing but to be removed from texts."""
-        self._identifying = {*identifying_elements(), *self.hidden} & {*wanted, *self.hidden}
+        tags = {**self.hidden, **wanted}
+        identifying = set(identifying_elements().values())
+        self._identifying = [name for name, tag in tags.items() if tag in identifying]
+        self._names = {name for name in self._identifying if is_person_name(tags[name])}
         self._treatments = {name: treatment(tag, keep=self._keep) for name, tag in wanted.items()}
         reports = config.source.reports
         if reports is not None and reports.tag in self._treatments:
@@ -54,7 +57,11 @@ class ElementGuard:
 
     def collected(self, row: Row) -> Row:
         """A file's row with what identifies somebody set apart in reserved columns."""
-        known = [row[name] for name in sorted(self._identifying) if row.get(name)]
+        known: list[str] = []
+        for name in sorted(self._identifying):
+            for value in filter(None, row.get(name, "").split("\\")):
+                is_name = name in self._names
+                known += name_parts(value) if is_name else [value]
         plain = {name: value for name, value in row.items() if name not in self.hidden}
         patient = row.get("PatientID", "")
         return plain | {KNOWN: json.dumps(known), _PATIENT: patient}

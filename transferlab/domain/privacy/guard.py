@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.identity import salted_id
 from transferlab.domain.privacy.key import PrivacyKey, read_key
 from transferlab.domain.table import Row
-from transferlab.domain.template import columns_of
+from transferlab.domain.template import check_columns, columns_of
 from transferlab.errors import InputError
 
 KNOWN = "_known"
@@ -32,7 +33,7 @@ class Guard:
             InputError: a prompt, answer or attribute shows a file name, or labels are not listed.
             MissingExtra: privacy.text is asked and Presidio is not installed.
         """
-        self._config, self._key = config, key
+        self._config, self._key, self._file = config, key, file
         self.section = config.privacy
         self.removed: Counter[str] = Counter()
         """How often something was removed from texts, by kind."""
@@ -54,16 +55,29 @@ class Guard:
         return salted_id(self._config.name, parts, key=self._key)
 
     def scrubbed(self, rows: Iterable[Row]) -> list[Row]:
-        """The rows with identifiers removed from every column that a sample shows."""
+        """The rows with identifiers removed from every column that a sample shows.
+
+        Raises:
+            InputError: privacy.identifiers names a column that does not exist.
+        """
         if self._scrubber is None:
             return list(rows)
+        rows = list(rows)
+        self._require_identifiers(rows)
         shown = {column for _, column in shown_columns(self._config)}
         labels = {one for t in self._config.tasks.values() for one in t.choices or ()}
         return [self._scrubbed_row(row, shown, labels) for row in rows]
 
+    def _require_identifiers(self, rows: list[Row]) -> None:
+        columns = {column for row in rows for column in row}
+        check_columns(self.section.identifiers, columns, where=f"{self._file}: privacy.identifiers")
+
     def _scrubbed_row(self, row: Row, shown: set[str], labels: set[str]) -> Row:
-        own = [self._config.group, self._config.id, *self.section.identifiers]
         known = json.loads(row.get(KNOWN, "[]"))
+        for column in self.section.identifiers:
+            known += name_parts(row.get(column, ""))
+        # Whole: a lecture or a folder may be called by words that its texts are full of.
+        own = (self._config.group, self._config.id)
         known += [row.get(column, "") for column in own if column and column not in shown]
         clean = dict(row)
         for column in shown & row.keys():
@@ -72,6 +86,13 @@ class Guard:
             clean[column], counts = self._scrubber.scrub(row[column], known)
             self.removed += counts
         return clean
+
+
+def name_parts(value: str) -> list[str]:
+    """A person's name as a whole and by its words; of a value with digits, the whole."""
+    if any(character.isdigit() for character in value):
+        return [value]
+    return [value, *re.split(r"[\^=,\s]+", value)]
 
 
 def guard_of(entry: DomainEntry, root: Path) -> Guard:

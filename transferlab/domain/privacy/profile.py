@@ -27,9 +27,8 @@ _CHARACTERISTICS = ("PatientSex", "PatientAge", "PatientSize", "PatientWeight")
 _PSEUDONYMS = ("PatientID", "AccessionNumber", "StudyID")
 """Elements that the profile lets have a dummy value, and that say what belongs together."""
 _IDENTIFIERS = (
-    "PatientID", "OtherPatientIDs", "IssuerOfPatientID", "AccessionNumber", "StudyID",
-    "AdmissionID", "PatientAddress", "PatientTelephoneNumbers", "InstitutionName",
-    "InstitutionAddress", "MilitaryRank", "InsurancePlanIdentification",
+    "PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID", "AdmissionID", "PatientAddress",
+    "PatientTelephoneNumbers", "InstitutionName", "InstitutionAddress",
 )  # fmt: skip
 SHIFT_DAYS = 3650
 """Dates move back by 1 to so many days, the same for all of one patient."""
@@ -42,9 +41,14 @@ def identifying_elements() -> dict[str, BaseTag]:
     """Elements whose values must not stand in a text: names of persons, numbers, addresses."""
     found = {keyword: Tag(tag_for_keyword(keyword)) for keyword in _IDENTIFIERS}
     for pair in _table():
-        if len(pair) == 2 and _vr(Tag(pair)) == "PN":
+        if len(pair) == 2 and is_person_name(Tag(pair)):
             found[str(Tag(pair))] = Tag(pair)
     return found
+
+
+def is_person_name(tag: BaseTag) -> bool:
+    """Whether an element's values are names of persons."""
+    return _vr(tag) == "PN"
 
 
 def treatment(tag: BaseTag, *, keep: Sequence[str] = ()) -> Treatment:

@@ -77,7 +77,7 @@ class Scrubber:
 
         Args:
             text: English prose; media slots stay.
-            known: identifiers that the text may repeat: whole words, in any case.
+            known: identifiers that the text may repeat, in any case; not as part of a word.
         """
         pattern = _known_pattern(known)
         parts, removed = [], Counter[str]()
@@ -123,18 +123,11 @@ def _addresses(text: str, spans: Sequence[Span]) -> list[Span]:
 
 
 def _known_pattern(known: Iterable[str]) -> re.Pattern[str] | None:
-    words = {part for value in known for part in [value.strip(), *_name_parts(value)]}
-    long = sorted((one for one in words if len(one) >= _SHORTEST_KNOWN), key=len, reverse=True)
+    values = {value.strip() for value in known}
+    long = sorted((one for one in values if len(one) >= _SHORTEST_KNOWN), key=len, reverse=True)
     if not long:
         return None
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, long))})(?!\w)", re.IGNORECASE)
-
-
-def _name_parts(value: str) -> list[str]:
-    """Words of a DICOM person name or a plain one; of values with digits, nothing but the whole."""
-    if any(character.isdigit() for character in value):
-        return []
-    return re.split(r"[\^=,\s]+", value)
 
 
 def _replaced(text: str, spans: Iterable[Span]) -> tuple[str, Counter[str]]:
