@@ -129,6 +129,13 @@ def test_what_is_removed_cannot_be_used(hospital, changes, message):
         rows_of(hospital(**changes))
 
 
+def test_a_report_column_of_file_names_cannot_be_shown(hospital):
+    reports = {"path": "reports.csv", "column": "acc", "tag": "stem"}
+    source = hospital_settings()["source"] | {"reports": reports}
+    with pytest.raises(InputError, match="attributes: shows the column 'acc', which holds file"):
+        rows_of(hospital(source=source, attributes=["acc"]))
+
+
 def test_what_is_kept_can_be_used(hospital):
     privacy = {"dicom": "deidentify", "keep": ["patient_characteristics"]}
     entry = hospital(

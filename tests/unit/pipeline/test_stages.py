@@ -4,6 +4,7 @@ import torch
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainScore, TaskScore
 from transferlab.errors import EnvironmentProblem, InputError
+from transferlab.pipeline.build import media_store
 from transferlab.pipeline.stages import (
     StageStore,
     experiment_digest,
@@ -28,6 +29,17 @@ def test_where_results_go_is_not():
     assert experiment_digest(config(arms=["zero_shot"]), {"a": "1"}) == base
     assert experiment_digest(config(tracking={"uri": "sqlite:///other.db"}), {"a": "1"}) == base
     assert experiment_digest(config(data_root="/elsewhere"), {"a": "1"}) == base
+    assert experiment_digest(config(data={"cache_media": False}), {"a": "1"}) == base
+    assert experiment_digest(config(data={"max_train_samples": 3}), {"a": "1"}) != base
+
+
+def test_media_are_cached_unless_the_pipeline_says_no(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_CACHE", str(tmp_path / "cache"))
+    assert media_store(config(data={"cache_media": False})) is None
+    assert not (tmp_path / "cache").exists()
+    store = media_store(config(data={"cache_gigabytes": 0.001}))
+    store.write("k", ({"a": torch.ones(3)}, {}))
+    assert (tmp_path / "cache" / "media" / "k.safetensors").is_file()
 
 
 def test_a_finished_stage_is_read_back(tmp_path):

@@ -12,12 +12,13 @@ from transferlab.config.domain import DomainConfig
 from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.identity import salted_id
 from transferlab.domain.privacy.key import PrivacyKey, read_key
-from transferlab.domain.table import Row
+from transferlab.domain.table import LISTED, WHERE, Row
 from transferlab.domain.template import check_columns, columns_of
 from transferlab.errors import InputError
 
 KNOWN = "_known"
 """Reserved column: a JSON list of the identifiers that the row's own file states."""
+_RESERVED = (KNOWN, LISTED, WHERE)
 
 
 class Guard:
@@ -69,7 +70,7 @@ class Guard:
         return [self._scrubbed_row(row, shown, labels) for row in rows]
 
     def _require_identifiers(self, rows: list[Row]) -> None:
-        columns = {column for row in rows for column in row}
+        columns = {column for row in rows for column in row if column not in _RESERVED}
         check_columns(self.section.identifiers, columns, where=f"{self._file}: privacy.identifiers")
 
     def _scrubbed_row(self, row: Row, shown: set[str], labels: set[str]) -> Row:
@@ -129,6 +130,8 @@ def _refuse_file_names(config: DomainConfig, file: Path) -> None:
         names |= {"file", "stem", "name", "folder", "transcript"}
     if source.kind == "chat":
         names |= {"path", "about"}
+    if source.reports is not None and source.reports.tag in ("file", "stem"):
+        names.add(source.reports.column)
     for where, column in shown_columns(config):
         if column in names:
             raise InputError(
