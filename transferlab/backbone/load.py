@@ -26,6 +26,7 @@ from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.media import MediaEncoder
 from transferlab.backbone.parts import PartMap, freeze, learning_rate_factors, needs_parts
 from transferlab.backbone.precision import check_quantization, quantization_arguments
+from transferlab.backbone.store import MediaStore
 from transferlab.backbone.view import innermost
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.records import Decode
@@ -41,6 +42,7 @@ def load_backbone(
     seed: int,
     fresh: bool = False,
     sharing: HFBackbone | None = None,
+    store: MediaStore | None = None,
 ) -> HFBackbone:
     """Load a backbone and put its adapter on.
 
@@ -51,6 +53,7 @@ def load_backbone(
         fresh: the scratch arm: random values, every parameter trained, no adapter.
         sharing: a backbone of the same model, whose processed media and tokens, and ``decode``,
             are used again: the arms of one experiment then read every file once.
+        store: keeps processed media on disk; None keeps them in memory alone.
 
     Raises:
         ModelError: the model is not there, cannot be reached, or cannot be used.
@@ -63,7 +66,7 @@ def load_backbone(
         check_quantization(section.quantization, device)
     model, processor = _read(section, seed=seed if fresh else None)
     if sharing is None:
-        collator = _collator(section, model, processor, decode=decode)
+        collator = _collator(section, model, processor, decode=decode, store=store)
     else:
         collator = _shared_collator(section, sharing)
     factors: dict[str, float] = {}
@@ -246,7 +249,12 @@ def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Collator:
 
 
 def _collator(
-    section: BackboneSection, model: nn.Module, processor: Any, *, decode: Decode
+    section: BackboneSection,
+    model: nn.Module,
+    processor: Any,
+    *,
+    decode: Decode,
+    store: MediaStore | None = None,
 ) -> Collator:
     name = section.model
     tokenizer = getattr(processor, "tokenizer", None)
@@ -271,7 +279,13 @@ def _collator(
     )
     with explained(section):
         media = MediaEncoder(
-            processor, chat=chat, decode=decode, dtype=model.dtype, layout=layout, name=name
+            processor,
+            chat=chat,
+            decode=decode,
+            dtype=model.dtype,
+            layout=layout,
+            name=name,
+            store=store,
         )
     return Collator(
         chat,

@@ -14,6 +14,7 @@ from torch import Tensor
 from transferlab.backbone.cache import ByteCache
 from transferlab.backbone.chat import Chat
 from transferlab.backbone.families import Layout
+from transferlab.backbone.store import MediaStore, entry_key, settings_digest
 from transferlab.core.batch import join_rows
 from transferlab.core.records import Decode, Frames, MediaRef
 from transferlab.errors import ModelError
@@ -66,8 +67,11 @@ class MediaEncoder:
         name: str,
         layout: Layout = "inline",
         cache_bytes: int = CACHE_BYTES,
+        store: MediaStore | None = None,
     ) -> None:
         """Try the processor on two small pictures.
+
+        ``store`` keeps what is made, also for other runs; None keeps it in memory alone.
 
         Raises:
             ModelError: it yields tensors that batches cannot carry.
@@ -81,7 +85,9 @@ class MediaEncoder:
         given = self._processed([picture, picture])
         self.grouped = "image_grid_thw" not in given and given["pixel_values"].shape[0] == 1
         """Whether the model wants its pictures as (batch, pictures, ...), as Idefics does."""
-        self._encoded([[picture], [picture]])
+        tried = self._encoded([[picture], [picture]])
+        self._store = store
+        self._settings = settings_digest(processor, name, dtype, layout, tried.texts)
 
     def encode(self, refs: tuple[MediaRef, ...]) -> EncodedMedia:
         """The media's tensors, decoded only when they are not at hand.
@@ -93,10 +99,28 @@ class MediaEncoder:
             return EncodedMedia(frames=(), texts=(), tensors={}, rows=0)
         kept = self._cache.get(refs)
         if kept is None:
-            kept = self._encoded([self._decode(ref) for ref in refs])
+            kept = self._stored(refs)
             size_bytes = sum(tensor.nbytes for tensor in kept.tensors.values())
             self._cache.put(refs, kept, size_bytes=size_bytes)
         return kept
+
+    def _stored(self, refs: tuple[MediaRef, ...]) -> EncodedMedia:
+        """From the store where it has them, else made and put there."""
+        key = entry_key(refs, self._settings) if self._store else None
+        entry = self._store.read(key) if key else None
+        if entry is not None:
+            tensors, facts = entry
+            return EncodedMedia(
+                frames=tuple(facts["frames"]),
+                texts=tuple(facts["texts"]),
+                tensors=tensors,
+                rows=facts["rows"],
+            )
+        made = self._encoded([self._decode(ref) for ref in refs])
+        if key:
+            facts = {"frames": made.frames, "texts": made.texts, "rows": made.rows}
+            self._store.write(key, (made.tensors, facts))
+        return made
 
     def whole_prompt(self, text: str, media: Sequence[MediaRef]) -> list[int]:
         """The token ids that the processor itself makes of a prompt and all its media."""

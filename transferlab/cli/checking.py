@@ -104,6 +104,9 @@ def show_report(console: Console, report: CheckReport) -> None:
     console.print(f"domain {report.domain}: {report.rows:,} rows, {report.media:,} files of media")
     _show_counts(console, report)
     _show_problems(console, [*report.errors, *report.warnings])
+    if report.removed:
+        counts = ", ".join(f"{kind} {count:,}" for kind, count in sorted(report.removed.items()))
+        console.print(f"removed from texts: {counts}", soft_wrap=True)
     if report.sound:
         console.print("sound: nothing keeps it from being trained on")
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from transferlab.config.privacy import PrivacySection
 from transferlab.config.section import Name, Section
 from transferlab.core.records import SPLITS, SplitName
 
@@ -268,7 +269,15 @@ class DomainConfig(Section):
     """Column of the patient, lecture or chapter."""
     splits: SplitsSection = SplitsSection()
     attributes: list[str] = []
+    privacy: PrivacySection = PrivacySection()
     tasks: Annotated[dict[str, TaskSection], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_dicom_files(self) -> "DomainConfig":
+        media = {medium.kind for medium in self.source.media.values()}
+        if self.privacy.dicom and self.source.kind != "dicom" and "dicom" not in media:
+            raise ValueError("privacy.dicom: the source has no DICOM files")
+        return self
 
     @model_validator(mode="after")
     def _classify_has_closed_metrics(self) -> "DomainConfig":

@@ -111,6 +111,11 @@ class DataSection(Section):
     max_generated_samples: PositiveInt | None = None
     """Generated domains make at most so many samples; None makes what domain.yaml asks."""
     on_bad_sample: Literal["stop", "quarantine"] = "stop"
+    cache_media: bool = True
+    """Keep decoded and processed media on disk, in $TRANSFERLAB_CACHE/media or
+    ~/.cache/transferlab/media, for later epochs and runs; false decodes them again."""
+    cache_gigabytes: PositiveFloat = 10.0
+    """Largest size of that folder; what was unused for longest makes room."""
 
 
 class TrackingSection(Section):

@@ -37,6 +37,12 @@ class MediaRef:
     """Videos only: how many frames, evenly spaced over the segment, are shown to the backbone."""
     sound: bool = False
     """Videos only: the segment's sound belongs to the medium too."""
+    digest: str = field(default="", compare=False)
+    """SHA-256 of the file's bytes when it was checked, in hex; "" where it was not."""
+    alias: str = field(default="", compare=False)
+    """What the medium is called in messages where its file name must not be seen."""
+    mask_text: bool = False
+    """Whether what looks like text is painted over before anything else sees the pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +115,8 @@ class DomainData:
     quarantined: tuple[Quarantined, ...] = ()
     metrics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Every metric of each task, as domain.yaml lists them; a task left out has its primary one."""
+    removed: Mapping[str, int] = field(default_factory=dict)
+    """What privacy.text removed from prompts, answers and attributes: how often, by kind."""
 
     @property
     def tasks(self) -> tuple[str, ...]:

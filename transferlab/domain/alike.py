@@ -17,8 +17,12 @@ _BANDS, _PER_BAND = 10, 6
 """Texts of similarity s share a band with probability 1 - (1 - s^6)^10: 95 % at 0.8."""
 
 
-def sketch(text: str) -> tuple[bytes, bytes, list[int]] | None:
-    """What is kept of a text, from which it cannot be read.
+def sketch(text: str, *, key: bytes) -> tuple[bytes, bytes, list[int]] | None:
+    """What is kept of a text, from which it cannot be read, nor guessed without the key.
+
+    Args:
+        text: any.
+        key: at most 64 bytes; sketches of two keys cannot be compared.
 
     Returns:
         Digest of its words; hashes of its runs of three words, sorted, as bytes of uint64; ten
@@ -31,9 +35,9 @@ def sketch(text: str) -> tuple[bytes, bytes, list[int]] | None:
     drawn = _blank().copy()  # a new one would draw its permutations again
     drawn.update_batch(list(runs))
     bands = drawn.hashvalues.reshape(_BANDS, _PER_BAND)
-    pieces = np.sort(np.array([_number(run) for run in runs], np.uint64))
-    digest = hashlib.blake2b(" ".join(words).encode(), digest_size=16).digest()
-    numbers = [_number(bytes([at]) + band.tobytes()) for at, band in enumerate(bands)]
+    pieces = np.sort(np.array([_number(run, key) for run in runs], np.uint64))
+    digest = hashlib.blake2b(" ".join(words).encode(), digest_size=16, key=key).digest()
+    numbers = [_number(bytes([at]) + band.tobytes(), key) for at, band in enumerate(bands)]
     return digest, pieces.tobytes(), [number - (1 << 63) for number in numbers]
 
 
@@ -49,5 +53,5 @@ def _blank() -> MinHash:
     return MinHash(num_perm=_BANDS * _PER_BAND)
 
 
-def _number(content: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
+def _number(content: bytes, key: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8, key=key).digest(), "big")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transferlab.config.domain import DomainConfig, SplitsSection, TaskSection
 from transferlab.core.records import MEDIA_SLOT, MediaRef, Quarantined, Sample, SplitName
-from transferlab.domain.identity import salted_id
+from transferlab.domain.privacy.guard import RESERVED, Guard
 from transferlab.domain.shelf import Shelf
 from transferlab.domain.table import LISTED, WHERE, BadRow, Row
 from transferlab.domain.template import (
@@ -46,16 +46,24 @@ class Asker:
     """Asks every task of one domain about its rows."""
 
     def __init__(
-        self, config: DomainConfig, *, file: Path, shelf: Shelf, own_ids: bool = True
+        self,
+        config: DomainConfig,
+        *,
+        file: Path,
+        shelf: Shelf,
+        guard: Guard | None = None,
+        own_ids: bool = True,
     ) -> None:
         """
         Args:
             config: the domain.
             file: its domain.yaml, for messages.
             shelf: of its media.
+            guard: makes the ids of a domain that asks for privacy; None makes plain ones.
             own_ids: give samples that are the same ids of their own, which takes remembering all.
         """
         self._config, self._file, self._shelf = config, file, shelf
+        self._guard = guard or Guard(config, None, file=file)
         self._own_ids = own_ids
         self._times_seen: Counter[str] = Counter()
 
@@ -113,7 +121,7 @@ class Asker:
         Raises:
             InputError: it names one that does not exist.
         """
-        known = columns - {WHERE, LISTED}
+        known = columns - RESERVED
         for where, columns in self._columns_named():
             check_columns(columns, known, where=where)
 
@@ -142,13 +150,13 @@ class Asker:
             prompt=prompt,
             answer=answer,
             choices=choices,
-            group=salted_id(config.name, ["group", group]),
+            group=self._guard.id(["group", group]),
             attributes={column: row[column] for column in config.attributes if row.get(column)},
         )
         stratify = config.splits.stratify
         return Asked(
             sample=sample,
-            stratum=value(row, stratify) if stratify else "",
+            stratum=self._guard.stratum(value(row, stratify)) if stratify else "",
             where=row[WHERE],
             own_text=_own_text(task, row),
             side=_side(config.splits, row),
@@ -174,12 +182,12 @@ class Asker:
 
     def _unique_id(self, identity: list[str]) -> str:
         """Identical rows are told apart by a count, so that each keeps its own sample."""
-        first = salted_id(self._config.name, identity)
+        first = self._guard.id(identity)
         if not self._own_ids:
             return first
         self._times_seen[first] += 1
         times = self._times_seen[first]
-        return first if times == 1 else salted_id(self._config.name, [*identity, str(times)])
+        return first if times == 1 else self._guard.id([*identity, str(times)])
 
     def _with_collected_choices(self, name: str, made: list[Asked]) -> list[Asked]:
         labels = tuple(sorted({asked.sample.answer for asked in made}))

@@ -13,6 +13,8 @@ from transferlab.domain.counts import count_groups, count_labels, count_samples,
 from transferlab.domain.leaks import find_leaks
 from transferlab.domain.ledger import Ledger, open_ledger
 from transferlab.domain.places import domain_root
+from transferlab.domain.privacy.guard import Guard, guard_of, unscrubbed
+from transferlab.domain.privacy.pictures import BurnedInSearch
 from transferlab.domain.repeats import find_repeats
 from transferlab.domain.report import CheckReport, Labels, Problem, StreamReport
 from transferlab.domain.rows import RowSource, check_row_columns
@@ -61,7 +63,8 @@ def check_domain(
     Raises:
         InputError: domain.yaml names something that its table does not have.
         DataError: the data are not there, or the table cannot be read.
-        EnvironmentProblem: there is no room for the notes.
+        EnvironmentProblem: there is no room for the notes; or domain.yaml asks for privacy, and the
+            key or a library is missing.
     """
     with open_ledger() as ledger:
         return _check(ledger, entry, data_root=data_root, cache_root=cache_root, ruler=ruler)
@@ -96,11 +99,12 @@ def _check(
     ruler: Ruler | None,
 ) -> CheckReport:
     root = domain_root(entry, data_root=data_root, cache_root=cache_root)
+    guard = guard_of(entry, root, data_root=data_root)
     domain = ledger.add_domain(entry.name)
-    shelf = Shelf(root, hashed=True, memory=ledger, label=entry.name)
-    reading = _Reading(ledger, domain, entry, shelf, ruler)
-    source = RowSource(entry, root)
-    reading.read(source)
+    privacy = entry.config.privacy
+    shelf = Shelf(root, hashed=True, privacy=privacy, memory=ledger, label=entry.name)
+    reading = _Reading(ledger, domain, entry, shelf, guard, ruler)
+    reading.read(RowSource(entry, root, guard=guard))
     ledger.index()
     problems = [*_in_settings(entry), *reading.problems, *find_repeats(ledger, domain)]
     unsplit = _deal(ledger, domain, entry)
@@ -117,7 +121,8 @@ def _check(
         samples=count_samples(ledger, domain),
         groups=count_groups(ledger, domain),
         labels=labels,
-        problems=(*problems, *thin_labels(labels)),
+        problems=(*problems, *thin_labels(labels), *reading.burned_in.problems),
+        removed=dict(guard.removed),
     )
 
 
@@ -125,11 +130,18 @@ class _Reading:
     """One pass over the rows of a domain: samples go into the ledger, problems are told."""
 
     def __init__(
-        self, ledger: Ledger, domain: int, entry: DomainEntry, shelf: Shelf, ruler: Ruler | None
+        self,
+        ledger: Ledger,
+        domain: int,
+        entry: DomainEntry,
+        shelf: Shelf,
+        guard: Guard,
+        ruler: Ruler | None,
     ) -> None:
         self._ledger, self._domain, self._entry = ledger, domain, entry
         self._shelf, self._ruler = shelf, ruler
-        self._asker = Asker(entry.config, file=entry.file, shelf=shelf, own_ids=False)
+        self._asker = Asker(entry.config, file=entry.file, shelf=shelf, guard=guard, own_ids=False)
+        self.burned_in = BurnedInSearch(entry.config.privacy)
         self._found: dict[Problem, None] = {}  # a row that two tasks find bad is told once
         self._fitting = dict.fromkeys(entry.config.tasks, 0)
         self._unasked: list[str] = []
@@ -187,6 +199,10 @@ class _Reading:
         places = [self._shelf.place(ref.kind, ref.path) for ref in asked.sample.media]
         label = asked.sample.answer if closed else None
         self._ledger.add(self._domain, asked, label=label, places=places)
+        for ref, place in zip(asked.sample.media, places, strict=True):
+            wanted = self.burned_in.wants(ref)
+            if wanted and self._ledger.first_search(f"{place}:{ref.frames}"):
+                self.burned_in.look(row[WHERE], ref)
         if self._ruler is not None:
             self._measure(asked.sample, where=row[WHERE], ruler=self._ruler)
 
@@ -244,7 +260,7 @@ def _in_settings(entry: DomainEntry) -> list[Problem]:
     if entry.config.licence == NOT_STATED:
         reason = "is not stated; write into domain.yaml under which terms the data are used"
         problems.append(Problem(kind="licence", where="licence", reason=reason, severity="warning"))
-    return problems
+    return problems + unscrubbed(entry.config)
 
 
 def _bad_row(where: str, reason: str) -> Problem:

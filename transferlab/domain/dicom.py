@@ -80,9 +80,16 @@ def check_dicom(path: Path, *, hashed: bool = False) -> Inspected:
     (frame,) = decode_dicom(MediaRef(kind="dicom", path=path))
     if frame.min() == frame.max():
         raise UnreadableMedium(path, FLAT)
-    if not hashed:
-        return Inspected()
-    return Inspected(picture_hash=picture_hash(Image.fromarray(frame).convert("L")))
+    found = picture_hash(Image.fromarray(frame).convert("L")) if hashed else None
+    return Inspected(picture_hash=found, burned_in=_says_burned_in(path))
+
+
+def _says_burned_in(path: Path) -> bool:
+    with one_sentence(path):
+        said = pydicom.dcmread(
+            readable(path), stop_before_pixels=True, specific_tags=["BurnedInAnnotation"]
+        )
+        return str(said.get("BurnedInAnnotation") or "").strip().upper() == "YES"
 
 
 @contextmanager

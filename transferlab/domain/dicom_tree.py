@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pydicom
 from pydicom.datadict import tag_for_keyword
@@ -20,6 +21,9 @@ from transferlab.domain.template import check_columns
 from transferlab.domain.tree import walk
 from transferlab.domain.unreadable import UnreadableMedium
 from transferlab.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from transferlab.domain.privacy.elements import ElementGuard
 
 USUAL_TAGS = (
     "PatientID",
@@ -43,16 +47,31 @@ _INDEX_CLASS = "1.2.840.10008.1.3.10"
 """The SOP class of a DICOMDIR (Media Storage Directory)."""
 
 Bad = list[tuple[str, str]]
+ElementGuardOf = Callable[[Mapping[str, BaseTag]], "ElementGuard"]
 
 
 def read_dicom_tree(
-    path: Path, root: Path, source: SourceSection, reports: list[Row], *, file: Path
+    path: Path,
+    root: Path,
+    source: SourceSection,
+    reports: list[Row],
+    *,
+    file: Path,
+    guard: ElementGuardOf | None = None,
 ) -> tuple[list[Row], Bad]:
     """Rows of the pictures below ``path``, with their elements and their reports' columns.
 
     The columns are file (relative to ``root``), the keywords of ``USUAL_TAGS`` and of
     ``source.tags``, and the columns of ``reports``. A file that several reports name gives as many
     rows. Files are read without their pixels.
+
+    Args:
+        path: a folder, or a DICOMDIR.
+        root: the domain's data root.
+        source: the domain's.
+        reports: the rows of its table.
+        file: its domain.yaml, for messages.
+        guard: makes the guard of the elements that are read; None leaves them as they are.
 
     Returns:
         Rows, and pairs of where and why: files that are no pictures, files without a report, and
@@ -63,6 +82,8 @@ def read_dicom_tree(
         DataError: there is no DICOM file.
     """
     wanted = _wanted(source, file=file)
+    elements = guard(wanted) if guard else None
+    read = wanted | (elements.hidden if elements else {})
     files = list(dicom_files(path, root))
     if not files:
         raise DataError(f"{path}: holds no DICOM file; is source.path right?")
@@ -72,7 +93,7 @@ def read_dicom_tree(
     for number, one in enumerate(files, start=1):
         where = f"DICOM file {number} of {len(files)} in the order of paths"
         try:
-            row = read_tags(one, wanted)
+            row = read_tags(one, read)
         except UnreadableMedium as error:
             bad.append((where, error.reason))
             continue
@@ -82,11 +103,11 @@ def read_dicom_tree(
             bad.append((where, f"it holds no picture (modality {row['Modality'] or 'not stated'})"))
             continue
         own = {"file": one.relative_to(base).as_posix(), "stem": one.stem, WHERE: where}
-        rows.append(row | own)
-    if source.reports is None:
-        return rows, bad
-    joined, unmatched = _join(rows, reports, source.reports, file=file)
-    return joined, bad + unmatched
+        rows.append((elements.collected(row) if elements else row) | own)
+    if source.reports is not None:
+        rows, unmatched = _join(rows, reports, source.reports, file=file)
+        bad += unmatched
+    return [elements.treated(row) for row in rows] if elements else rows, bad
 
 
 def dicom_files(path: Path, root: Path) -> Iterator[Path]:

@@ -47,12 +47,12 @@ def generate(entry: DomainEntry, cache_root: Path | None = None) -> Path:
 
 
 def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None) -> Path:
-    """The folder ``name`` of the cache; written now unless it is there.
+    """The folder ``name`` of the cache, for nobody but its owner; written now unless it is there.
 
     Raises:
         EnvironmentProblem: the cache folder cannot be written.
     """
-    root = cache_root or _default_cache()
+    root = cache_root or default_cache()
     final = root / name
     if final.is_dir():
         return final
@@ -90,7 +90,8 @@ def _rename(beside: Path, final: Path) -> None:
             raise
 
 
-def _default_cache() -> Path:
+def default_cache() -> Path:
+    """$TRANSFERLAB_CACHE, by default ~/.cache/transferlab."""
     variable = os.environ.get(CACHE_VARIABLE)
     return Path(variable) if variable else Path.home() / ".cache" / "transferlab"
 

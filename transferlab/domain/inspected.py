@@ -23,6 +23,8 @@ class Inspected:
     picture_hash: bytes | None = None
     """32 bytes that hardly change when a picture is resized or encoded again; None for videos, and
     where it was not asked for."""
+    burned_in: bool = False
+    """Whether a DICOM file says that text is burned into its pixels (BurnedInAnnotation)."""
 
 
 def picture_hash(picture: Image.Image) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,10 +21,12 @@ from transferlab.errors import EnvironmentProblem
 
 _TABLES = """
 CREATE TABLE media (
-    id INTEGER PRIMARY KEY, place BLOB UNIQUE, reason TEXT, seconds REAL, hash BLOB, digest BLOB);
+    id INTEGER PRIMARY KEY, place BLOB UNIQUE, reason TEXT, seconds REAL, hash BLOB, digest BLOB,
+    mask INTEGER);
 CREATE TABLE samples (
     id INTEGER PRIMARY KEY, domain INTEGER, task TEXT, owner TEXT, stratum TEXT, side INTEGER,
     place TEXT, question BLOB, answer BLOB, label TEXT, text INTEGER);
+CREATE TABLE searched (place BLOB PRIMARY KEY);
 CREATE TABLE shown (sample INTEGER, medium INTEGER);
 CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB UNIQUE, pieces BLOB);
 CREATE TABLE bands (value INTEGER, text INTEGER);
@@ -41,11 +44,16 @@ _MEMORY_KB = 8_000
 
 
 class Ledger:
-    """Samples and media of the domains of one check, on disk; no file name and no text is kept."""
+    """Samples and media of the domains of one check, on disk; no file name and no text is kept.
+
+    Digests are made with a key that is never written, so nobody who finds the file can tell by
+    trying which names or texts went into it.
+    """
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self.database = database
         self.domains: list[str] = []
+        self._secret = secrets.token_bytes(32)
 
     def add_domain(self, name: str) -> int:
         """Its number, by which the ledger knows it."""
@@ -55,30 +63,41 @@ class Ledger:
     def looked(self, place: str) -> Looked | None:
         """What is known about a file; None where it has not been looked at."""
         found = self.database.execute(
-            "SELECT reason, seconds, hash, digest FROM media WHERE place = ?", (_digest(place),)
+            "SELECT reason, seconds, hash, digest, mask FROM media WHERE place = ?",
+            (self._digest(place),),
         ).fetchone()
         if found is None:
             return None
-        reason, seconds, picture_hash, digest = found
+        reason, seconds, picture_hash, digest, mask = found
         return Looked(
             reason=reason,
             length_seconds=seconds,
             picture_hash=picture_hash,
             fingerprint=digest.hex() if digest else "",
+            mask_text=bool(mask),
         )
 
     def remember(self, place: str, looked: Looked) -> None:
         """Keep what was found out about a file."""
         self.database.execute(
-            "INSERT INTO media (place, reason, seconds, hash, digest) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO media (place, reason, seconds, hash, digest, mask) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
             (
-                _digest(place),
+                self._digest(place),
                 looked.reason,
                 looked.length_seconds,
                 looked.picture_hash,
                 bytes.fromhex(looked.fingerprint),
+                looked.mask_text,
             ),
         )
+
+    def first_search(self, place: str) -> bool:
+        """Whether this is asked of a place for the first time."""
+        added = self.database.execute(
+            "INSERT OR IGNORE INTO searched VALUES (?)", (self._digest(place),)
+        )
+        return added.rowcount == 1
 
     def add(self, domain: int, asked: Asked, *, label: str | None, places: Iterable[str]) -> None:
         """Keep a sample.
@@ -94,7 +113,7 @@ class Ledger:
 
         sample = asked.sample
         media = [self._medium(place) for place in places]
-        drawn = sketch(asked.own_text)
+        drawn = sketch(asked.own_text, key=self._secret)
         text = None if drawn is None else self._text(*drawn)
         added = self.database.execute(
             "INSERT INTO samples (domain, task, owner, stratum, side, place, question, answer, "
@@ -106,8 +125,8 @@ class Ledger:
                 asked.stratum,
                 None if asked.side is None else SPLITS.index(asked.side),
                 asked.where,
-                _question(sample, [digest for _, digest in media]),
-                _digest(sample.answer),
+                self._question(sample, [digest for _, digest in media]),
+                self._digest(sample.answer),
                 label,
                 text,
             ),
@@ -196,7 +215,7 @@ class Ledger:
 
     def _medium(self, place: str) -> tuple[int, bytes]:
         found = self.database.execute(
-            "SELECT id, digest FROM media WHERE place = ?", (_digest(place),)
+            "SELECT id, digest FROM media WHERE place = ?", (self._digest(place),)
         ).fetchone()
         return int(found[0]), bytes(found[1])
 
@@ -210,6 +229,15 @@ class Ledger:
         rows = [(band, added) for band in bands]
         self.database.executemany("INSERT INTO bands VALUES (?, ?)", rows)
         return int(added or 0)
+
+    def _digest(self, text: str) -> bytes:
+        return hashlib.blake2b(text.encode(), digest_size=16, key=self._secret).digest()
+
+    def _question(self, sample: Sample, media: Iterable[bytes]) -> bytes:
+        """What is the same for two samples of one task, the same media and the same prompt."""
+        spans = [f"{ref.start_seconds}-{ref.end_seconds}" for ref in sample.media]
+        shown = [*(one.hex() for one in media), *spans]
+        return self._digest(json.dumps([sample.task, *shown, sample.prompt]))
 
 
 @contextmanager
@@ -235,13 +263,3 @@ def open_ledger() -> Iterator[Ledger]:
             f"{tempfile.gettempdir()}: a check cannot keep its notes there ({error}); make room, "
             "or name another folder with TMPDIR"
         ) from error
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-def _question(sample: Sample, media: Iterable[bytes]) -> bytes:
-    """What is the same for two samples of one task, the same media and the same prompt."""
-    spans = [f"{ref.start_seconds}-{ref.end_seconds}" for ref in sample.media]
-    return _digest(json.dumps([sample.task, *(one.hex() for one in media), *spans, sample.prompt]))

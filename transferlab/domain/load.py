@@ -13,6 +13,7 @@ from transferlab.domain.asking import Asked, Asker
 from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.generated import at_most
 from transferlab.domain.places import domain_root
+from transferlab.domain.privacy.guard import guard_of
 from transferlab.domain.rows import read_rows
 from transferlab.domain.shelf import Shelf
 from transferlab.domain.sides import refuse_shared_groups, sides_of
@@ -43,15 +44,17 @@ def load_domain(
         InputError: domain.yaml does not fit its table.
         DataError: the data are missing, a row is bad (with "stop"), nothing is left, or a split is
             empty.
+        EnvironmentProblem: domain.yaml asks for privacy, and the key or a library is missing.
     """
     entry = at_most(entry, generated_samples)
     config = entry.config
     root = domain_root(entry, data_root=data_root, cache_root=cache_root)
-    rows, bad = read_rows(entry, root)
+    guard = guard_of(entry, root, data_root=data_root)
+    rows, bad = read_rows(entry, root, guard=guard)
     if bad and not rows:
         raise _bad_rows(entry.name, bad)
-    shelf = Shelf(root)
-    asked, unasked = Asker(config, file=entry.file, shelf=shelf).ask(rows)
+    shelf = Shelf(root, privacy=config.privacy)
+    asked, unasked = Asker(config, file=entry.file, shelf=shelf, guard=guard).ask(rows)
     bad += unasked
     if bad and on_bad_sample == "stop":
         raise _bad_rows(entry.name, bad)
@@ -70,6 +73,7 @@ def load_domain(
         digest=_digest(config, splits, shelf),
         quarantined=tuple(bad),
         metrics={name: tuple(task.metrics) for name, task in config.tasks.items()},
+        removed=dict(guard.removed),
     )
 
 

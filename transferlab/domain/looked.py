@@ -16,6 +16,8 @@ class Looked:
     picture_hash: bytes | None = None
     fingerprint: str = ""
     """SHA-256 of its bytes, in hex."""
+    mask_text: bool = False
+    """Whether it says that text is burned into its pixels, which is to be painted over."""
 
 
 class Memory(Protocol):

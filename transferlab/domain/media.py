@@ -40,11 +40,29 @@ def decode(ref: MediaRef) -> Frames:
     """The frames of a medium: (H, W, 3) uint8 each, one for a picture, ``ref.frames`` for a video.
 
     Raises:
-        DataError: the file is missing, broken or empty; the message is one sentence with its path.
+        DataError: the file is missing, broken or empty, or the text on it was to be masked and none
+            was found; the message is one sentence with its path, or its alias where it has one.
+        MissingExtra: text is to be masked, and the library that finds it is missing.
     """
-    _require_file(ref.path)
-    frames: Frames = DECODERS.get(ref.kind)(ref)
-    return frames
+    try:
+        _require_file(ref.path)
+        frames: Frames = DECODERS.get(ref.kind)(ref)
+        return _masked(ref, frames) if ref.mask_text else frames
+    except UnreadableMedium as error:
+        if not ref.alias:
+            raise
+        raise UnreadableMedium(ref.alias, error.reason) from None
+
+
+def _masked(ref: MediaRef, frames: Frames) -> Frames:
+    from transferlab.domain.privacy.burned_in import masked
+
+    clean, places = masked(frames)
+    if not places:
+        raise UnreadableMedium(
+            ref.path, "it says that text is burned in, and none was found to be masked"
+        )
+    return clean
 
 
 def check(kind: CheckKind, path: Path, *, hashed: bool = False) -> Inspected:

@@ -87,6 +87,10 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
         questions = _questions(rows, keys=[joined.column] if joined else [])
     except InputError as error:
         raise InputError(_nothing_to_ask(found, files, joined, notes, error)) from None
+    notes.append(
+        "privacy: nothing is removed until it says {dicom: deidentify, text: scrub}; see "
+        "docs/privacy.md"
+    )
     questions.notes[:0] = notes
     return source, questions
 

@@ -39,6 +39,8 @@ class CheckReport:
     groups: Mapping[SplitName, int] = field(default_factory=dict)
     labels: Labels = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    removed: Mapping[str, int] = field(default_factory=dict)
+    """What privacy.text removed, by kind."""
 
     @property
     def sound(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -12,10 +13,11 @@ from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.chat import read_chat
 from transferlab.domain.films import list_films
 from transferlab.domain.places import inside
+from transferlab.domain.privacy.guard import RESERVED, Guard, media_columns
 from transferlab.domain.shards import stream_shards
 from transferlab.domain.table import WHERE, BadRow, Row, read_table, stream_table
 from transferlab.domain.template import check_columns, columns_of
-from transferlab.domain.transcript import explode
+from transferlab.domain.transcript import CUE_COLUMNS, explode
 from transferlab.domain.tree import list_files
 from transferlab.errors import DataError, TransferlabError
 
@@ -32,16 +34,22 @@ class RowSource:
     several files is read once and kept.
     """
 
-    def __init__(self, entry: DomainEntry, root: Path) -> None:
+    def __init__(self, entry: DomainEntry, root: Path, *, guard: Guard | None = None) -> None:
         """
+        Args:
+            entry: the domain.
+            root: the folder of its rows.
+            guard: removes what identifies somebody; None leaves the rows as they are.
+
         Raises:
             DataError: the source cannot be read.
         """
         self._entry, self._root = entry, root
+        self._guard = guard or Guard(entry.config, None, file=entry.file)
         self._kept: list[Row] | None = None
         self._unread: list[Quarantined] = []
         if entry.config.source.kind not in _TABLES:
-            self._kept, self._unread = _put_together(entry, root)
+            self._kept, self._unread = _put_together(entry, root, self._guard)
         if entry.rows_file is not None:
             self._kept = _transformed(entry.rows_file, list(self._as_read()), root)
 
@@ -52,15 +60,15 @@ class RowSource:
             DataError: a table cannot be read.
         """
         yield from self._unread
-        with_ids = _with_unique_ids(self._entry, self._as_read())
-        if self._entry.config.source.transcript is None:
-            yield from with_ids
-            return
-        for row in with_ids:
+        for row in _with_unique_ids(self._entry, self._as_read()):
             if isinstance(row, Quarantined):
                 yield row
+            elif self._entry.config.source.transcript is None:
+                yield self._guard.scrubbed(row)
             else:
-                yield from _with_cues(self._entry, row, self._root)
+                # Scrubbed last: what was said is a text too.
+                for one in _with_cues(self._entry, row, self._root):
+                    yield one if isinstance(one, Quarantined) else self._guard.scrubbed(one)
 
     def columns(self) -> set[str]:
         """Those that any row has, cues left out.
@@ -71,17 +79,23 @@ class RowSource:
         return {column for row in self._as_read() for column in row}
 
     def _as_read(self) -> Iterable[Row]:
-        return _table_rows(self._entry, self._root) if self._kept is None else self._kept
+        if self._kept is None:
+            return _table_rows(self._entry, self._root, self._guard)
+        return self._kept
 
 
-def read_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantined]]:
+def read_rows(
+    entry: DomainEntry, root: Path, *, guard: Guard | None = None
+) -> tuple[list[Row], list[Quarantined]]:
     """Rows ready to be asked about, and those that could not be read.
+
+    ``guard`` removes what identifies somebody; None reads the rows as they are.
 
     Raises:
         DataError: the table or the domain's own code cannot be used.
         InputError: source.transcript, or id, names a column that does not exist.
     """
-    source = RowSource(entry, root)
+    source = RowSource(entry, root, guard=guard)
     check_row_columns(entry, source.columns())
     rows: list[Row] = []
     bad: list[Quarantined] = []
@@ -94,16 +108,20 @@ def read_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantin
 
 
 def check_row_columns(entry: DomainEntry, known: set[str]) -> None:
-    """Compare what rows are made by with the columns that there are.
+    """Compare what rows are made and scrubbed by with the columns that there are.
 
     Raises:
-        InputError: id or source.transcript names one that does not exist.
+        InputError: id, source.transcript or privacy.identifiers names one that does not exist.
     """
+    known = known - RESERVED
     if not known:
         return  # no row at all, which is told elsewhere
     if entry.config.id is not None:
         check_columns([entry.config.id], known, where=f"{entry.file}: id")
     transcript = entry.config.source.transcript
+    cues = set() if transcript is None else set(CUE_COLUMNS)
+    identifiers = entry.config.privacy.identifiers
+    check_columns(identifiers, known | cues, where=f"{entry.file}: privacy.identifiers")
     if transcript is None:
         return
     where = f"{entry.file}: source.transcript"
@@ -113,11 +131,12 @@ def check_row_columns(entry: DomainEntry, known: set[str]) -> None:
         check_columns([transcript.cue], known, where=f"{where}.cue")
 
 
-def _table_rows(entry: DomainEntry, root: Path) -> Iterator[Row]:
+def _table_rows(entry: DomainEntry, root: Path, guard: Guard) -> Iterator[Row]:
     source = entry.config.source
     if source.kind == "webdataset":
         path = _place(entry, root, source.path, key="path")
-        yield from stream_shards(path, root, pattern=source.pattern)
+        places = media_columns(entry.config) if guard.section.asked else None
+        yield from stream_shards(path, root, pattern=source.pattern, places=places)
     elif source.kind == "huggingface":
         for table in sorted(root.glob("*.jsonl")):
             for row in stream_table(table):
@@ -131,7 +150,9 @@ def _table_rows(entry: DomainEntry, root: Path) -> Iterator[Row]:
             yield row | {PART: part}
 
 
-def _put_together(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantined]]:
+def _put_together(
+    entry: DomainEntry, root: Path, guard: Guard
+) -> tuple[list[Row], list[Quarantined]]:
     """The rows of a source that is no table, and those of its items that cannot be read."""
     source = entry.config.source
     path = _place(entry, root, source.path, key="path")
@@ -145,7 +166,13 @@ def _put_together(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quara
     else:
         from transferlab.domain.dicom_tree import read_dicom_tree
 
-        rows, bad = read_dicom_tree(path, root, source, _reports(entry, root), file=entry.file)
+        elements = None
+        if guard.section.dicom:
+            from transferlab.domain.privacy.elements import ElementGuard
+
+            elements = partial(ElementGuard, guard, entry.config, file=entry.file)
+        reports = _reports(entry, root)
+        rows, bad = read_dicom_tree(path, root, source, reports, file=entry.file, guard=elements)
     name = entry.name
     return rows, [Quarantined(domain=name, where=where, reason=reason) for where, reason in bad]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ TEXTS = ("txt", "text", "cls", "cls2", "caption", "id", "transcript")
 _OWN = ("__key__", "__url__", "__local_path__")
 
 
-def stream_shards(path: Path, root: Path, *, pattern: str) -> Iterator[Row]:
+def stream_shards(
+    path: Path, root: Path, *, pattern: str, places: Collection[str] | None = None
+) -> Iterator[Row]:
     """The samples of all shards, in the order of their paths.
 
     Columns: ``key``; the values of a .json member; of text members their text, under their ending;
@@ -30,6 +32,8 @@ def stream_shards(path: Path, root: Path, *, pattern: str) -> Iterator[Row]:
         path: a shard, or a folder of them.
         root: the domain's folder.
         pattern: which names count.
+        places: where file names must not be seen, the columns by which media are found: other
+            columns of places are left out, and messages name shards by their number. None: all.
 
     Raises:
         DataError: there is no shard, or one is damaged or packed.
@@ -39,6 +43,7 @@ def stream_shards(path: Path, root: Path, *, pattern: str) -> Iterator[Row]:
     shards = _shards(path, pattern)
     for number, shard in enumerate(shards, start=1):
         where = f"shard {number} of {len(shards)}"
+        named = str(shard) if places is None else f"{path}: {where} in the order of paths"
         relative = shard.relative_to(root.resolve()).as_posix()
         # "file:" keeps the library from taking a name for an address or a command.
         samples = webdataset.WebDataset(f"file:{shard}", shardshuffle=False, empty_check=False)
@@ -46,14 +51,14 @@ def stream_shards(path: Path, root: Path, *, pattern: str) -> Iterator[Row]:
         try:
             for count, sample in enumerate(samples, start=1):
                 place = f"{where}, sample {count}"
-                yield _row(sample, relative, place) | {WHERE: place}
+                yield _row(sample, relative, place, places) | {WHERE: place}
         except (tarfile.TarError, EOFError, ValueError, OSError) as error:
             raise DataError(
-                f"{shard}: is damaged, or no WebDataset shard, after sample {count} "
+                f"{named}: is damaged, or no WebDataset shard, after sample {count} "
                 f"({type(error).__name__}); copy it again"
             ) from error
         if not count:
-            raise DataError(f"{shard}: holds no sample")
+            raise DataError(f"{named}: holds no sample")
 
 
 def _shards(path: Path, pattern: str) -> list[Path]:
@@ -72,7 +77,7 @@ def _shards(path: Path, pattern: str) -> list[Path]:
     return shards
 
 
-def _row(sample: Mapping[str, Any], shard: str, place: str) -> Row:
+def _row(sample: Mapping[str, Any], shard: str, place: str, places: Collection[str] | None) -> Row:
     key = str(sample["__key__"])
     row: Row = {}
     for ending, content in sample.items():
@@ -82,7 +87,7 @@ def _row(sample: Mapping[str, Any], shard: str, place: str) -> Row:
             row = _values(content, place) | row
         elif ending.lower() in TEXTS:
             row[ending] = _text(content, place)
-        else:
+        elif places is None or ending in places:
             row[ending] = f"{shard}/{key}.{ending}"
     return row | {"key": key}
 

@@ -7,31 +7,45 @@ import math
 from pathlib import Path
 
 from transferlab.config.domain import MediaSection
-from transferlab.core.records import MediaRef
+from transferlab.config.privacy import PrivacySection
+from transferlab.core.records import MediaKind, MediaRef
 from transferlab.domain.contents import opened
 from transferlab.domain.looked import InMemory, Looked, Memory
-from transferlab.domain.media import CheckKind, check
+from transferlab.domain.media import CheckKind, check, decode
 from transferlab.domain.places import inside
-from transferlab.domain.table import BadRow, Row
+from transferlab.domain.table import WHERE, BadRow, Row
 from transferlab.domain.template import fill, value
 from transferlab.domain.unreadable import UnreadableMedium
+
+BURNED_IN = (
+    "its BurnedInAnnotation is YES, so text may stand in its pixels; leave it out, or set "
+    "privacy.burned_in: mask"
+)
 
 
 class Shelf:
     """Turns a row's media into references. A file that many rows share is checked once."""
 
     def __init__(
-        self, root: Path, *, hashed: bool = False, memory: Memory | None = None, label: str = ""
+        self,
+        root: Path,
+        *,
+        hashed: bool = False,
+        privacy: PrivacySection | None = None,
+        memory: Memory | None = None,
+        label: str = "",
     ) -> None:
         """
         Args:
             root: the domain's folder.
             hashed: keep pictures' perceptual hashes, by which near-duplicates are found.
+            privacy: what the domain asks; None asks nothing.
             memory: of what was found out; None means one of its own.
             label: tells the files of several shelves with one memory apart.
         """
         self._label = label
         self._root, self._hashed = root, hashed
+        self._privacy = privacy or PrivacySection()
         self._base = root.resolve()
         self._memory = memory or InMemory()
         self.files = 0
@@ -69,6 +83,9 @@ class Shelf:
             end_seconds=end,
             frames=_frames(section, start, end, found.length_seconds),
             sound=section.sound,
+            alias=row[WHERE] if self._privacy.asked else "",
+            mask_text=found.mask_text,
+            digest=found.fingerprint,
         )
 
     def identity(self, ref: MediaRef) -> str:
@@ -101,11 +118,24 @@ class Shelf:
             return Looked(reason=error.reason)
         with opened(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+        marked = inspected.burned_in and self._privacy.dicom is not None
         return Looked(
+            reason=self._why_burned_in(kind, path) if marked else None,
+            mask_text=marked,
             length_seconds=inspected.length_seconds,
             picture_hash=inspected.picture_hash,
             fingerprint=digest,
         )
+
+    def _why_burned_in(self, kind: MediaKind, path: Path) -> str | None:
+        """Why a picture that says it holds text cannot be used; None when it can be masked."""
+        if self._privacy.burned_in == "refuse":
+            return BURNED_IN
+        try:
+            decode(MediaRef(kind=kind, path=path, mask_text=True))
+        except UnreadableMedium as error:
+            return error.reason
+        return None
 
 
 def _frames(section: MediaSection, start: float, end: float | None, length: float | None) -> int:

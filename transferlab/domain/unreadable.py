@@ -12,6 +12,6 @@ class UnreadableMedium(DataError):
     hospital they can hold a patient's name.
     """
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.reason = reason

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.load import fingerprint, load_backbone
+from transferlab.backbone.store import MediaStore
 from transferlab.config.pipeline import PipelineConfig, StrategySpec, TrainSection
 from transferlab.continual.learner import Learner
 from transferlab.core.events import Event, Listener, ignore, told
 from transferlab.core.records import Decode, DomainData, Sample
 from transferlab.domain.catalogue import find_domains
+from transferlab.domain.generated import default_cache
 from transferlab.domain.load import load_domain
 from transferlab.domain.media import decode
 from transferlab.errors import InputError
@@ -34,6 +36,8 @@ class Parts:
     train: Mapping[str, tuple[Sample, ...]]
     """Training samples by domain, after the caps of ``data``."""
     decode: Decode
+    store: MediaStore | None
+    """Processed media on disk; None where the pipeline keeps none."""
     stages: StageStore
     tracker: Tracker
     listener: Listener
@@ -55,6 +59,7 @@ class Parts:
             seed=self.config.seed,
             fresh=fresh,
             sharing=sharing,
+            store=self.store,
         )
 
     def learner(
@@ -122,6 +127,19 @@ def training_samples(
     return chosen
 
 
+def media_store(config: PipelineConfig) -> MediaStore | None:
+    """Where processed media are kept between epochs and runs; None where the pipeline keeps none.
+
+    Raises:
+        EnvironmentProblem: the folder cannot be made.
+    """
+    if not config.data.cache_media:
+        return None
+    return MediaStore(
+        default_cache() / "media", limit_bytes=int(config.data.cache_gigabytes * 2**30)
+    )
+
+
 def build(
     config: PipelineConfig, out: Path, *, listener: Listener, domains: Sequence[Path] = ()
 ) -> Parts:
@@ -145,6 +163,7 @@ def build(
         domains=loaded,
         train=training_samples(config, loaded),
         decode=decode,
+        store=media_store(config),
         stages=StageStore(out, digest_of(config, loaded)),
         tracker=tracker,
         listener=tell,

@@ -145,6 +145,7 @@ def _domains(parts: Parts) -> dict[str, Any]:
             "role": "source" if name == parts.config.source else "stream",
             "samples": {split: len(samples) for split, samples in data.splits.items()},
             "quarantined": len(data.quarantined),
+            "removed": dict(data.removed),
         }
         for name, data in parts.domains.items()
     }

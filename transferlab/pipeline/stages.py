@@ -28,13 +28,13 @@ def experiment_digest(
 ) -> str:
     """SHA-256 of everything that decides the numbers: config, domains, weights and this version.
 
-    Where results are tracked and exported to decides none of them, nor where the data lie, nor how
-    often a domain is written down; and an arm's numbers do not depend on which other arms run, so
-    that one can be added later.
+    Where results are tracked and exported to decides none of them, nor where the data lie or are
+    cached, nor how often a domain is written down; and an arm's numbers do not depend on which
+    other arms run, so that one can be added later.
     """
-    left_out = {"tracking", "export", "data_root", "arms"}
-    settings = config.model_dump(mode="json", exclude=left_out)
-    del settings["train"]["checkpoint_steps"]
+    whole = dict.fromkeys(("tracking", "export", "data_root", "arms"), True)
+    keys = {"data": {"cache_media", "cache_gigabytes"}, "train": {"checkpoint_steps"}}
+    settings = config.model_dump(mode="json", exclude=whole | keys)
     text = json.dumps([settings, dict(domain_digests), weights, __version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

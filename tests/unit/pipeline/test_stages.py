@@ -4,6 +4,7 @@ import torch
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainScore, TaskScore
 from transferlab.errors import EnvironmentProblem, InputError
+from transferlab.pipeline.build import media_store
 from transferlab.pipeline.stages import (
     StageStore,
     alone_in,
@@ -31,6 +32,17 @@ def test_where_results_go_is_not():
     assert digest(tracking={"uri": "sqlite:///other.db"}) == digest()
     assert digest(data_root="/elsewhere") == digest()
     assert digest(train={"checkpoint_steps": 7}) == digest()
+    assert digest(data={"cache_media": False}) == digest()
+    assert digest(data={"max_train_samples": 3}) != digest()
+
+
+def test_media_are_cached_unless_the_pipeline_says_no(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_CACHE", str(tmp_path / "cache"))
+    assert media_store(config(data={"cache_media": False})) is None
+    assert not (tmp_path / "cache").exists()
+    store = media_store(config(data={"cache_gigabytes": 0.001}))
+    store.write("k", ({"a": torch.ones(3)}, {}))
+    assert (tmp_path / "cache" / "media" / "k.safetensors").is_file()
 
 
 def test_a_finished_stage_is_read_back(tmp_path):

@@ -1,0 +1,1 @@
+"""What keeps identifiers of patients inside the process."""
