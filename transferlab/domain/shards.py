@@ -40,7 +40,7 @@ def stream_shards(
         MissingExtra: the library is not installed.
     """
     webdataset = require("webdataset", extra="webdataset", purpose="source.kind: webdataset")
-    shards = _shards(path, pattern)
+    shards = _shards(path, pattern, hidden=places is not None)
     for number, shard in enumerate(shards, start=1):
         where = f"shard {number} of {len(shards)}"
         named = str(shard) if places is None else f"{path}: {where} in the order of paths"
@@ -61,7 +61,7 @@ def stream_shards(
             raise DataError(f"{named}: holds no sample")
 
 
-def _shards(path: Path, pattern: str) -> list[Path]:
+def _shards(path: Path, pattern: str, *, hidden: bool) -> list[Path]:
     if path.is_file():
         found = [path.resolve()]
     elif path.is_dir():
@@ -70,7 +70,8 @@ def _shards(path: Path, pattern: str) -> list[Path]:
         raise DataError(f"{path}: there is no such shard or folder; is source.path right?")
     packed = [one for one in found if one.suffix.lower() in (".gz", ".tgz", ".xz", ".bz2", ".zst")]
     if packed:
-        raise DataError(f"{packed[0]}: is packed, so no sample in it can be reached; unpack it")
+        named = f"{path}: a shard in it" if hidden else f"{packed[0]}:"
+        raise DataError(f"{named} is packed, so no sample in it can be reached; unpack it")
     shards = [one for one in found if one.suffix.lower() == SHARD]
     if not shards:
         raise DataError(f"{path}: holds no {SHARD} shard whose name fits '{pattern}'")

@@ -1,0 +1,181 @@
+"""Privacy where rows are read one by one: notes of a check, streams, shards, saved datasets."""
+
+import json
+import stat
+from collections import Counter
+
+import numpy as np
+import pytest
+from domain_cases import write_dicom, write_settings
+from privacy_cases import hospital_settings, planted, write_hospital
+
+from transferlab.core.records import SPLITS
+from transferlab.domain import check
+from transferlab.domain.check import check_domain, check_stream
+from transferlab.domain.ledger import open_ledger
+from transferlab.domain.load import load_domain
+from transferlab.domain.privacy import burned_in, text
+from transferlab.errors import DataError, InputError
+
+
+def words():
+    """Every planted string, and the parts of names."""
+    values = {value for number in range(12) for value in planted(number).values()}
+    return values | {part for value in values for part in value.split("^")}
+
+
+@pytest.fixture(autouse=True)
+def without_ocr(monkeypatch):
+    monkeypatch.setattr(burned_in, "require_reader", lambda: None)
+    monkeypatch.setattr(burned_in, "count_characters", lambda frame: 0)
+
+
+class KnownOnly:
+    """Stands in for Presidio: only what the row itself states is removed."""
+
+    def __init__(self, model):
+        pass
+
+    def scrub(self, given, known=()):
+        removed = Counter()
+        for one in filter(None, known):
+            removed["known"] += given.count(one)
+            given = given.replace(one, "[known]")
+        return given, +removed
+
+
+@pytest.fixture
+def known_only(monkeypatch):
+    monkeypatch.setattr(text, "Scrubber", KnownOnly)
+
+
+def noted(entry):
+    """What a check writes to disk, and its report."""
+    with open_ledger() as ledger:
+        report = check._check(ledger, entry, data_root=None, cache_root=None, ruler=None)
+        places = set(ledger.rows("SELECT place FROM media"))
+        return "\n".join(ledger.database.iterdump()), places, report
+
+
+def test_the_notes_of_a_check_hold_nothing_planted(hospital):
+    entry = hospital(splits={"stratify": "exam"})  # a date that no element is called
+    notes, places, report = noted(entry)
+    assert [word for word in words() if word in notes] == []
+    assert "reports.csv row 1" in notes  # not simply empty
+    assert len(places) == 12
+    # Under another key each time, so that paths cannot be tried.
+    assert not places & noted(entry)[1]
+    data = load_domain(entry)
+    assert report.samples == {side: len(data.splits[side]) for side in SPLITS}
+
+
+def test_what_two_private_domains_share_is_told_by_rows(tmp_path, hospital):
+    entries = hospital(), write_hospital(tmp_path / "other", name="other")
+    found = check_stream(entries)
+    assert "identical_medium" in {one.kind for one in found.across}
+    told = json.dumps(found.to_record())
+    assert [word for word in words() if word in told] == []
+
+
+@pytest.fixture
+def shards(tmp_path, with_key):
+    """``shards(**changes)``: twelve patients in a tar that is called like one of them."""
+    webdataset = pytest.importorskip("webdataset")
+    folder = tmp_path / "d" / "shards"
+    folder.mkdir(parents=True)
+    with webdataset.TarWriter(str(folder / "Featherstonehaugh.tar")) as sink:
+        for number in range(12):
+            own = planted(number)
+            pixels = np.random.default_rng(number).integers(0, 256, (16, 16), np.uint8)
+            flag = {"BurnedInAnnotation": "YES" if number == 3 else "NO"}
+            xray = write_dicom(tmp_path / "one.dcm", pixels, **own, **flag).read_bytes()
+            row = {"patient": own["PatientID"], "finding": ["normal", "nodule"][number % 2]}
+            key = own["PatientName"].replace("^", "_")
+            sink.write({"__key__": key, "dcm": xray, "png": b"a picture", "json": row})
+
+    def entry(**changes):
+        media = {"xray": {"kind": "dicom", "path": "{dcm}"}}
+        source = {"kind": "webdataset", "path": "shards", "media": media}
+        settings = hospital_settings() | {"source": source, "group": "patient", "attributes": []}
+        return write_settings(tmp_path / "d", **(settings | changes))
+
+    return entry
+
+
+def test_shards_of_a_private_domain(shards):
+    entry = shards()
+    data = load_domain(entry, on_bad_sample="quarantine")
+    (bad,) = data.quarantined
+    assert bad.where == "shard 1 of 1, sample 4"
+    assert "BurnedInAnnotation is YES" in bad.reason
+    notes, _, report = noted(entry)
+    samples = [one for side in SPLITS for one in data.splits[side]]
+    told = json.dumps([[s.id, s.group, s.prompt, s.media[0].alias] for s in samples])
+    left = f"{told} {notes} {json.dumps(report.to_record())} {bad}"
+    assert [word for word in words() if word in left] == []
+    assert len(samples) == 11
+
+
+@pytest.mark.parametrize("column", ["key", "dcm", "png"])
+def test_places_in_shards_cannot_be_shown(shards, column):
+    with pytest.raises(InputError, match=rf"column '{column}'"):
+        load_domain(shards(attributes=[column]))
+
+
+def test_a_damaged_shard_is_named_by_its_number(shards, tmp_path):
+    (shard,) = (tmp_path / "d" / "shards").iterdir()
+    shard.write_bytes(shard.read_bytes()[:9000])
+    with pytest.raises(DataError, match="shard 1 of 1 in the order of paths: is dam") as caught:
+        check_domain(shards())
+    assert "Featherstonehaugh" not in str(caught.value)
+
+
+@pytest.fixture
+def saved(tmp_path, with_key, known_only):
+    """``saved(**privacy)``: twelve notes as datasets saves them, away from domain.yaml."""
+    datasets = pytest.importorskip("datasets")
+    rows = [
+        {"name": f"Ottoline{number}", "note": f"Ottoline{number} is well", "cls": str(number % 2)}
+        for number in range(12)
+    ]
+    datasets.Dataset.from_list(rows).save_to_disk(str(tmp_path / "data" / "saved"))
+    task = {"kind": "classify", "prompt": "{note}?", "answer": "{cls}", "choices": ["0", "1"]}
+
+    def entry(**privacy):
+        return write_settings(
+            tmp_path / "d", source={"kind": "huggingface", "path": "saved"}, group="name",
+            attributes=[], data_root=str(tmp_path / "data"), privacy={"text": "scrub"} | privacy,
+            tasks={"which": task | {"metrics": ["accuracy"]}},
+        )  # fmt: skip
+
+    return entry
+
+
+def test_texts_of_a_saved_dataset_are_scrubbed_wherever_they_are_read(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_CACHE", str(tmp_path / "cache"))
+    entry = saved(identifiers=["name"])
+    notes, _, report = noted(entry)
+    data = load_domain(entry)
+    samples = [one for side in SPLITS for one in data.splits[side]]
+    assert {one.prompt for one in samples} == {"[known] is well?"}
+    assert "Ottoline" not in notes
+    assert report.removed == data.removed == {"known": 12}
+    (folder,) = (tmp_path / "cache").iterdir()  # rows as they are, for their owner alone
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_check_too_says_which_identifiers_do_not_exist(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match=r"privacy.identifiers: the table has no column 'nobody'"):
+        check_domain(saved(identifiers=["nobody"]))
+
+
+def test_the_key_may_not_lie_with_a_saved_dataset(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TRANSFERLAB_PRIVACY_KEY")
+    file = tmp_path / "data" / "privacy.key"
+    file.write_text("k" * 64)
+    file.chmod(0o600)
+    monkeypatch.setenv("TRANSFERLAB_PRIVACY_KEY_FILE", str(file))
+    with pytest.raises(InputError, match="lies in the folder of domain"):
+        load_domain(saved())
