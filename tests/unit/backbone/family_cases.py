@@ -22,6 +22,7 @@ FAMILIES: dict[str, Callable[[], Made]] = {
     "llava_next": family_llava.llava_next,
     "internvl": family_llava.internvl,
     "gemma3": family_gemma.gemma3,
+    "gemma4": family_gemma.gemma4,
     "paligemma": family_gemma.paligemma,
     "idefics2": family_resampled.idefics2,
     "blip-2": family_resampled.blip_2,

@@ -41,3 +41,46 @@ def paligemma() -> Made:
         **ids(words, image_token_index="<image>"),
     )
     return hf.PaliGemmaForConditionalGeneration(config), processor
+
+
+def gemma4() -> Made:
+    """Pictures keep their shape, in at most 70 tokens; a small embedding per layer."""
+    words = tokenizer(
+        image_token="<|image|>",
+        boi_token="<boi>",
+        eoi_token="<eoi>",
+        audio_token="<|audio|>",
+        boa_token="<boa>",
+        eoa_token="<eoa>",
+    )
+    patches = {"patch_size": 8, "pooling_kernel_size": 2}
+    processor = hf.Gemma4Processor(
+        hf.Gemma4AudioFeatureExtractor(),
+        hf.Gemma4ImageProcessor(max_soft_tokens=70, **patches),
+        words,
+        hf.Gemma4VideoProcessor(max_soft_tokens=70, **patches),
+        chat_template=TURNS.format(picture="<|image|>"),
+    )
+    words = processor.tokenizer  # with the video token that the processor adds
+    config = hf.Gemma4Config(
+        text_config=text(
+            words,
+            layer_types=["sliding_attention", "full_attention"],
+            global_head_dim=16,
+            sliding_window=64,
+            vocab_size_per_layer_input=len(words),
+            hidden_size_per_layer_input=8,
+        ),
+        vision_config=vision(head_dim=16, num_key_value_heads=2, position_embedding_size=64)
+        | patches,
+        audio_config=None,
+        **ids(
+            words,
+            image_token_id="<|image|>",
+            video_token_id="<|video|>",
+            audio_token_id="<|audio|>",
+            boi_token_id="<boi>",
+            eoi_token_id="<eoi>",
+        ),
+    )
+    return hf.Gemma4ForConditionalGeneration(config), processor

@@ -251,4 +251,4 @@ def test_a_family_that_cannot_be_adapted_is_refused_in_a_sentence(config, tmp_pa
 
 def test_no_family_is_both_adapted_and_refused():
     assert not set(families.FAMILIES) & set(families.REFUSED)
-    assert len(FAMILIES) >= 12
+    assert len(FAMILIES) >= 13
