@@ -1,40 +1,68 @@
-from transferlab.config.pipeline import PipelineConfig, TrainSection
-from transferlab.core.records import Sample
-from transferlab.pipeline.arms import joint_budget, steps_of
+"""What the stream observes of each of its steps, and how it reaches result.json."""
+
+from types import SimpleNamespace
+
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.pipeline.result import _steps
+from transferlab.pipeline.stages import StageStore
+from transferlab.pipeline.stream import measure_interference
 
 
-def samples(domain: str, count: int) -> list[Sample]:
-    return [
-        Sample(
-            id=f"{domain}{i}", domain=domain, task="t", kind="answer", media=(), prompt="?",
-            answer="yes",
-        )
-        for i in range(count)
-    ]  # fmt: skip
+class Learner:
+    """Says how many samples it was asked about."""
+
+    def __init__(self):
+        self.asked = []
+
+    def interference(self, new, past):
+        self.asked.append((len(new), {name: len(samples) for name, samples in past.items()}))
+        return dict.fromkeys(past, 0.5)
 
 
-def test_steps_count_the_last_short_batch():
-    assert steps_of(TrainSection(epochs=2, batch_samples=16), "a", 33) == 6
-
-
-def test_a_domain_has_its_own_epochs_and_limit():
-    train = TrainSection(
-        epochs=2, batch_samples=16, per_domain={"a": {"epochs": 5}, "b": {"max_steps": 3}}
-    )
-    assert steps_of(train, "a", 32) == 10
-    assert steps_of(train, "b", 32) == 3
-
-
-def test_joint_takes_the_steps_of_the_whole_stream_and_sees_the_source():
+def parts_for(tmp_path, **evaluation):
     config = PipelineConfig(
-        name="x",
-        source="s",
-        stream=["a", "b"],
-        train={"epochs": 3, "batch_samples": 8, "per_domain": {"b": {"epochs": 1}}},
+        name="p", source="scenes", stream=["xray", "lectures"], evaluation=evaluation
     )
-    train = {name: samples(name, count) for name, count in (("s", 10), ("a", 16), ("b", 20))}
-    union, budget = joint_budget(config, train)
-    assert len(union) == 46
-    assert budget.max_steps == 3 * 2 + 3
-    # Enough epochs for that many steps of eight samples.
-    assert budget.epochs * 6 >= budget.max_steps
+    train = {"scenes": "abc", "xray": "abcdef", "lectures": "abcd"}
+    stages = StageStore(tmp_path, "digest")
+    return SimpleNamespace(config=config, columns=list(train), train=train, stages=stages)
+
+
+def test_a_domain_is_compared_with_every_earlier_one_once(tmp_path):
+    learner, parts = Learner(), parts_for(tmp_path, interference_samples=4)
+    assert measure_interference(parts, learner, "xray") == {"scenes": 0.5}
+    assert measure_interference(parts, learner, "lectures") == {"scenes": 0.5, "xray": 0.5}
+    assert learner.asked == [(4, {"scenes": 3}), (4, {"scenes": 3, "xray": 4})]
+    assert measure_interference(parts, learner, "lectures") == {"scenes": 0.5, "xray": 0.5}
+    assert len(learner.asked) == 2  # a finished stage is read
+
+
+def test_it_can_be_left_out(tmp_path):
+    learner, parts = Learner(), parts_for(tmp_path, interference_samples=0)
+    assert measure_interference(parts, learner, "xray") == {}
+    assert learner.asked == []
+
+
+def test_steps_join_what_was_scored_and_what_was_trained():
+    matrix = SimpleNamespace(steps=lambda: [{"domain": "xray", "plasticity": 0.4}])
+    stream = SimpleNamespace(
+        interference={"xray": {"scenes": -0.1}},
+        reports={"xray": SimpleNamespace(terms={"ewc_penalty": 0.2})},
+    )
+    assert _steps(matrix, stream) == [
+        {
+            "domain": "xray",
+            "plasticity": 0.4,
+            "interference": {"scenes": -0.1},
+            "terms": {"ewc_penalty": 0.2},
+        }
+    ]
+
+
+def test_a_finished_stage_leaves_no_unfinished_file(tmp_path):
+    stages = StageStore(tmp_path, "digest")
+    path = stages.unfinished("sequential/1/xray")
+    path.write_bytes(b"half-way")
+    stages.save("sequential/1/xray", {"steps": 3})
+    assert not path.exists()
+    assert stages.load("sequential/1/xray") == {"steps": 3}
