@@ -82,7 +82,8 @@ def read_rows(entry: DomainEntry, root: Path) -> tuple[list[Row], list[Quarantin
         InputError: source.transcript, or id, names a column that does not exist.
     """
     source = RowSource(entry, root)
-    check_row_columns(entry, source.columns())
+    if entry.config.id is not None or entry.config.source.transcript is not None:
+        check_row_columns(entry, source.columns())  # else one pass over the rows is enough
     rows: list[Row] = []
     bad: list[Quarantined] = []
     for row in source:
