@@ -77,7 +77,10 @@ def register_domain(
     path: Annotated[Path, typer.Argument(help="A folder, a table, or a file of conversations.")],
     name: Annotated[str | None, typer.Option(help="Of the domain; default: the folder's.")] = None,
     kind: Annotated[
-        str | None, typer.Option(help="table, dicom, chat or video; default: found out.")
+        str | None,
+        typer.Option(
+            help="table, dicom, chat, video, webdataset or huggingface; default: found out."
+        ),
     ] = None,
     licence: Annotated[str, typer.Option(help="The terms under which the data are used.")] = "",
     to: Annotated[

@@ -18,7 +18,7 @@ _GROUPS = (
     r"study|case|exam|accession|article|document|group",
 )
 """Names of columns that say what belongs together, the widest first."""
-_SPLIT = r"split|fold|partition|subset|phase|set"
+_SPLIT = r"part|split|fold|partition|subset|phase|set"
 _ATTRIBUTES = (
     r"(patient_?)?(sex|gender)|age_?(band|group)|view\w*|view_?position|modality|laterality"
 )

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from transferlab.config.domain import HubSection
+from transferlab.config.domain import HubSection, SourceSection
 from transferlab.core.optional import require
-from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.embedded import MEDIA, flat
 from transferlab.domain.generated import write_once
 from transferlab.domain.places import inside
@@ -19,14 +18,18 @@ from transferlab.errors import DataError, EnvironmentProblem
 _PURPOSE = "source.kind: huggingface"
 
 
-def unpacked_dataset(entry: DomainEntry, data: Path, cache_root: Path | None = None) -> Path:
+def unpacked_dataset(
+    name: str, source: SourceSection, data: Path, *, file: Path, cache_root: Path | None = None
+) -> Path:
     """The folder of a dataset's rows, one .jsonl per split, and of its pictures as files.
 
     It is written once, row by row, and found again as long as the dataset stays the same.
 
     Args:
-        entry: a domain of kind huggingface.
+        name: of the domain.
+        source: of kind huggingface.
         data: the domain's own folder, in which source.path lies.
+        file: domain.yaml, for messages.
         cache_root: as for generated data.
 
     Raises:
@@ -35,18 +38,15 @@ def unpacked_dataset(entry: DomainEntry, data: Path, cache_root: Path | None = N
         MissingExtra: the library is not installed.
     """
     datasets = require("datasets", extra="huggingface", purpose=_PURPOSE)
-    source = entry.config.source
     if source.hub is None:
         try:
             splits = _saved(datasets, inside(data, source.path))
         except ValueError as error:
-            raise DataError(f"{entry.file}: source.path is {error}") from None
+            raise DataError(f"{file}: source.path is {error}") from None
     else:
         splits = _from_hub(datasets, source.hub)
     key = hashlib.sha256(json.dumps(_identity(splits), sort_keys=True).encode()).hexdigest()[:16]
-    return write_once(
-        f"{entry.name}-{key}", lambda folder: _write(datasets, splits, folder), cache_root
-    )
+    return write_once(f"{name}-{key}", lambda folder: _write(datasets, splits, folder), cache_root)
 
 
 def _saved(datasets: Any, path: Path) -> Mapping[str, Any]:

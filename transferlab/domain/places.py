@@ -57,7 +57,8 @@ def _rows_root(entry: DomainEntry, root: Path, cache_root: Path | None) -> Path:
     # Imported here: it brings the library that the dataset is read with.
     from transferlab.domain.hub import unpacked_dataset
 
-    return unpacked_dataset(entry, root, cache_root)
+    source = entry.config.source
+    return unpacked_dataset(entry.name, source, root, file=entry.file, cache_root=cache_root)
 
 
 def data_folder(entry: DomainEntry, *, data_root: Path | None) -> Path:

@@ -15,6 +15,7 @@ from transferlab.domain.columns import summed_up
 from transferlab.domain.films import list_films
 from transferlab.domain.questions import Questions, questions_of
 from transferlab.domain.survey import (
+    MARKS,
     Match,
     Survey,
     match_files,
@@ -25,12 +26,10 @@ from transferlab.domain.survey import (
 from transferlab.domain.table import LISTED, UTF8, Row
 from transferlab.errors import DataError, InputError
 
-RegisterKind = Literal["table", "dicom", "chat", "video"]
+RegisterKind = Literal["table", "dicom", "chat", "video", "webdataset", "huggingface"]
 KINDS: tuple[RegisterKind, ...] = get_args(RegisterKind)
 FRAMES = 4
 """Of a film, or of a cue, until the user says otherwise."""
-MARKS = {"image": "image", "dicom": "xray", "video": "clip"}
-"""What a medium is called in a proposal, by its kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +64,11 @@ def propose(
         from transferlab.domain.propose_dicom import propose_dicom
 
         source, questions = propose_dicom(found)
+    elif chosen in ("webdataset", "huggingface"):
+        from transferlab.domain.propose_packed import propose_saved, propose_shards
+
+        packed = propose_saved if chosen == "huggingface" else propose_shards
+        source, questions = packed(found, name or domain_name(path))
     else:
         source, questions = {
             "chat": _chat,
@@ -108,6 +112,8 @@ def _dealt(questions: Questions) -> dict[str, Any]:
 
 
 def _kind_of(found: Survey, path: Path) -> RegisterKind:
+    if found.saved:
+        return "huggingface"
     if _chat_files(found):
         return "chat"
     if found.dicoms and len(found.dicoms) >= len(found.pictures) + len(found.films):
@@ -116,6 +122,8 @@ def _kind_of(found: Survey, path: Path) -> RegisterKind:
         return "table"
     if found.films:
         return "video"
+    if found.shards:
+        return "webdataset"
     tables = ", ".join(found.tables[:3]) or "none"
     raise InputError(
         f"{path}: found {len(found.pictures)} pictures, {len(found.films)} films, "

@@ -73,10 +73,8 @@ def questions_of(
             "no column can be asked about: none is a question with an answer, few labels that come "
             f"up often, or a text; columns: {', '.join(columns)}"
         )
-    shown = columns.get(medium)
-    if shown is not None and not shown.whole:
-        for task in tasks.values():
-            task["where"] = {**task.get("where", {}), medium: ["*"]}
+    if medium in columns and not columns[medium].whole:
+        _ask_only_where_shown(tasks, medium)
         notes.append(f"tasks: only rows with a {medium} are asked about")
     notes.append(
         f"tasks: made of the columns {', '.join(used)}; correct the prompts, and drop what is not "
@@ -91,6 +89,11 @@ def questions_of(
         stratify=labels[0] if labels and not split else None,
         notes=notes,
     )
+
+
+def _ask_only_where_shown(tasks: dict[str, Any], medium: str) -> None:
+    for task in tasks.values():
+        task["where"] = {**task.get("where", {}), medium: ["*"]}
 
 
 def _tasks(

@@ -96,7 +96,9 @@ def read_rows(
         InputError: source.transcript, or id, names a column that does not exist.
     """
     source = RowSource(entry, root, guard=guard)
-    check_row_columns(entry, source.columns())
+    config = entry.config
+    if config.id is not None or config.source.transcript or config.privacy.identifiers:
+        check_row_columns(entry, source.columns())  # else one pass over the rows is enough
     rows: list[Row] = []
     bad: list[Quarantined] = []
     for row in source:

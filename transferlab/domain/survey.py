@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from transferlab.domain.contents import SHARD
 from transferlab.domain.films import FILM_SUFFIXES, TRANSCRIPT_SUFFIXES
 from transferlab.domain.table import TABLE_SUFFIXES, UTF8, Row, WrongEncoding, read_table
 from transferlab.domain.tree import walk
@@ -21,8 +22,12 @@ ARRAY_ENDINGS = ("ubyte", "ubyte.gz", ".npy", ".npz", ".h5", ".hdf5", ".mat")
 """Files of many pictures, which are read nowhere either."""
 OTHER_ENCODING = "cp1252"
 """What office programs in western Europe and America write where they do not write UTF-8."""
+SAVED = ("dataset_dict.json", "state.json")
+"""What lies at the top of a folder that the datasets library saved."""
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _LEVELS_ABOVE = 2
+MARKS = {"image": "image", "dicom": "xray", "video": "clip"}
+"""What a medium is called in a proposal, by its kind."""
 _SAMPLED_VALUES = 300
 _TRIED_TABLES = 5
 ENOUGH = 0.5
@@ -45,6 +50,10 @@ class Survey:
     films: list[str] = field(default_factory=list)
     transcripts: list[str] = field(default_factory=list)
     dicoms: list[str] = field(default_factory=list)
+    shards: list[str] = field(default_factory=list)
+    """Tar files."""
+    saved: bool = False
+    """Whether the datasets library saved the folder."""
 
     def of_suffix(self, suffix: str) -> list[str] | None:
         """The list in which pictures, films or DICOM files of that ending are; None for others."""
@@ -78,7 +87,7 @@ def survey(path: Path) -> Survey:
     if not path.exists():
         raise InputError(f"{path}: there is no such folder or file")
     root = (path if path.is_dir() else path.parent).resolve()
-    found = Survey(root=root)
+    found = Survey(root=root, saved=any((root / name).is_file() for name in SAVED))
     for file in walk(root):
         relative = file.relative_to(root).as_posix()
         suffix = file.suffix.lower()
@@ -86,6 +95,8 @@ def survey(path: Path) -> Survey:
             found.tables.append(relative)
         elif suffix in OFFICE_SUFFIXES and not is_dicom(file):
             found.office.append(relative)
+        elif suffix == SHARD:
+            found.shards.append(relative)
         elif file.name.lower().endswith(ARRAY_ENDINGS):
             found.arrays.append(relative)
         elif suffix in PICTURE_SUFFIXES:
@@ -96,14 +107,16 @@ def survey(path: Path) -> Survey:
             found.transcripts.append(relative)
         elif is_dicom(file):
             found.dicoms.append(relative)
+    if path.is_file() and path.suffix.lower() == SHARD:
+        found.shards[:] = [path.name]
     if path.is_file():
         found.tables[:] = [path.name] if path.suffix.lower() in TABLE_SUFFIXES else []
     # The table of a folder lies at its top more often than below; of equals, the larger one.
     found.tables.sort(key=lambda one: (one.count("/"), -(root / one).stat().st_size))
-    if not any([found.tables, *found.media().values()]):
+    if not any([found.tables, found.shards, found.saved, *found.media().values()]):
         raise InputError(
-            f"{path}: holds no table ({', '.join(TABLE_SUFFIXES)}), picture, film or DICOM "
-            f"file{found.advice}"
+            f"{path}: holds no table ({', '.join(TABLE_SUFFIXES)}), picture, film, DICOM "
+            f"file or shard{found.advice}"
         )
     return found
 

@@ -163,3 +163,18 @@ def test_the_version_is_said(command):
     from transferlab import __version__
 
     assert command("--version").out == f"transferlab {__version__}\n"
+
+
+def test_a_domain_that_sounds_is_refused_as_no_backbone_listens(
+    command, pipeline_file, domain_folder
+):
+    cats = domain_folder / "cats" / "domain.yaml"
+    film = "{clip: {kind: video, path: '{f}', sound: true}}"
+    text = cats.read_text().replace("{image: {kind: image, path: '{f}'}}", film)
+    cats.write_text(text.replace("<image>", "<clip>"))
+    done = command("validate", pipeline_file, "--domains", domain_folder)
+    assert done.code == 2
+    assert "domain 'cats': source.media.clip.sound: none of the backbones" in done.err
+    cats.write_text(cats.read_text().replace("kind: video", "kind: image"))
+    done = command("validate", pipeline_file, "--domains", domain_folder)
+    assert "sound: only with kind 'video'" in done.err

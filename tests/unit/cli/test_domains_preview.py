@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sys
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,13 @@ def test_the_manifest_is_written_and_said(command, toys, tmp_path):
     done = command("domains", "split", toys, "--out", out, "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["digest"] == json.loads(out.read_text())["digest"]
+
+
+def test_sound_is_put_into_the_page_as_a_wave_file():
+    from transferlab.pipeline.preview import _as_sound
+
+    kind, content = _as_sound(np.array([0, 0.5, -1], np.float32)).split(",")
+    assert kind == "data:audio/wav;base64"
+    with wave.open(io.BytesIO(base64.b64decode(content))) as file:
+        assert (file.getframerate(), file.getnchannels()) == (16_000, 1)
+        assert np.frombuffer(file.readframes(3), "<i2").tolist() == [0, 16383, -32767]

@@ -9,9 +9,11 @@ import pytest
 from domain_cases import picture, write_dicom, write_film, write_settings
 
 from transferlab.core import optional
+from transferlab.domain import registered
 from transferlab.domain.check import check_domain
 from transferlab.domain.load import load_domain
 from transferlab.domain.media import decode
+from transferlab.domain.propose import propose
 from transferlab.errors import DataError, EnvironmentProblem, InputError, MissingExtra
 
 webdataset = pytest.importorskip("webdataset")
@@ -226,3 +228,29 @@ def test_a_missing_library_is_said_with_how_to_get_it(request, monkeypatch, tmp_
     entry = shard_domain(folder) if kind == "shards" else dataset_domain(folder)
     with pytest.raises(MissingExtra, match=rf"pip install 'transferlab\[{extra}\]'"):
         load_domain(entry, cache_root=tmp_path / "cache")
+
+
+def proposal_of(path):
+    return propose(path, name="mine", licence="CC0-1.0")
+
+
+def test_shards_are_proposed_and_sound(shards, tmp_path):
+    made = proposal_of(shards / "shards").settings
+    assert made["source"]["kind"] == "webdataset"
+    assert made["source"]["media"] == {"image": {"kind": "image", "path": "{png}"}}
+    assert (made["group"], list(made["tasks"])) == ("patient", ["cls"])
+    entry = registered.write_domain(made, to=tmp_path / "home")
+    assert check_domain(entry).errors == []
+
+
+def test_a_saved_dataset_is_proposed_with_its_own_splits(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_CACHE", str(tmp_path / "cache"))
+    made = proposal_of(saved / "saved").settings
+    assert made["source"]["media"] == {"image": {"kind": "image", "path": "{image}"}}
+    assert (made["splits"], made["group"]) == ({"column": "part"}, "patient")
+    assert made["tasks"]["cls"]["choices"] == ["round", "square"]
+    entry = registered.write_domain(made, to=tmp_path / "home")
+    report = check_domain(entry)
+    assert report.samples == {"train": 12, "validation": 4, "test": 8}
+    assert [one.kind for one in report.errors] == []
+    assert len(list((tmp_path / "cache").iterdir())) == 1
