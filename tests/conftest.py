@@ -1,7 +1,12 @@
 """What every test has in common."""
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one core each
 
 # Loaded by name: hypothesis picks a profile of its own where it sees a CI machine, and would
 # refuse fixtures there. `--hypothesis-profile=many` still wins, as it is read after this file.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +21,7 @@ from transferlab.backbone.explained import explained
 from transferlab.backbone.families import family_of, refuse_family
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.media import MediaEncoder
+from transferlab.backbone.origin import origin
 from transferlab.backbone.parts import PartMap, freeze, learning_rate_factors, needs_parts
 from transferlab.backbone.precision import check_quantization, quantization_arguments
 from transferlab.backbone.store import MediaStore
@@ -31,8 +29,6 @@ from transferlab.backbone.view import innermost
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.records import Decode
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
-
-EMBEDDED = "transferlab/tiny"
 
 
 def load_backbone(
@@ -130,51 +126,14 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _origin(section: BackboneSection) -> dict[str, Any]:
-    """The arguments by which transformers finds the model."""
-    local = section.model == EMBEDDED or Path(section.model).is_dir()
-    if local and section.revision is not None:
-        raise InputError(
-            f"backbone.revision: '{section.model}' is a folder and has no revisions; remove the key"
-        )
-    if section.model == EMBEDDED:
-        place = str(resources.files("transferlab.backbone.tiny") / "assets")
-        return {"pretrained_model_name_or_path": place}
-    return {
-        "pretrained_model_name_or_path": section.model,
-        "revision": section.revision or "main",
-        "trust_remote_code": section.trust_remote_code,
-    }
-
-
-def fingerprint(section: BackboneSection) -> str:
-    """Which weights a section means: the commit on the Hub, or the SHA-256 of a folder's files.
-
-    Raises:
-        ModelError: as ``load_backbone``.
-    """
-    origin = _origin(section)
-    with explained(section):
-        commit = getattr(AutoConfig.from_pretrained(**origin), "_commit_hash", None)
-    if commit:
-        return commit
-    digest = hashlib.sha256()
-    for path in sorted(Path(origin["pretrained_model_name_or_path"]).iterdir()):
-        if path.suffix in (".safetensors", ".json", ".jinja"):
-            digest.update(path.name.encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
 def _read(section: BackboneSection, *, seed: int | None) -> tuple[nn.Module, Any]:
     """Model and processor; the model's values are random where a seed is given."""
     dtype = getattr(torch, section.dtype)
     with explained(section):
-        config = AutoConfig.from_pretrained(**_origin(section))
+        config = AutoConfig.from_pretrained(**origin(section))
         refuse_family(config, name=section.model)
         _refuse_other_architectures(section, config)
-        processor = AutoProcessor.from_pretrained(**_origin(section))
+        processor = AutoProcessor.from_pretrained(**origin(section))
         if seed is None:
             return load_pretrained(section, dtype=dtype), processor
         return _random_model(section, config, dtype=dtype, seed=seed), processor
@@ -187,7 +146,7 @@ def load_pretrained(section: BackboneSection, *, dtype: torch.dtype) -> nn.Modul
         ModelError: the files lack some of the model's weights.
     """
     model, info = AutoModelForImageTextToText.from_pretrained(
-        **_origin(section),
+        **origin(section),
         **_attention(section),
         **quantization_arguments(section),
         dtype=dtype,

@@ -59,8 +59,10 @@ def unpack(folder: Path, to: Path) -> dict[str, int]:
 def _write(path: Path, table: TextIO, to: Path) -> int:
     count = 0
     for count, row in enumerate(_rows(path), start=1):
-        flat = {key: flat(value, to, where=f"{path} row {count}") for key, value in row.items()}
-        table.write(json.dumps(flat, ensure_ascii=False, default=str) + "\n")
+        flattened = {
+            key: flat(value, to, where=f"{path} row {count}") for key, value in row.items()
+        }
+        table.write(json.dumps(flattened, ensure_ascii=False, default=str) + "\n")
     return count
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.load import fingerprint, load_backbone
+from transferlab.backbone.load import load_backbone
+from transferlab.backbone.origin import fingerprint
 from transferlab.backbone.store import MediaStore
 from transferlab.config.pipeline import PipelineConfig, StrategySpec, TrainSection
 from transferlab.continual.learner import Learner

@@ -3,7 +3,7 @@
 import pytest
 from backbone_cases import save_idefics, tiny, waken
 
-from transferlab.backbone.load import EMBEDDED
+from transferlab.backbone.origin import EMBEDDED
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from transformers import SmolVLMForConditionalGeneration
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from transferlab.backbone.load import EMBEDDED
+from transferlab.backbone.origin import EMBEDDED
 from transferlab.backbone.parts import PartMap
 from transferlab.backbone.precision import check_quantization
 from transferlab.backbone.reload import adapter_difference

@@ -72,6 +72,8 @@ def test_a_kind_that_does_not_exist_is_named_before_anything_is_trained(tmp_path
 
 def test_the_vision_stage_comes_first_and_is_not_repeated(tmp_path, monkeypatch):
     monkeypatch.setattr("transferlab.pipeline.curriculum.SPECIMENS", 500)
+    one_task = {"colour": held_out(tiny_config())["colour"]}
+    monkeypatch.setattr("transferlab.pipeline.pretrain.held_out", lambda config: one_task)
     vision = {"steps": 2, "batch_samples": 4, "kinds": {"single": 1, "grey": 1}}
     stage = {"name": "only", "steps": 1, "kinds": {"single": 1}, "describe": 1}
     config = tiny_config(stages=[stage], vision=vision)

@@ -1,0 +1,22 @@
+"""Which weights a section means."""
+
+import shutil
+
+from transferlab.backbone.origin import EMBEDDED, fingerprint
+from transferlab.backbone.tiny.build import ASSETS
+from transferlab.config.backbone import BackboneSection
+
+
+def test_other_weights_under_the_same_name_are_another_backbone(tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(ASSETS, folder)
+    section = BackboneSection(model=str(folder))
+    before = fingerprint(section)
+    assert before == fingerprint(section) == fingerprint(BackboneSection(model=EMBEDDED))
+    (folder / "README.md").write_text("another card", "utf-8")
+    assert fingerprint(section) == before
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert fingerprint(section) != before
