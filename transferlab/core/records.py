@@ -40,7 +40,7 @@ class MediaRef:
     digest: str = field(default="", compare=False)
     """SHA-256 of the file's bytes when it was checked, in hex; "" where it was not."""
     alias: str = field(default="", compare=False)
-    """What the medium is called in messages where its file name must not be seen."""
+    """What the medium is called in messages: its row. File names may hold the names of people."""
     mask_text: bool = False
     """Whether what looks like text is painted over before anything else sees the pixels."""
 

@@ -83,7 +83,7 @@ class Shelf:
             end_seconds=end,
             frames=_frames(section, start, end, found.length_seconds),
             sound=section.sound,
-            alias=row[WHERE] if self._privacy.asked else "",
+            alias=row[WHERE],
             mask_text=found.mask_text,
             digest=found.fingerprint,
         )
