@@ -243,7 +243,8 @@ class _Reading:
     def _left_out(self) -> list[Problem]:
         """A warning where rows fit no task: they and their media are not looked at."""
         more = self._unasked_more - 1
-        reason = f"fits no task's where, nor do {more} more rows; nothing is asked of them"
+        others = f", nor do {more} more rows" if more else ""
+        reason = f"fits no task's where{others}; nothing is asked of it"
         return [
             Problem(kind="unasked", where=where, reason=reason, severity="warning")
             for where in self._unasked

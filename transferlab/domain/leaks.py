@@ -155,11 +155,12 @@ def _near_texts(ledger: Ledger, scope: Scope) -> Iterator[Problem]:
         first = first or _named(ledger, scope, on)
         more += 1
     if first:
+        apart = f"in different splits{' of two domains' if scope is None else ''}"
+        others = f"; so have {more} more such pairs {apart}" if more else f", {apart}"
         yield Problem(
             kind="near_duplicate_text",
             where=first,
-            reason=f"have nearly the same text of {MIN_WORDS} or more words; so have {more} more "
-            f"such pairs in different splits{' of two domains' if scope is None else ''}",
+            reason=f"have nearly the same text of {MIN_WORDS} or more words{others}",
             severity="warning",
         )
 

@@ -124,10 +124,10 @@ def _kind_of(found: Survey, path: Path) -> RegisterKind:
         return "video"
     if found.shards:
         return "webdataset"
-    tables = ", ".join(found.tables[:3]) or "none"
+    tables = f" and the tables {', '.join(found.tables[:3])}" if found.tables else ""
     raise InputError(
         f"{path}: found {len(found.pictures)} pictures, {len(found.films)} films, "
-        f"{len(found.dicoms)} DICOM files and the tables {tables}, but no table with a column of "
+        f"{len(found.dicoms)} DICOM files{tables}, but no table with a column of "
         f"those files' names{found.advice}; add such a column, or say what it is with --kind"
     )
 
