@@ -7,6 +7,7 @@ to 8 bits. Neither pydicom's ``pixel_array`` nor MONAI's reader does all of thes
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import pydicom
 from PIL import Image
 from pydicom import pixels
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from transferlab.core.records import Frames, MediaRef
 from transferlab.domain.contents import readable
@@ -30,6 +31,7 @@ from transferlab.domain.unreadable import UnreadableMedium
 _BROKEN = (
     ArithmeticError,
     AttributeError,
+    BytesLengthException,
     EOFError,
     LookupError,
     MemoryError,
@@ -114,6 +116,11 @@ def one_sentence(path: Path) -> Iterator[None]:
         ) from error
 
 
+def said_modality(value: str) -> str:
+    """A modality for a message: one of the standard's codes, as a broken file may hold any text."""
+    return f"modality {value}" if re.fullmatch(r"[A-Z]{2,12}", value) else "modality not stated"
+
+
 def _read(path: Path) -> Dataset:
     dataset = pydicom.dcmread(readable(path))
     # Some devices write these elements without a value, which means the same as leaving them out.
@@ -122,9 +129,10 @@ def _read(path: Path) -> Dataset:
             del dataset[name]
     present = [name for name in _PIXEL_ELEMENTS if name in dataset]
     if not present:
-        modality = dataset.get("Modality") or "no modality stated"
         raise UnreadableMedium(
-            path, f"the DICOM file has no pixels ({modality}); leave it out of the table"
+            path,
+            f"the DICOM file has no pixels ({said_modality(str(dataset.get('Modality') or ''))}); "
+            "leave it out of the table",
         )
     size = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel
     if size > MAX_VALUES:

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from transferlab.config.domain import ReportsSection, SourceSection
-from transferlab.domain.dicom import one_sentence
+from transferlab.domain.dicom import one_sentence, said_modality
 from transferlab.domain.places import inside
 from transferlab.domain.table import WHERE, Row
 from transferlab.domain.template import check_columns
@@ -100,7 +100,7 @@ def read_dicom_tree(
         if any(row.get(name) not in allowed for name, allowed in source.only.items()):
             continue
         if not row.pop(_HEIGHT):
-            bad.append((where, f"it holds no picture (modality {row['Modality'] or 'not stated'})"))
+            bad.append((where, f"it holds no picture ({said_modality(row['Modality'])})"))
             continue
         own = {"file": one.relative_to(base).as_posix(), "stem": one.stem, WHERE: where}
         rows.append((elements.collected(row) if elements else row) | own)

@@ -146,6 +146,26 @@ def test_dicom_files_with_bytes_changed_and_ends_cut(tmp_path, whole, changes, l
     assert len(rows) + len(bad) == 1
 
 
+def test_a_number_of_three_bytes_is_a_bad_file(tmp_path, whole):
+    two_bytes, three_bytes = b"(\0\x10\0US\2\0", b"(\0\x10\0US\3\0"
+    assert whole.count(two_bytes) == 1
+    path = tmp_path / "x.dcm"
+    path.write_bytes(whole.replace(two_bytes, three_bytes))
+    with pytest.raises(DataError, match="the DICOM file"):
+        decode(MediaRef(kind="dicom", path=path))
+    source = SourceSection(kind="dicom", path=".")
+    rows, bad = read_dicom_tree(tmp_path, tmp_path, source, [], file=Path("domain.yaml"))
+    assert (rows, len(bad)) == ([], 1)
+
+
+def test_no_text_of_a_broken_file_is_repeated(tmp_path, whole):
+    path = tmp_path / "x.dcm"
+    content = whole.replace(b"CS\2\0DX", b"CS\2\0\n\xe9")
+    path.write_bytes(content[: content.index(b"\xe0\x7f\x10\0")])
+    with pytest.raises(DataError, match=r"has no pixels \(modality not stated\)"):
+        decode(MediaRef(kind="dicom", path=path))
+
+
 ELEMENTS = {
     "Rows": st.integers(0, 65535),
     "Columns": st.integers(0, 65535),
