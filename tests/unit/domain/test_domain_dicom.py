@@ -117,7 +117,7 @@ def test_a_file_without_pixels_says_so(tmp_path):
     whole = path.read_bytes()
     # The pixel data element (7FE0,0010) is the last one.
     path.write_bytes(whole[: whole.index(b"\xe0\x7f\x10\x00")])
-    with pytest.raises(UnreadableMedium, match=r"has no pixels \(SR\)"):
+    with pytest.raises(UnreadableMedium, match=r"has no pixels \(modality SR\)"):
         check("dicom", path)
 
 
