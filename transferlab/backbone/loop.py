@@ -5,8 +5,6 @@ goes on as if it had not been.
 """
 
 import math
-import os
-import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
 from transferlab.core.events import Listener, TrainStep
 from transferlab.errors import ModelError
 
@@ -161,23 +160,18 @@ def _optimizer(
 
 
 def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, steps: int) -> None:
-    """Write beside, then rename: a killed run leaves the old checkpoint, not half of a new one."""
-    beside = path.with_suffix(".writing")
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "steps": steps}
-    torch.save(state, beside)
-    os.replace(beside, path)
+    save_checkpoint(path, state)
 
 
 def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """The number of steps that the checkpoint has behind it; 0 without a checkpoint."""
     if not path.exists():
         return 0
+    state = load_checkpoint(path)
     try:
-        state = torch.load(path, weights_only=True)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-    except (OSError, EOFError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{path}: this checkpoint is damaged; remove it to begin anew") from error
     except (KeyError, RuntimeError, ValueError) as error:
         raise ModelError(
             f"{path}: this checkpoint is of another backbone; choose another --out folder"

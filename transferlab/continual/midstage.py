@@ -6,8 +6,6 @@ state that it began with, so a file holds only what the steps since then have ch
 
 from __future__ import annotations
 
-import os
-import pickle
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from transferlab.errors import InputError, ModelError
+from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
+from transferlab.errors import InputError
 
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
@@ -42,12 +41,7 @@ class MidStage:
         """
         if self._path is None or not self._path.exists():
             return None
-        try:
-            state = torch.load(self._path, weights_only=True)
-        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-            raise ModelError(
-                f"{self._path}: this checkpoint is damaged; remove it to begin the domain anew"
-            ) from error
+        state = load_checkpoint(self._path)
         if state["about"] != _about(template):
             raise InputError(
                 f"{self._path}: this checkpoint is about {state['about']} and the stage at hand is "
@@ -61,10 +55,7 @@ class MidStage:
         if self._path is None or self._every_steps is None or steps % self._every_steps:
             return
         if steps < template.recorder.total_steps:
-            # Beside and renamed: a killed run leaves the old file, never half of a new one.
-            beside = self._path.with_suffix(".writing")
-            torch.save(state_of(template), beside)
-            os.replace(beside, self._path)
+            save_checkpoint(self._path, state_of(template))
 
 
 def _about(template: MLLMTemplate) -> str:

@@ -83,10 +83,26 @@ def read_dicom_tree(
     """
     wanted = _wanted(source, file=file)
     elements = guard(wanted) if guard else None
-    read = wanted | (elements.hidden if elements else {})
+    rows, bad = _pictures(path, root, source, wanted=wanted, elements=elements)
+    if source.reports is not None:
+        rows, unmatched = _join(rows, reports, source.reports, file=file)
+        bad += unmatched
+    return [elements.treated(row) for row in rows] if elements else rows, bad
+
+
+def _pictures(
+    path: Path,
+    root: Path,
+    source: SourceSection,
+    *,
+    wanted: Mapping[str, BaseTag],
+    elements: ElementGuard | None,
+) -> tuple[list[Row], Bad]:
+    """A row per file that holds a picture, and why the others are left out."""
     files = list(dicom_files(path, root))
     if not files:
         raise DataError(f"{path}: holds no DICOM file; is source.path right?")
+    read = {**wanted, **(elements.hidden if elements else {})}
     base = root.resolve()
     rows: list[Row] = []
     bad: Bad = []
@@ -104,10 +120,7 @@ def read_dicom_tree(
             continue
         own = {"file": one.relative_to(base).as_posix(), "stem": one.stem, WHERE: where}
         rows.append((elements.collected(row) if elements else row) | own)
-    if source.reports is not None:
-        rows, unmatched = _join(rows, reports, source.reports, file=file)
-        bad += unmatched
-    return [elements.treated(row) for row in rows] if elements else rows, bad
+    return rows, bad
 
 
 def dicom_files(path: Path, root: Path) -> Iterator[Path]:

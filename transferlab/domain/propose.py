@@ -59,25 +59,11 @@ def propose(
     """
     found = widened(survey(path))
     chosen = kind or _kind_of(found, path)
-    # Imported when it is needed: it brings pydicom.
-    if chosen == "dicom":
-        from transferlab.domain.propose_dicom import propose_dicom
-
-        source, questions = propose_dicom(found)
-    elif chosen in ("webdataset", "huggingface"):
-        from transferlab.domain.propose_packed import propose_saved, propose_shards
-
-        packed = propose_saved if chosen == "huggingface" else propose_shards
-        source, questions = packed(found, name or domain_name(path))
-    else:
-        source, questions = {
-            "chat": _chat,
-            "table": _table,
-            "video": _video,
-        }[chosen](found, path)
+    name = name or domain_name(path)
+    source, questions = _source_of(chosen, found, path, name=name)
     splits = {"column": questions.split} if questions.split else _dealt(questions)
     settings = {
-        "name": name or domain_name(path),
+        "name": name,
         "version": 1,
         "title": f"{words(path.resolve().stem).capitalize()} ({chosen})",
         "field": NOT_STATED,
@@ -93,6 +79,21 @@ def propose(
     if not licence:
         notes.append("licence: state the terms under which the data may be used")
     return Proposal(settings=settings, notes=notes)
+
+
+def _source_of(
+    kind: RegisterKind, found: Survey, path: Path, *, name: str
+) -> tuple[dict[str, Any], Questions]:
+    # Imported when it is needed: it brings pydicom.
+    if kind == "dicom":
+        from transferlab.domain.propose_dicom import propose_dicom
+
+        return propose_dicom(found)
+    if kind in ("webdataset", "huggingface"):
+        from transferlab.domain.propose_packed import propose_saved, propose_shards
+
+        return (propose_saved if kind == "huggingface" else propose_shards)(found, name)
+    return {"chat": _chat, "table": _table, "video": _video}[kind](found, path)
 
 
 def domain_name(path: Path) -> str:

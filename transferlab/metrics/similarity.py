@@ -102,8 +102,7 @@ def compare(
                 f"{len(source_texts)} and {len(target_texts)} texts given for "
                 f"{len(source.text)} and {len(target.text)} samples"
             )
-        counts = _word_counts(source_texts, target_texts)
-        pool = _pooled(counts, units, drop_empty=True)
+        pool = _pooled(_word_counts(source_texts, target_texts), units, drop_empty=True)
         if pool is not None:
             values = jensen_shannon(pool.rows, pool.splits(permutations, seed))
             found.append(_measured("vocabulary_js", "words", values, pool.sizes))

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 
 from transferlab import __version__
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
 from transferlab.core.records import DomainScore, TaskScore
 from transferlab.errors import EnvironmentProblem, InputError
 
@@ -104,17 +104,14 @@ class StageStore:
 
     def load_state(self, stage: str) -> dict[str, Any]:
         """The tensors and plain values saved with a stage; nothing in the file is executed."""
-        return torch.load(self._path(stage, "pt"), weights_only=True)
+        return load_checkpoint(self._path(stage, "pt"))
 
     def save(
         self, stage: str, record: Mapping[str, Any], state: Mapping[str, Any] | None = None
     ) -> None:
         """Keep a stage. The record is written last: it is what says that the stage is finished."""
         if state is not None:
-            path = self._path(stage, "pt")
-            beside = path.with_suffix(".partial")
-            torch.save(dict(state), beside)
-            os.replace(beside, path)
+            save_checkpoint(self._path(stage, "pt"), state)
         self._write(self._path(stage, "json"), json.dumps(record).encode())
         self.unfinished(stage).unlink(missing_ok=True)
 

@@ -31,50 +31,42 @@ def llava_onevision() -> Made:
     return hf.LlavaOnevisionForConditionalGeneration(config), processor
 
 
-def llava_next_video() -> Made:
-    words = tokenizer("<video>")
-    grid = [[56, 112], [112, 56], [112, 112]]
-    size = {"shortest_edge": 56}
-    crop = {"height": 56, "width": 56}
-    processor = hf.LlavaNextVideoProcessor(
-        hf.LlavaNextVideoVideoProcessor(size=size, crop_size=crop),
-        hf.LlavaNextImageProcessor(size=size, crop_size=crop, image_grid_pinpoints=grid),
-        words,
-        patch_size=14,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=TURNS.format(picture="<image>"),
-    )
-    config = hf.LlavaNextVideoConfig(
+GRID = [[56, 112], [112, 56], [112, 112]]
+SIZE = {"shortest_edge": 56}
+CROP = {"height": 56, "width": 56}
+NEXT_PROCESSOR = {
+    "patch_size": 14,
+    "vision_feature_select_strategy": "default",
+    "num_additional_image_tokens": 1,
+    "chat_template": TURNS.format(picture="<image>"),
+}
+
+
+def _next_images() -> hf.LlavaNextImageProcessor:
+    return hf.LlavaNextImageProcessor(size=SIZE, crop_size=CROP, image_grid_pinpoints=GRID)
+
+
+def _next_config(kind, words, **tokens):
+    return kind(
         text_config=text(words) | {"model_type": "llama"},
         vision_config=vision() | {"model_type": "clip_vision_model", "projection_dim": 32},
-        image_grid_pinpoints=grid,
-        **ids(words, image_token_index="<image>", video_token_index="<video>"),
+        image_grid_pinpoints=GRID,
+        **ids(words, image_token_index="<image>", **tokens),
     )
+
+
+def llava_next_video() -> Made:
+    words = tokenizer("<video>")
+    films = hf.LlavaNextVideoVideoProcessor(size=SIZE, crop_size=CROP)
+    processor = hf.LlavaNextVideoProcessor(films, _next_images(), words, **NEXT_PROCESSOR)
+    config = _next_config(hf.LlavaNextVideoConfig, words, video_token_index="<video>")
     return hf.LlavaNextVideoForConditionalGeneration(config), processor
 
 
 def llava_next() -> Made:
     words = tokenizer()
-    grid = [[56, 112], [112, 56], [112, 112]]
-    size = {"shortest_edge": 56}
-    processor = hf.LlavaNextProcessor(
-        hf.LlavaNextImageProcessor(
-            size=size, crop_size={"height": 56, "width": 56}, image_grid_pinpoints=grid
-        ),
-        words,
-        patch_size=14,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=TURNS.format(picture="<image>"),
-    )
-    config = hf.LlavaNextConfig(
-        text_config=text(words) | {"model_type": "llama"},
-        vision_config=vision() | {"model_type": "clip_vision_model", "projection_dim": 32},
-        image_grid_pinpoints=grid,
-        **ids(words, image_token_index="<image>"),
-    )
-    return hf.LlavaNextForConditionalGeneration(config), processor
+    processor = hf.LlavaNextProcessor(_next_images(), words, **NEXT_PROCESSOR)
+    return hf.LlavaNextForConditionalGeneration(_next_config(hf.LlavaNextConfig, words)), processor
 
 
 def internvl() -> Made:

@@ -13,7 +13,6 @@ from domain_cases import (
 
 from transferlab.core.records import SPLITS
 from transferlab.domain.load import load_domain
-from transferlab.domain.media import decode
 from transferlab.errors import DataError, InputError
 
 import numpy as np  # isort: skip
@@ -290,13 +289,3 @@ def test_data_packs_are_found_by_argument_variable_or_default(tmp_path, monkeypa
     (tmp_path / "shared").mkdir()
     (tmp_path / "packs").rename(tmp_path / "shared" / "data")
     assert load_domain(entry).digest == by_argument.digest
-
-
-def test_a_medium_that_breaks_later_is_named_by_its_row(tmp_path):
-    data = load_domain(write_domain(tmp_path / "d"))
-    broken = data.splits["train"][0].media[0]
-    broken.path.write_bytes(b"no picture any more")
-    with pytest.raises(DataError) as caught:
-        decode(broken)
-    assert str(caught.value).startswith("metadata.csv row ")
-    assert broken.path.name not in str(caught.value)
