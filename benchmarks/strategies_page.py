@@ -11,10 +11,13 @@ from typing import Any
 
 from report import table
 
+from transferlab.config.load import load_yaml
+from transferlab.config.pipeline import PipelineConfig
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One run in numbers."""
+    """One run in numbers. The first seven are columns of the tables."""
 
     acc: float
     bwt: float
@@ -23,6 +26,12 @@ class Found:
     seconds: float
     strategy_bytes: int
     peak_bytes: int
+    before: Mapping[str, float]
+    """Each domain's score before any adaptation, the source's first."""
+    last: Mapping[str, float]
+    """The same after the last step."""
+    controls: Mapping[str, float]
+    """Mean over a domain's tasks of its best control; empty where none was measured."""
 
 
 T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
@@ -38,17 +47,32 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean:.3f} ± {factor * statistics.stdev(values) / math.sqrt(len(values)):.3f}"
 
 
+COLUMNS = ("acc", "bwt", "forgetting", "retention", "seconds", "strategy_bytes", "peak_bytes")
+
+
 def rows_of(runs: Mapping[str, Sequence[Found]]) -> str:
     head = ["strategy", "ACC", "BWT", "forgetting", "source", "seconds", "kept (MB)", "peak (MB)"]
     rows = []
     for name, found in runs.items():
-        columns = [[getattr(one, key) for one in found] for key in Found.__dataclass_fields__]
+        columns = [[getattr(one, key) for one in found] for key in COLUMNS]
         acc, bwt, forgetting, retention, seconds, kept, peak = columns
         cells = [spread(one) for one in (acc, bwt, forgetting, retention)]
         cells += [f"{statistics.mean(seconds):.0f}"]
         cells += [f"{statistics.mean(one) / 2**20:.1f}" for one in (kept, peak)]
         rows.append([name, *cells])
     return table(head, rows)
+
+
+def domains_of(runs: Mapping[str, Sequence[Found]]) -> str:
+    """Each domain's score after the last step, beside the pretrained backbone and the controls."""
+    first = runs["naive"]
+    names = list(first[0].last)
+    rows = [["before", *(spread([one.before[name] for one in first]) for name in names)]]
+    for strategy, found in runs.items():
+        rows.append([strategy, *(spread([one.last[name] for one in found]) for name in names)])
+    controls = [[one.controls[name] for one in first if name in one.controls] for name in names]
+    rows.append(["best control", *(spread(one) if one else "-" for one in controls)])
+    return table(["strategy", *names], rows)
 
 
 def draw(runs: Mapping[str, Sequence[Found]], path: Path) -> None:
@@ -74,29 +98,31 @@ def draw(runs: Mapping[str, Sequence[Found]], path: Path) -> None:
 
 def page(done: Mapping[str, Any], figure: str) -> str:
     """Markdown."""
+    given = done["given"]
+    stream = load_yaml(given.pipeline, PipelineConfig, overrides=given.overrides).stream
     parts = [
-        "# Strategies, measured",
-        "Made by `python benchmarks/strategies_study.py`; source `scenes`, stream "
-        f"{', '.join(done['stream'])}. ACC, BWT and forgetting as in "
-        "[result-json.md](result-json.md); source: change of the source domain's score; seconds: "
-        "of training, evaluation left out; kept: what the strategy keeps between domains.",
+        f"Source `scenes`, stream {', '.join(f'`{name}`' for name in stream)}. ACC, BWT and "
+        "forgetting as in [result-json.md](result-json.md); source: change of the source domain's "
+        "score; seconds: of training and of what the strategy does between domains, scoring left "
+        "out; kept: what the strategy keeps between domains; peak: of memory while training.",
         "## The whole catalogue",
-        f"Seed {done['seeds'][0]}, {done['few']} training samples per task, validation splits, "
+        f"Seed {given.seeds[0]}, {given.few} training samples per task, validation splits, "
         "settings as the script lists them; nothing is tuned.",
         rows_of(done["catalogue"]),
     ]
     full = (
-        f"Seeds {', '.join(map(str, done['seeds']))}, {done['many']} training samples per task, "
-        "test splits; mean and 95 % interval over seeds. Each was tuned on the validation splits "
-        "over three settings."
+        f"Seeds {', '.join(map(str, given.seeds))}, {given.many} training samples per task, test "
+        "splits; mean and 95 % interval over seeds (Student's t). Each was tuned on the validation "
+        "splits over three settings."
     )
-    turned = f"Seed {done['seeds'][0]}, the same settings."
+    turned = f"Seed {given.seeds[0]}, the same settings."
     for key, title, text in (
         ("full", "The most telling", full),
         ("reversed", "Reversed order", turned),
     ):
         if done[key]:
             parts += [f"## {title}", text, rows_of(done[key])]
+            parts += ["Each domain after the last step:", domains_of(done[key])]
     if done["tuned"]:
         chosen = [[n, f"`{s.specs}`", str(s.learning_rate or "")] for n, s in done["tuned"].items()]
         parts += ["Chosen settings:", table(["strategy", "options", "learning rate"], chosen)]

@@ -21,7 +21,7 @@ def study():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "benchmarks"))
         yield importlib.import_module("strategies_study")
-    for name in ("strategies_study", "strategies_page", "report"):
+    for name in ("strategies_study", "strategies_page", "strategies_settings", "report"):
         sys.modules.pop(name, None)
 
 
@@ -36,7 +36,8 @@ def test_every_strategy_is_in_it_and_can_be_run(study):
     work = study.Study(SimpleNamespace(pipeline=PIPELINE, out=Path("out"), overrides=[]))
     for name, specs in study.CATALOGUE.items():
         setting = study.Setting(name=name, specs=specs)
-        config = work._config(setting, seed=3, train=7, split="validation", turned=True)
+        plan = study.Plan(setting=setting, seed=3, train=7, split="validation", turned=True)
+        config = work.config(plan)
         assert check_strategies(config.strategy, config) == []
         assert (config.seed, config.data.max_train_samples) == (3, 7)
         assert config.evaluation.split == "validation"
@@ -56,21 +57,24 @@ def test_every_strategy_can_be_tuned_over_settings_of_its_own(study):
 
 def fake(acc, **changes):
     given = {"acc": acc, "bwt": -0.1, "forgetting": 0.1, "retention": 0.0, "seconds": 10.0}
-    return {**given, "strategy_bytes": 8, "peak_bytes": 2**20, **changes}
+    given |= {"strategy_bytes": 8, "peak_bytes": 2**20, "before": {"scenes": 0.8, "a": 0.1}}
+    return {**given, "last": {"scenes": 0.8, "a": acc}, "controls": {"a": 0.3}, **changes}
 
 
 def test_the_three_best_beside_the_fixed_ones_are_tuned_and_the_best_setting_kept(
     study, monkeypatch, tmp_path
 ):
     scores = {"der": 0.9, "si": 0.8, "o_lora": 0.7, "cumulative": 0.95}
-    runs = []
+    asked = []
 
-    def run(self, phase, setting, *, seed, train, split, turned=False):
-        runs.append((phase, setting.name, seed, train, split, turned))
-        acc = scores.get(setting.name, 0.5) + (0.01 if "0.03" in str(setting.specs) else 0)
-        return study.Found(**fake(acc))
+    def make(self, plans):
+        asked.extend(plans)
+        return [study.Found(**fake(score_of(plan.setting))) for plan in plans]
 
-    monkeypatch.setattr(study.Study, "run", run)
+    def score_of(setting):
+        return scores.get(setting.name, 0.5) + (0.01 if "0.03" in str(setting.specs) else 0)
+
+    monkeypatch.setattr(study.Study, "make", make)
     given = SimpleNamespace(
         pipeline=PIPELINE, out=tmp_path, overrides=[], seeds=[0, 1, 2], few=4, many=9, phases=4,
         only=None,
@@ -78,18 +82,56 @@ def test_the_three_best_beside_the_fixed_ones_are_tuned_and_the_best_setting_kep
     done = study.study(given)
     assert list(done["tuned"]) == [*study.ALWAYS, "der", "si", "o_lora"]
     assert done["tuned"]["der"].specs[0]["der"]["logit_weight"] == 0.03
-    assert {split for phase, *_, split, _ in runs if phase in ("catalogue", "tuning")} == {
-        "validation"
-    }
-    full = [one for one in runs if one[0] == "full" and one[1] == "der"]
-    assert full == [("full", "der", seed, 9, "test", False) for seed in (0, 1, 2)]
-    assert ("reversed", "joint", 0, 9, "test", True) in runs
+    assert {plan.split for plan in asked if plan.train == 4} == {"validation"}
+    full = [plan for plan in asked if plan.train == 9 and plan.setting.name == "der"]
+    assert {plan.split for plan in full} == {"test"}
+    assert [(plan.seed, plan.turned) for plan in full] == [
+        (0, False), (1, False), (2, False), (0, True),
+    ]  # fmt: skip
     text = study.page(done, "figure.png")
     assert "| der | 0.910 ± 0.000 |" in text
     assert "Reversed order" in text
+    assert "| best control | - | 0.300 ± 0.000 |" in text
     study.draw(done["full"], tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
 
 
 def test_retention_counts_as_much_as_a_domain(study):
     assert study.goodness(study.Found(**fake(0.5, retention=-0.3)), 2) == pytest.approx(0.7 / 3)
+
+
+def test_runs_share_a_folder_only_where_they_are_the_same(study):
+    settings = importlib.import_module("strategies_settings")
+    few = {"seed": 0, "train": 4, "split": "validation"}
+    naive = study.Plan(setting=study.settings_of("naive")[0], **few)
+    assert study.Plan(setting=study.settings_of("joint")[0], **few).folder == naive.folder
+    plans = [
+        study.Plan(setting=one, **changed)
+        for name in settings.KNOBS
+        for one in study.settings_of(name)
+        for changed in (few, {**few, "seed": 1}, {**few, "turned": True}, {**few, "train": 5})
+    ]
+    assert len({plan.folder for plan in plans}) == len(plans)
+
+
+def test_what_a_run_found_is_read_from_its_result(study):
+    costs = [
+        {"arm": arm, "seconds": 5.0, "strategy_bytes": 3, "peak_memory_bytes": 7}
+        for arm in ("sequential", "sequential", "joint")
+    ]
+    before, last = {"scenes": 0.8, "a": 0.1, "b": 0.2}, {"scenes": 0.5, "a": 0.3, "b": 0.7}
+    result = {
+        "summary": {name: {"value": 0.25} for name in ("bwt", "forgetting")},
+        "cost": costs,
+        "scores": {"rows": [{"values": before}, {"values": last}]},
+        "arms": {"joint": {name: {"value": 0.9} for name in before}},
+        "domains": {"scenes": {"role": "source"}, "a": {"role": "stream"}, "b": {"role": "stream"}},
+        "controls": {"a": {"x": {"majority": 0.5, "pixels": 0.7}, "y": {"copied_answer": 0.1}}},
+    }
+    found = study.found_in(result, joint=False)
+    assert (found.acc, found.seconds) == (0.5, 10.0)
+    assert (found.retention, found.forgetting) == (pytest.approx(-0.3), 0.25)
+    assert found.controls == {"a": pytest.approx(0.4)}
+    joint = study.found_in(result, joint=True)
+    assert (joint.acc, joint.forgetting, joint.seconds) == (0.9, 0.0, 5.0)
+    assert joint.retention == pytest.approx(0.1)

@@ -1,0 +1,95 @@
+"""What benchmarks/strategies_study.py runs each strategy with, and what it tunes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Specs = list[Any]
+"""A ``strategy:`` list."""
+
+CATALOGUE: dict[str, Specs] = {
+    "naive": ["naive"],
+    "replay": [{"replay": {"memory_samples": 200, "batch_ratio": 0.5}}],
+    "ewc": [{"ewc": {"strength": "auto", "units": 1.0, "fisher_samples": 64}}],
+    "ewc + replay": [
+        {"ewc": {"strength": "auto", "units": 1.0, "fisher_samples": 64}},
+        {"replay": {"memory_samples": 200, "batch_ratio": 0.5}},
+    ],
+    "si": [{"si": {"units": 1.0}}],
+    "mas": [{"mas": {"units": 1.0}}],
+    "rwalk": [{"rwalk": {"units": 1.0}}],
+    "l2": [{"l2": {"units": 1.0}}],
+    "lwf": [{"lwf": {}}],
+    "feature_distillation": [{"feature_distillation": {}}],
+    "er_ace": [{"er_ace": {}}],
+    "der": [{"der": {"memory_batch_samples": 8}}],
+    "mir": [{"mir": {"candidate_samples": 16, "memory_batch_samples": 8}}],
+    "gss": [{"gss": {"batch_ratio": 0.5}}],
+    "agem": [{"agem": {"memory_batch_samples": 8}}],
+    "gem": [{"gem": {"memory_batch_samples": 4}}],
+    "self_distillation": [{"self_distillation": {"memory_batch_samples": 8, "max_new_tokens": 24}}],
+    "pseudo_replay": [{"pseudo_replay": {"memory_batch_samples": 8, "max_new_tokens": 24}}],
+    "per_domain": [{"per_domain": {}}],
+    "o_lora": [{"o_lora": {"rank_per_domain": 4}}],
+    "ema": [{"ema": {}}],
+    "interpolate": [{"interpolate": {}}],
+    "merge": [{"merge": {}}],
+    "gdumb": [{"gdumb": {}}],
+    "cumulative": [{"cumulative": {}}],
+    "from_scratch": [{"from_scratch": {}}],
+}
+ALWAYS = ("naive", "joint", "ewc", "replay", "ewc + replay")
+CONTROLS = ("cumulative", "gdumb", "from_scratch")
+"""Not among the eight: bounds, as joint is."""
+CHOSEN = 8
+KNOBS: dict[str, tuple[str, list[Any]]] = {
+    "ewc": ("units", [0.1, 10.0]),
+    "si": ("units", [0.1, 10.0]),
+    "mas": ("units", [0.1, 10.0]),
+    "rwalk": ("units", [0.1, 10.0]),
+    "l2": ("units", [0.1, 10.0]),
+    "replay": ("batch_ratio", [0.25, 1.0]),
+    "gss": ("batch_ratio", [0.25, 1.0]),
+    "lwf": ("strength", [0.3, 3.0]),
+    "feature_distillation": ("strength", [0.1, 10.0]),
+    "er_ace": ("memory_batch_samples", [4, 16]),
+    "der": ("logit_weight", [0.03, 0.3]),
+    "mir": ("memory_batch_samples", [4, 16]),
+    "agem": ("memory_batch_samples", [4, 16]),
+    "gem": ("margin", [0.0, 1.0]),
+    "self_distillation": ("weight", [0.3, 3.0]),
+    "pseudo_replay": ("weight", [0.3, 3.0]),
+    "per_domain": ("start", ["latest"]),
+    "o_lora": ("strength", [0.05, 5.0]),
+    "ema": ("decay", [0.9, 0.995]),
+    "interpolate": ("new_share", [0.3, 0.7]),
+    "merge": ("method", ["linear", "dare_ties"]),
+}
+"""What each is tuned over, beside its setting in the catalogue."""
+RATES = [1e-3, 4e-3]
+"""The same for naive and joint, which have no setting of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A strategy with its options and its learning rate."""
+
+    name: str
+    specs: Specs
+    learning_rate: float | None = None
+
+    @property
+    def joint(self) -> bool:
+        return self.name == "joint"
+
+
+def settings_of(name: str) -> list[Setting]:
+    """What a strategy is tuned over; the first is its setting in the catalogue."""
+    if name in ("naive", "joint"):
+        return [Setting(name=name, specs=["naive"], learning_rate=one) for one in (None, *RATES)]
+    first, *rest = CATALOGUE[name]
+    ((key, options),) = first.items()
+    knob, values = KNOBS[key]
+    others = [[{key: {**options, knob: value}}, *rest] for value in values]
+    return [Setting(name=name, specs=specs) for specs in (CATALOGUE[name], *others)]
