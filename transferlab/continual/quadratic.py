@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from transferlab.continual.calibrate import half_trace
+from transferlab.continual.calibrate import signed_step
 from transferlab.continual.catalogue.penalties import PenaltyOptions
 from transferlab.continual.passes import gradients_of
 from transferlab.continual.seeding import derive_seed
@@ -59,17 +59,18 @@ class QuadraticPenalty(Strategy):
     def calibrated(self, strategy: MLLMTemplate, importance: Tensor) -> Tensor:
         """A domain's importances in the unit of ``strength: auto``; else as they are.
 
-        A random displacement d of variance v per parameter diverges by v * tr(H) / 2 nats per
-        supervised token, with H the token-averaged Fisher information of the model's own answers
-        on the domain; the penalty of that displacement is v * sum(F). One unit makes both equal.
+        A displacement r u, with u the signs of a gradient (see ``calibrate.signed_step``), diverges
+        by c r^2 nats per supervised token; its penalty is r^2 * sum(F) over the parameters that it
+        moves. One unit makes both equal.
         """
         if not self._calibrated:
             return importance
-        total = float(importance.sum())
+        seed = derive_seed(self.seed, strategy.clock.train_exp_counter, CALIBRATION)
+        cost, signs = signed_step(strategy, seed=seed)
+        total = float((importance * signs.abs()).sum())
         if total == 0:
             return importance  # nothing was found important, so there is nothing to scale
-        seed = derive_seed(self.seed, strategy.clock.train_exp_counter, CALIBRATION)
-        return importance * (half_trace(strategy, seed=seed) / total)
+        return importance * (cost / total)
 
     def kept_bytes(self) -> int:
         return sum(t.nbytes for t in (self._importance, self._anchor) if t is not None)

@@ -13,6 +13,7 @@ from continual_cases import (
     make_samples,
 )
 
+from transferlab.continual.calibrate import signed_step
 from transferlab.continual.catalogue.penalties import (
     EWCOptions,
     L2Options,
@@ -23,7 +24,7 @@ from transferlab.continual.catalogue.penalties import (
 from transferlab.continual.ewc import EWC
 from transferlab.continual.l2 import L2
 from transferlab.continual.mas import MAS
-from transferlab.continual.quadratic import flatten
+from transferlab.continual.quadratic import flatten, unflatten
 from transferlab.continual.rwalk import RWalk
 from transferlab.continual.si import SI
 
@@ -140,27 +141,59 @@ def auto(kind, **options):
     return made[kind]()
 
 
+def diverged(backbone, batch, before) -> float:
+    """KL in nats per supervised token."""
+    after = backbone.module(batch).detach().log_softmax(-1)
+    return float((before.exp() * (before - after)).sum(-1).mean())
+
+
+def moved(backbone, start, step) -> None:
+    backbone.load_trainable_state(start)
+    with torch.no_grad():
+        for p, piece in zip(
+            parameters(backbone), unflatten(step, parameters(backbone)), strict=True
+        ):
+            p.add_(piece)
+
+
 @pytest.mark.parametrize("kind", ["ewc", "mas", "l2"])
-def test_one_unit_is_the_divergence_of_a_random_displacement_in_nats_per_token(kind, xray):
+def test_one_unit_is_the_divergence_along_a_signed_step_in_nats_per_token(kind, xray, monkeypatch):
     backbone, plugin = ToyBackbone(torch.float64), auto(kind)
+    measured = []
+
+    def recorded(strategy, *, seed):
+        measured.append(signed_step(strategy, seed=seed))
+        return measured[-1]
+
+    monkeypatch.setattr("transferlab.continual.quadratic.signed_step", recorded)
     learner = learner_with(plugin, backbone)
+    start, here = backbone.trainable_state(), flatten(parameters(backbone))
     learner.consolidate(xray, domain="xray")
+    ((_, signs),) = measured
     batch, _ = backbone.collate(xray)
+    assert set(signs.tolist()) <= {-1.0, 0.0, 1.0}
+    torch.testing.assert_close(flatten(parameters(backbone)), here)  # it is back where it was
     before = backbone.module(batch).detach().log_softmax(-1)
-    start = backbone.trainable_state()
-    generator = torch.Generator().manual_seed(0)
-    penalties, divergences = [], []
-    for _ in range(200):
-        backbone.load_trainable_state(start)
-        with torch.no_grad():
-            for p in parameters(backbone):
-                p.add_(0.02 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
-        after = backbone.module(batch).detach().log_softmax(-1)
-        divergences.append(float((before.exp() * (before - after)).sum(-1).mean()))
-        backbone.module.zero_grad()
+    for length in (0.002, 0.01):
+        moved(backbone, start, length * signs)
+        divergence = diverged(backbone, batch, before)
         plugin.after_backward(learner._template)
-        penalties.append(plugin.terms[f"{kind}_penalty"])
-    assert sum(penalties) == pytest.approx(sum(divergences), rel=0.2)
+        assert float(plugin.terms[f"{kind}_penalty"]) == pytest.approx(divergence, rel=0.1)
+        # Where the signs are random, parameters do not move together.
+        generator = torch.Generator().manual_seed(1)
+        random = torch.randint(0, 2, signs.shape, generator=generator) * 2.0 - 1
+        moved(backbone, start, length * random)
+        assert diverged(backbone, batch, before) < 0.5 * divergence
+
+
+def test_where_no_gradient_is_nothing_is_scaled(xray):
+    backbone, plugin = ToyBackbone(), auto("l2")
+    learner = learner_with(plugin, backbone)
+    with torch.no_grad():
+        for p in parameters(backbone):
+            p.zero_()
+    learner.consolidate(xray, domain="xray")
+    assert torch.isfinite(plugin._importance).all()
 
 
 def test_a_unit_is_the_same_for_every_batch_size_and_way_to_measure(xray):

@@ -48,14 +48,31 @@ importance, batch sizes, adapter ranks and lengths of answers, so a strength can
 one experiment to the next. With `strength: auto` it counts in units: after each domain, its
 importances I are scaled so that
 
-    sum I = tr(H) / 2
+    sum I over what moves * r^2 = KL(p(theta) || p(theta + r u))   in nats per answer token
 
-with H the Fisher information per answer token on that domain, labels drawn from the model itself,
-measured on at most 64 samples. A small displacement d lets the model diverge by d H d / 2 nats per
-token; so for displacements without a preferred direction, one unit of penalty is one nat per token
-of divergence on the past domain, and stands beside a task loss that is in nats per token too. The
-calibration fixes the scale only. How importance is spread over parameters remains the strategy's,
-and off-diagonal parts of H are not seen, so more than one unit may serve better: `units: 10`.
+where u holds the signs of the gradient of the loss on that domain (at most 64 samples, labels drawn
+from the model itself) and r is the learning rate: where Adam's first step would go. So one unit of
+penalty costs as much as the past domain's answers diverge along such a step, and stands beside a
+task loss that is in nats per token too. Two passes over the samples measure it.
+
+Why not the trace of the Fisher information, which says what a displacement of random signs costs?
+Because training moves parameters together. With the embedded backbone (LoRA of rank 16 and token
+embeddings, the source protected, then 16 steps on real X-rays) the trace foretold the divergence of
+random signs within 30 %, and that of the training's own displacement 200 times too low; a penalty
+in its units did nothing. The step's unit is about 1000 times larger (800 to 1300 over seeds and
+lengths of the step). What it does, at the end of those 16 steps:
+
+| `ewc` | divergence on the source, nats per token | loss on the X-rays, nats per token |
+|---|---|---|
+| none | 0.227 | |
+| 0.1 units | 0.144 | 1.65 |
+| 1 unit | 0.108 | 1.65 |
+| 10 units | 0.037 | 1.71 |
+| 100 units | 0.016 | 2.20 |
+| 1000 units | 0.014 | 3.22 |
+
+The calibration fixes the scale only. How importance is spread over parameters remains the
+strategy's, and training over many steps goes further than one: `units: 10` is worth a try.
 
 ## What they cost
 

@@ -57,8 +57,8 @@ class EWCOptions(PenaltyOptions):
     strength: Strength = 100.0
     """The penalty is strength * sum F (theta - theta*)^2. A number's meaning depends on `fisher`
     and `labels`. "auto" counts in units: one unit costs as much as one nat by which the answers'
-    token distributions of a past domain would diverge, so that it means the same whatever the
-    batch size, the adapter's rank and the domain."""
+    token distributions of a past domain would diverge along a signed step, so that it means the
+    same whatever the batch size, the adapter's rank and the domain."""
     mode: Literal["separate", "online"] = "online"
     """"separate" keeps a penalty per past domain, "online" one whose anchor is the latest."""
     decay: Annotated[float, Field(gt=0, le=1)] | None = None
