@@ -73,7 +73,9 @@ OPTIONS = {
     "gss": {"memory_samples": 4, "batch_ratio": 0.5, "compared_samples": 1},
 }
 COMBINATIONS = [[name] for name in STRATEGIES.names()] + [["ewc", "replay", "agem"]]
-KEEPS_NOTHING = {"naive", "plugin", "o_lora", "ema", "interpolate", "pseudo_replay"}
+KEEPS_NOTHING = {"naive", "plugin", "o_lora", "osf", "ema", "interpolate", "pseudo_replay"}
+ADAPTERS = {"osf": AdapterSection(kind="osf")}
+"""Of the strategies that need another than the default."""
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +98,18 @@ def thin(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def fresh(thin):
-    """``fresh()`` is a backbone that nothing has been trained on; one at a time."""
-    section = BackboneSection(model=thin, device="cpu")
-    backbone = load_backbone(section, decode=plain, seed=0)
-    start = backbone.trainable_state()
+    """``fresh(names)`` is a backbone that nothing has been trained on, with the adapter that these
+    strategies need; one at a time."""
+    loaded = {}
 
-    def reset():
+    def reset(names=()):
+        kind = next((name for name in names if name in ADAPTERS), None)
+        if kind not in loaded:
+            adapter = ADAPTERS.get(kind, AdapterSection())
+            section = BackboneSection(model=thin, device="cpu", adapter=adapter)
+            backbone = load_backbone(section, decode=plain, seed=0)
+            loaded[kind] = backbone, backbone.trainable_state()
+        backbone, start = loaded[kind]
         backbone.load_trainable_state(start)
         return backbone
 
@@ -121,7 +129,7 @@ def test_the_registry_is_not_empty():
 def restored(file, fresh, names, listener=lambda event: None):
     """Backbone and learner as another process would make them from a checkpoint."""
     state = read(file)
-    backbone = fresh()
+    backbone = fresh(names)
     backbone.load_trainable_state(state["backbone"])
     learner = new_learner(backbone, names, listener)
     past = {sample.id: sample for sample in (*SOURCE, *DOMAINS["door"])}
@@ -142,7 +150,7 @@ def train_on(learner, domain, **how):
 @pytest.mark.parametrize("names", COMBINATIONS, ids="+".join)
 def test_learns_resumes_as_if_never_stopped_and_says_what_it_cost(names, fresh, tmp_path):
     events, file = [], tmp_path / "kite"
-    backbone = fresh()
+    backbone = fresh(names)
     learner = new_learner(backbone, names, events.append)
     learner.consolidate(SOURCE, domain="ball")
     first = train_on(learner, "door")

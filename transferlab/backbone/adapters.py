@@ -22,6 +22,7 @@ from peft import (
     get_peft_model,
     prepare_model_for_kbit_training,
 )
+from peft.tuners.osf import OSFLayer
 from peft.utils import merge_utils
 from torch import Tensor, nn
 
@@ -33,6 +34,7 @@ from transferlab.backbone.targets import (
     refuse_four_dimensions,
 )
 from transferlab.config.backbone import LORA_KINDS, PARTS, AdapterSection, BackboneSection
+from transferlab.core.protocols import SplitWeight
 
 RSLORA_ALPHA = 8.0
 """At rank 16 the scale alpha / sqrt(rank) is then 2, that of plain LoRA."""
@@ -113,7 +115,7 @@ def _config(
         size = block_size(adapter, layers, name=name)
         return OFTConfig(r=0, oft_block_size=size, module_dropout=adapter.dropout, **wanted)
     wanted.pop("modules_to_save")  # osf has no use for it, and the section refuses such parts
-    return OSFConfig(effective_rank=adapter.preserved_fraction or 0.5, **wanted)
+    return OSFConfig(effective_rank=adapter.effective_fraction, **wanted)
 
 
 def _alpha(adapter: AdapterSection) -> float:
@@ -200,6 +202,31 @@ def merge_tensors(
         by = torch.tensor(list(weights), dtype=ones[0].dtype, device=ones[0].device)
         merged.append(merges[method](list(ones), by))
     return merged
+
+
+def split_weights(model: nn.Module) -> list[SplitWeight]:
+    """The weights that an adapter of kind osf splits, in the model's order; else none."""
+    return [_split(one) for one in model.modules() if isinstance(one, OSFLayer)]
+
+
+def _split(layer: OSFLayer, name: str = "default") -> SplitWeight:
+    """Peft keeps the preserved directions where the weight is oblong, and the free ones where a
+    factor is square: the rest of the space is then theirs."""
+    parts = layer.osf_svd_params[name]
+    high_left, high_right = layer._osf_U_high, layer._osf_V_high
+    low_left, low_right = layer._osf_U_low_init[name], layer._osf_V_low_init[name]
+
+    def free_left(columns: Tensor) -> Tensor:
+        if name in high_left:
+            return columns - high_left[name] @ (high_left[name].T @ columns)
+        return low_left @ (low_left.T @ columns)
+
+    def free_right(rows: Tensor) -> Tensor:
+        if name in high_right:
+            return rows - (rows @ high_right[name].T) @ high_right[name]
+        return (rows @ low_right.T) @ low_right
+
+    return SplitWeight(parts["U_low"], parts["S_low"], parts["V_low"], free_left, free_right)
 
 
 def is_adapted(model: nn.Module) -> bool:

@@ -17,6 +17,7 @@ from transferlab.backbone.quiet import no_progress_bars
 from transferlab.backbone.view import TrainableView, innermost
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.batch import Batch
+from transferlab.core.protocols import SplitWeight
 from transferlab.core.records import Features, Prediction, Sample
 from transferlab.errors import ModelError
 
@@ -130,6 +131,10 @@ class HFBackbone:
     ) -> list[Tensor]:
         """Several adapters' values of each parameter merged into one, by peft."""
         return adapters.merge_tensors(tensors, method=method, weights=weights, density=density)
+
+    def split_weights(self) -> list[SplitWeight]:
+        """The weights that the adapter splits; empty where it is not of kind osf."""
+        return adapters.split_weights(self.model)
 
     def save_adapter(self, folder: Path) -> None:
         """Write the adapter so that plain peft loads it.

@@ -30,6 +30,7 @@ _OPTIONS: dict[str, frozenset[str]] = {
 _EXACT_ONLY = frozenset({"pissa", "osf"})
 """Kinds that take a weight apart, which a quantized one does not allow."""
 DEFAULT_RANK, VERA_RANK = 16, 256
+DEFAULT_FRACTION = 0.5
 
 
 class AdapterSection(Section):
@@ -70,6 +71,11 @@ class AdapterSection(Section):
     def effective_rank(self) -> int:
         """The rank that is used where ``rank`` is left to its default."""
         return self.rank or (VERA_RANK if self.kind == "vera" else DEFAULT_RANK)
+
+    @property
+    def effective_fraction(self) -> float:
+        """The share that osf preserves where ``preserved_fraction`` is left to its default."""
+        return self.preserved_fraction or DEFAULT_FRACTION
 
 
 class PartSection(Section):

@@ -122,3 +122,22 @@ def test_tied_weights_stay_tied_when_saved_merged_and_loaded(tied_folder, tmp_pa
     again = tiny(model=str(tmp_path / "whole"), adapter=None)
     assert is_tied(again)
     torch.testing.assert_close(logits(again), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_osf_splits_tall_square_and_wide_weights(smolvlm_folder):
+    adapter = AdapterSection(kind="osf", targets=["q_proj", "up_proj", "down_proj"])
+    backbone = tiny(model=smolvlm_folder, adapter=adapter)
+    bases = [m.base_layer.weight for m in backbone.model.modules() if hasattr(m, "osf_svd_params")]
+    splits = backbone.split_weights()
+    assert {(b.shape > b.T.shape) - (b.shape < b.T.shape) for b in bases} == {-1, 0, 1}
+    assert len(splits) == len(bases)
+    for base, split in zip(bases, splits, strict=True):
+        left, scale, right = (part.detach() for part in split[:3])
+        preserved = base.detach() - left * scale @ right
+        near = {"rtol": 1e-4, "atol": 1e-5}
+        torch.testing.assert_close(split.free_left(left), left, **near)
+        torch.testing.assert_close(split.free_right(right), right, **near)
+        none = torch.zeros_like(preserved)
+        torch.testing.assert_close(split.free_left(preserved), none, **near)
+        torch.testing.assert_close(split.free_right(preserved), none, **near)
+    assert not tiny(model=smolvlm_folder, adapter=AdapterSection(rank=2)).split_weights()

@@ -62,6 +62,47 @@ class OLoRAOptions(StrategyOptions):
             )
 
 
+class OSFOptions(StrategyOptions):
+    """Orthogonal subspaces of the weights themselves: each domain adds directions that stay.
+
+    An adapter of kind osf trains the smaller singular directions of a weight. After each domain
+    what it has learned is taken apart again, its largest directions stand still from then on, and
+    the next domain trains the rest, across all that stands still. Export is that of the adapter.
+    """
+
+    paper: ClassVar[str] = "Nayak et al. 2025, arXiv:2504.07097; the adapter is PEFT's OSF"
+    use: ClassVar[str] = (
+        "For a stream whose length is known and where no sample may be kept, with room for as many "
+        "trained parameters as the layers have: it has the whole weight to share out, not a rank."
+    )
+    needs: ClassVar[Needs] = Needs(
+        projects_gradient=True,
+        moves_parameters="into another basis after each domain",
+    )
+
+    share_per_domain: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Of a weight's directions, min(in, out), so many more stand still after each domain; at least
+    one. Every layer has the same share, as in PEFT."""
+
+    def misfits(self, config: PipelineConfig) -> Iterator[str]:
+        adapter = config.backbone.adapter
+        if adapter is None or adapter.kind != "osf":
+            kind = "null" if adapter is None else f"of kind '{adapter.kind}'"
+            yield (
+                f"shares out the directions that an adapter of kind osf splits off, and "
+                f"backbone.adapter is {kind}; set backbone.adapter: {{kind: osf}}"
+            )
+            return
+        past = len(config.stream) - 1
+        most = 1 - adapter.effective_fraction
+        if self.share_per_domain * past >= most:
+            yield (
+                f"share_per_domain: {past} past domains of {self.share_per_domain} leave nothing "
+                f"of the {most:g} that backbone.adapter.preserved_fraction leaves; lower one of "
+                "them"
+            )
+
+
 class EMAOptions(StrategyOptions):
     """A moving average of the parameters over the steps takes their place after each domain."""
 
