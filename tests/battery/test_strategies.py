@@ -68,13 +68,15 @@ OPTIONS = {
     "agem": {"memory_batch_samples": 2},
     "gem": {"memory_batch_samples": 2},
     "o_lora": {"rank_per_domain": 8},
+    "moe_lora": {"experts_per_domain": 2},
     "pseudo_replay": {"pseudo_samples": 2, "max_new_tokens": 4, "memory_batch_samples": 2},
     "self_distillation": {"max_new_tokens": 4, "memory_batch_samples": 2},
     "gss": {"memory_samples": 4, "batch_ratio": 0.5, "compared_samples": 1},
 }
 COMBINATIONS = [[name] for name in STRATEGIES.names()] + [["ewc", "replay", "agem"]]
-KEEPS_NOTHING = {"naive", "plugin", "o_lora", "osf", "ema", "interpolate", "pseudo_replay"}
-ADAPTERS = {"osf": AdapterSection(kind="osf")}
+KEEPS_NOTHING = {"naive", "plugin", "ema", "interpolate", "pseudo_replay"}
+KEEPS_NOTHING |= {"o_lora", "moe_lora", "osf"}  # what they protect is in the adapter
+ADAPTERS = {"osf": AdapterSection(kind="osf"), "moe_lora": AdapterSection(rank=8, experts=4)}
 """Of the strategies that need another than the default."""
 
 
@@ -216,9 +218,9 @@ def test_each_domain_is_answered_with_its_own_adapter(route, fresh):
     assert same(state, backbone.trainable_state())
 
 
-@pytest.mark.parametrize("embeddings", [False, True])
-def test_the_fisher_over_the_adapter_takes_one_pass_and_is_exact(embeddings, thin, monkeypatch):
-    adapter = AdapterSection(rank=4, train_embeddings=embeddings)
+@pytest.mark.parametrize("more", [{}, {"train_embeddings": True}, {"experts": 2}], ids=str)
+def test_the_fisher_over_the_adapter_takes_one_pass_and_is_exact(more, thin, monkeypatch):
+    adapter = AdapterSection(rank=4, **more)
     section = BackboneSection(model=thin, device="cpu", adapter=adapter)
     backbone = load_backbone(section, decode=plain, seed=0)
     with torch.no_grad():

@@ -22,10 +22,12 @@ from peft import (
     get_peft_model,
     prepare_model_for_kbit_training,
 )
+from peft.tuners.lora import LoraLayer
 from peft.tuners.osf import OSFLayer
 from peft.utils import merge_utils
 from torch import Tensor, nn
 
+from transferlab.backbone.experts import GatedDown
 from transferlab.backbone.parts import PartMap
 from transferlab.backbone.targets import (
     block_size,
@@ -34,7 +36,8 @@ from transferlab.backbone.targets import (
     refuse_four_dimensions,
 )
 from transferlab.config.backbone import LORA_KINDS, PARTS, AdapterSection, BackboneSection
-from transferlab.core.protocols import SplitWeight
+from transferlab.core.protocols import ExpertLayer, SplitWeight
+from transferlab.errors import ModelError
 
 RSLORA_ALPHA = 8.0
 """At rank 16 the scale alpha / sqrt(rank) is then 2, that of plain LoRA."""
@@ -71,6 +74,9 @@ def add_adapter(
         torch.manual_seed(seed)
         config = _config(model, adapter, layers, seed=seed, name=section.model, **wanted)
         adapted = get_peft_model(model, config)
+    if adapter.experts is not None:
+        for layer in _lora_layers(adapted):
+            layer.lora_A["default"] = GatedDown(layer.lora_A["default"], adapter.experts)
     adapted.peft_config["default"].base_model_name_or_path = section.model
     if adapter.kind == "pissa":
         setattr(adapted, _START, _trainable(adapted))
@@ -131,7 +137,11 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
 
     A PiSSA adapter is written as the LoRA adapter of twice its rank that does the same to the
     untouched base model: nobody else has the base model that PiSSA took its first values from.
+
+    Raises:
+        ModelError: the adapter is a mixture of experts.
     """
+    _refuse_experts(model)
     # Left on "auto", peft asks the network for the base model's vocabulary size.
     how: dict[str, Any] = {"safe_serialization": True, "save_embedding_layers": False}
     start = getattr(model, _START, None)
@@ -170,7 +180,12 @@ def load_adapter(base: nn.Module, folder: Path) -> PeftModel:
 
 
 def merged_copy(model: nn.Module) -> nn.Module:
-    """The model with its adapter melted into the weights; the one given is left as it is."""
+    """The model with its adapter melted into the weights; the one given is left as it is.
+
+    Raises:
+        ModelError: the adapter is a mixture of experts.
+    """
+    _refuse_experts(model)
     if not isinstance(model, PeftModel):
         return model
     return copy.deepcopy(model).merge_and_unload()
@@ -227,6 +242,30 @@ def _split(layer: OSFLayer, name: str = "default") -> SplitWeight:
         return (rows @ low_right.T) @ low_right
 
     return SplitWeight(parts["U_low"], parts["S_low"], parts["V_low"], free_left, free_right)
+
+
+def expert_layers(model: nn.Module) -> list[ExpertLayer]:
+    """The layers whose adapter is a mixture of experts, in the model's order; else none."""
+    gated = [(one, one.lora_A["default"]) for one in _lora_layers(model)]
+    return [
+        ExpertLayer(down.weight, layer.lora_B["default"].weight, down.gate.weight)
+        for layer, down in gated
+        if isinstance(down, GatedDown)
+    ]
+
+
+def _lora_layers(model: nn.Module) -> list[LoraLayer]:
+    """Those with two matrices; token embeddings that are trained are no such layers."""
+    return [m for m in model.modules() if isinstance(m, LoraLayer) and "default" in m.lora_A]
+
+
+def _refuse_experts(model: nn.Module) -> None:
+    if expert_layers(model):
+        raise ModelError(
+            "backbone.adapter.experts: a gate weighs experts token by token, so they cannot be "
+            "melted into weights and peft has no file for them; the run's checkpoint holds them. "
+            "Set export: [], or experts: null"
+        )
 
 
 def is_adapted(model: nn.Module) -> bool:

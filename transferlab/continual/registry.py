@@ -46,6 +46,7 @@ CATALOGUE: dict[str, Entry] = {
     "pseudo_replay": Entry(weights.PseudoReplayOptions, "pseudo_replay:PseudoReplay"),
     "per_domain": Entry(weights.PerDomainOptions, "per_domain:PerDomain"),
     "o_lora": Entry(weights.OLoRAOptions, "o_lora:OLoRA"),
+    "moe_lora": Entry(weights.MoELoRAOptions, "moe_lora:MoELoRA"),
     "osf": Entry(weights.OSFOptions, "osf:OSF"),
     "ema": Entry(weights.EMAOptions, "averaging:EMA"),
     "interpolate": Entry(weights.InterpolateOptions, "averaging:Interpolate"),

@@ -32,6 +32,17 @@ class SplitWeight(NamedTuple):
         return min(self.left.shape[0], self.right.shape[1])
 
 
+class ExpertLayer(NamedTuple):
+    """A LoRA layer whose ranks are shared out into experts, in equal blocks, with a gate."""
+
+    down: nn.Parameter
+    """(rank, in)."""
+    up: nn.Parameter
+    """(out, rank)."""
+    gate: nn.Parameter
+    """(experts, in)."""
+
+
 class Backbone(Protocol):
     """A pretrained MLLM, its processor and its adapter, behind one door."""
 
@@ -81,6 +92,10 @@ class Backbone(Protocol):
 
     def split_weights(self) -> list[SplitWeight]:
         """The weights that the adapter splits; empty where it is not of kind osf."""
+        ...
+
+    def expert_layers(self) -> list[ExpertLayer]:
+        """The layers whose adapter is a mixture of experts; empty where it is none."""
         ...
 
     def trainable_state(self) -> dict[str, Tensor]:

@@ -49,6 +49,8 @@ class OLoRAOptions(StrategyOptions):
                 f"'{adapter.kind}'; set kind: lora"
             )
             return
+        if adapter.experts is not None:
+            yield "shares out the ranks itself; set backbone.adapter.experts: null"
         if self.rank_per_domain * domains > adapter.effective_rank:
             yield (
                 f"rank_per_domain: {domains} domains of rank {self.rank_per_domain} need "
@@ -59,6 +61,44 @@ class OLoRAOptions(StrategyOptions):
             yield (
                 "trains ranks, and token embeddings have none; set "
                 "backbone.adapter.train_embeddings: false"
+            )
+
+
+class MoELoRAOptions(StrategyOptions):
+    """A mixture of LoRA experts: a gate in every layer says how much each of them counts.
+
+    The adapter's ranks are shared out into `backbone.adapter.experts` blocks, and a softmax over
+    them is trained with them, token by token. Past experts and their gates can be left as they are.
+    Nothing of it can be exported: peft has no file for gates, and they cannot be melted in.
+    """
+
+    paper: ClassVar[str] = (
+        "MoELoRA in Chen et al. 2024 (CoIN), arXiv:2403.08350; experts of their own for new "
+        "domains: Chen et al. 2023 (Lifelong-MoE), arXiv:2305.12281"
+    )
+    use: ClassVar[str] = (
+        "Where domains look different enough for a gate to tell them apart and no sample may be "
+        "kept; with experts_per_domain nothing of a past expert is changed, but new gates may "
+        "draw past domains' tokens away from it."
+    )
+    needs: ClassVar[Needs] = Needs(projects_gradient=True)
+
+    experts_per_domain: PositiveInt | None = None
+    """So many experts are trained by one domain and by no other, with their rows of the gates;
+    None lets every domain train them all. Token embeddings that are trained are everyone's."""
+
+    def misfits(self, config: PipelineConfig) -> Iterator[str]:
+        adapter, domains = config.backbone.adapter, len(config.stream)
+        if adapter is None or adapter.experts is None:
+            yield (
+                "needs an adapter whose ranks are shared out into experts; set "
+                "backbone.adapter: {kind: lora, experts: 4}"
+            )
+        elif self.experts_per_domain and self.experts_per_domain * domains > adapter.experts:
+            yield (
+                f"experts_per_domain: {domains} domains of {self.experts_per_domain} need "
+                f"backbone.adapter.experts {self.experts_per_domain * domains} or more, and it is "
+                f"{adapter.experts}"
             )
 
 
