@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from transferlab.continual.blocks import Blocks, OwnBlocks
-from transferlab.continual.catalogue.weights import MoELoRAOptions
+from transferlab.continual.catalogue.shares import MoELoRAOptions
 from transferlab.core.protocols import ExpertLayer
 from transferlab.errors import ModelError
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from transferlab.continual.catalogue.weights import OSFOptions
+from transferlab.continual.catalogue.shares import OSFOptions
 from transferlab.continual.passes import gradients_of
 from transferlab.continual.strategy import DatasetOf, Strategy
 from transferlab.core.protocols import SplitWeight

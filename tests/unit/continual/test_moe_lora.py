@@ -5,7 +5,7 @@ import torch
 from continual_cases import WIDTH, ToyBackbone, ToyModel, learner_with, make_samples
 from torch import nn
 
-from transferlab.continual.catalogue.weights import MoELoRAOptions
+from transferlab.continual.catalogue.shares import MoELoRAOptions
 from transferlab.continual.moe_lora import MoELoRA
 from transferlab.core.protocols import ExpertLayer
 from transferlab.errors import ModelError

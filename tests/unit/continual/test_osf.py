@@ -6,7 +6,7 @@ from continual_cases import WIDTH, ToyBackbone, ToyModel, learner_with
 from torch import nn
 
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.continual.catalogue.weights import OSFOptions
+from transferlab.continual.catalogue.shares import OSFOptions
 from transferlab.continual.osf import OSF
 from transferlab.core.protocols import SplitWeight
 from transferlab.errors import ModelError
