@@ -68,12 +68,16 @@ OPTIONS = {
     "agem": {"memory_batch_samples": 2},
     "gem": {"memory_batch_samples": 2},
     "o_lora": {"rank_per_domain": 8},
+    "moe_lora": {"experts_per_domain": 2},
     "pseudo_replay": {"pseudo_samples": 2, "max_new_tokens": 4, "memory_batch_samples": 2},
     "self_distillation": {"max_new_tokens": 4, "memory_batch_samples": 2},
     "gss": {"memory_samples": 4, "batch_ratio": 0.5, "compared_samples": 1},
 }
 COMBINATIONS = [[name] for name in STRATEGIES.names()] + [["ewc", "replay", "agem"]]
-KEEPS_NOTHING = {"naive", "plugin", "o_lora", "ema", "interpolate", "pseudo_replay"}
+KEEPS_NOTHING = {"naive", "plugin", "ema", "interpolate", "pseudo_replay"}
+KEEPS_NOTHING |= {"o_lora", "moe_lora", "osf"}  # what they protect is in the adapter
+ADAPTERS = {"osf": AdapterSection(kind="osf"), "moe_lora": AdapterSection(rank=8, experts=4)}
+"""Of the strategies that need another than the default."""
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +100,18 @@ def thin(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def fresh(thin):
-    """``fresh()`` is a backbone that nothing has been trained on; one at a time."""
-    section = BackboneSection(model=thin, device="cpu")
-    backbone = load_backbone(section, decode=plain, seed=0)
-    start = backbone.trainable_state()
+    """``fresh(names)`` is a backbone that nothing has been trained on, with the adapter that these
+    strategies need; one at a time."""
+    loaded = {}
 
-    def reset():
+    def reset(names=()):
+        kind = next((name for name in names if name in ADAPTERS), None)
+        if kind not in loaded:
+            adapter = ADAPTERS.get(kind, AdapterSection())
+            section = BackboneSection(model=thin, device="cpu", adapter=adapter)
+            backbone = load_backbone(section, decode=plain, seed=0)
+            loaded[kind] = backbone, backbone.trainable_state()
+        backbone, start = loaded[kind]
         backbone.load_trainable_state(start)
         return backbone
 
@@ -121,7 +131,7 @@ def test_the_registry_is_not_empty():
 def restored(file, fresh, names, listener=lambda event: None):
     """Backbone and learner as another process would make them from a checkpoint."""
     state = read(file)
-    backbone = fresh()
+    backbone = fresh(names)
     backbone.load_trainable_state(state["backbone"])
     learner = new_learner(backbone, names, listener)
     past = {sample.id: sample for sample in (*SOURCE, *DOMAINS["door"])}
@@ -142,7 +152,7 @@ def train_on(learner, domain, **how):
 @pytest.mark.parametrize("names", COMBINATIONS, ids="+".join)
 def test_learns_resumes_as_if_never_stopped_and_says_what_it_cost(names, fresh, tmp_path):
     events, file = [], tmp_path / "kite"
-    backbone = fresh()
+    backbone = fresh(names)
     learner = new_learner(backbone, names, events.append)
     learner.consolidate(SOURCE, domain="ball")
     first = train_on(learner, "door")
@@ -208,9 +218,9 @@ def test_each_domain_is_answered_with_its_own_adapter(route, fresh):
     assert same(state, backbone.trainable_state())
 
 
-@pytest.mark.parametrize("embeddings", [False, True])
-def test_the_fisher_over_the_adapter_takes_one_pass_and_is_exact(embeddings, thin, monkeypatch):
-    adapter = AdapterSection(rank=4, train_embeddings=embeddings)
+@pytest.mark.parametrize("more", [{}, {"train_embeddings": True}, {"experts": 2}], ids=str)
+def test_the_fisher_over_the_adapter_takes_one_pass_and_is_exact(more, thin, monkeypatch):
+    adapter = AdapterSection(rank=4, **more)
     section = BackboneSection(model=thin, device="cpu", adapter=adapter)
     backbone = load_backbone(section, decode=plain, seed=0)
     with torch.no_grad():

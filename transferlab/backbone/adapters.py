@@ -22,9 +22,12 @@ from peft import (
     get_peft_model,
     prepare_model_for_kbit_training,
 )
+from peft.tuners.lora import LoraLayer
+from peft.tuners.osf import OSFLayer
 from peft.utils import merge_utils
 from torch import Tensor, nn
 
+from transferlab.backbone.experts import GatedDown
 from transferlab.backbone.parts import PartMap
 from transferlab.backbone.targets import (
     block_size,
@@ -33,6 +36,8 @@ from transferlab.backbone.targets import (
     refuse_four_dimensions,
 )
 from transferlab.config.backbone import LORA_KINDS, PARTS, AdapterSection, BackboneSection
+from transferlab.core.protocols import ExpertLayer, SplitWeight
+from transferlab.errors import ModelError
 
 RSLORA_ALPHA = 8.0
 """At rank 16 the scale alpha / sqrt(rank) is then 2, that of plain LoRA."""
@@ -69,6 +74,9 @@ def add_adapter(
         torch.manual_seed(seed)
         config = _config(model, adapter, layers, seed=seed, name=section.model, **wanted)
         adapted = get_peft_model(model, config)
+    if adapter.experts is not None:
+        for layer in _lora_layers(adapted):
+            layer.lora_A["default"] = GatedDown(layer.lora_A["default"], adapter.experts)
     adapted.peft_config["default"].base_model_name_or_path = section.model
     if adapter.kind == "pissa":
         setattr(adapted, _START, _trainable(adapted))
@@ -113,7 +121,7 @@ def _config(
         size = block_size(adapter, layers, name=name)
         return OFTConfig(r=0, oft_block_size=size, module_dropout=adapter.dropout, **wanted)
     wanted.pop("modules_to_save")  # osf has no use for it, and the section refuses such parts
-    return OSFConfig(effective_rank=adapter.preserved_fraction or 0.5, **wanted)
+    return OSFConfig(effective_rank=adapter.effective_fraction, **wanted)
 
 
 def _alpha(adapter: AdapterSection) -> float:
@@ -129,7 +137,11 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
 
     A PiSSA adapter is written as the LoRA adapter of twice its rank that does the same to the
     untouched base model: nobody else has the base model that PiSSA took its first values from.
+
+    Raises:
+        ModelError: the adapter is a mixture of experts.
     """
+    _refuse_experts(model)
     # Left on "auto", peft asks the network for the base model's vocabulary size.
     how: dict[str, Any] = {"safe_serialization": True, "save_embedding_layers": False}
     start = getattr(model, _START, None)
@@ -168,7 +180,12 @@ def load_adapter(base: nn.Module, folder: Path) -> PeftModel:
 
 
 def merged_copy(model: nn.Module) -> nn.Module:
-    """The model with its adapter melted into the weights; the one given is left as it is."""
+    """The model with its adapter melted into the weights; the one given is left as it is.
+
+    Raises:
+        ModelError: the adapter is a mixture of experts.
+    """
+    _refuse_experts(model)
     if not isinstance(model, PeftModel):
         return model
     return copy.deepcopy(model).merge_and_unload()
@@ -200,6 +217,55 @@ def merge_tensors(
         by = torch.tensor(list(weights), dtype=ones[0].dtype, device=ones[0].device)
         merged.append(merges[method](list(ones), by))
     return merged
+
+
+def split_weights(model: nn.Module) -> list[SplitWeight]:
+    """The weights that an adapter of kind osf splits, in the model's order; else none."""
+    return [_split(one) for one in model.modules() if isinstance(one, OSFLayer)]
+
+
+def _split(layer: OSFLayer, name: str = "default") -> SplitWeight:
+    """Peft keeps the preserved directions where the weight is oblong, and the free ones where a
+    factor is square: the rest of the space is then theirs."""
+    parts = layer.osf_svd_params[name]
+    high_left, high_right = layer._osf_U_high, layer._osf_V_high
+    low_left, low_right = layer._osf_U_low_init[name], layer._osf_V_low_init[name]
+
+    def free_left(columns: Tensor) -> Tensor:
+        if name in high_left:
+            return columns - high_left[name] @ (high_left[name].T @ columns)
+        return low_left @ (low_left.T @ columns)
+
+    def free_right(rows: Tensor) -> Tensor:
+        if name in high_right:
+            return rows - (rows @ high_right[name].T) @ high_right[name]
+        return (rows @ low_right.T) @ low_right
+
+    return SplitWeight(parts["U_low"], parts["S_low"], parts["V_low"], free_left, free_right)
+
+
+def expert_layers(model: nn.Module) -> list[ExpertLayer]:
+    """The layers whose adapter is a mixture of experts, in the model's order; else none."""
+    gated = [(one, one.lora_A["default"]) for one in _lora_layers(model)]
+    return [
+        ExpertLayer(down.weight, layer.lora_B["default"].weight, down.gate.weight)
+        for layer, down in gated
+        if isinstance(down, GatedDown)
+    ]
+
+
+def _lora_layers(model: nn.Module) -> list[LoraLayer]:
+    """Those with two matrices; token embeddings that are trained are no such layers."""
+    return [m for m in model.modules() if isinstance(m, LoraLayer) and "default" in m.lora_A]
+
+
+def _refuse_experts(model: nn.Module) -> None:
+    if expert_layers(model):
+        raise ModelError(
+            "backbone.adapter.experts: a gate weighs experts token by token, so they cannot be "
+            "melted into weights and peft has no file for them; the run's checkpoint holds them. "
+            "Set export: [], or experts: null"
+        )
 
 
 def is_adapted(model: nn.Module) -> bool:

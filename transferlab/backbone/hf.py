@@ -17,6 +17,7 @@ from transferlab.backbone.quiet import no_progress_bars
 from transferlab.backbone.view import TrainableView, innermost
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.batch import Batch
+from transferlab.core.protocols import ExpertLayer, SplitWeight
 from transferlab.core.records import Features, Prediction, Sample
 from transferlab.errors import ModelError
 
@@ -131,11 +132,19 @@ class HFBackbone:
         """Several adapters' values of each parameter merged into one, by peft."""
         return adapters.merge_tensors(tensors, method=method, weights=weights, density=density)
 
+    def split_weights(self) -> list[SplitWeight]:
+        """The weights that the adapter splits; empty where it is not of kind osf."""
+        return adapters.split_weights(self.model)
+
+    def expert_layers(self) -> list[ExpertLayer]:
+        """The layers whose adapter is a mixture of experts; empty where it is none."""
+        return adapters.expert_layers(self.model)
+
     def save_adapter(self, folder: Path) -> None:
         """Write the adapter so that plain peft loads it.
 
         Raises:
-            ModelError: the backbone has no adapter.
+            ModelError: the backbone has no adapter, or one that peft has no file for.
         """
         if not self.adapted:
             raise ModelError(
@@ -145,7 +154,11 @@ class HFBackbone:
         adapters.save_adapter(self.model, folder)
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write the whole model, its adapter merged in, and the processor: plain transformers."""
+        """Write the whole model, its adapter merged in, and the processor: plain transformers.
+
+        Raises:
+            ModelError: the adapter is a mixture of experts.
+        """
         with no_progress_bars():
             adapters.merged_copy(self.model).save_pretrained(str(folder))
         self.processor.save_pretrained(str(folder))

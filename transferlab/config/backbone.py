@@ -20,6 +20,7 @@ LORA_KINDS = frozenset({"lora", "dora", "rslora", "pissa"})
 _LORA_OPTIONS = frozenset({"rank", "alpha", "dropout", "train_embeddings", "targets"})
 _OPTIONS: dict[str, frozenset[str]] = {
     **dict.fromkeys(LORA_KINDS, _LORA_OPTIONS),
+    **dict.fromkeys(("lora", "rslora"), _LORA_OPTIONS | {"experts"}),
     "ia3": frozenset({"targets"}),
     "vera": frozenset({"rank", "dropout", "targets"}),
     "oft": frozenset({"block_size", "dropout", "targets"}),
@@ -30,6 +31,7 @@ _OPTIONS: dict[str, frozenset[str]] = {
 _EXACT_ONLY = frozenset({"pissa", "osf"})
 """Kinds that take a weight apart, which a quantized one does not allow."""
 DEFAULT_RANK, VERA_RANK = 16, 256
+DEFAULT_FRACTION = 0.5
 
 
 class AdapterSection(Section):
@@ -51,6 +53,10 @@ class AdapterSection(Section):
     preserved_fraction: OpenFraction | None = None
     """Of osf: the share of singular directions, the largest ones, that stay as they are; None
     means 0.5."""
+    experts: Annotated[int, Field(ge=2)] | None = None
+    """Of lora and rslora: share the ranks out into so many experts, with a trained gate in each
+    layer that weighs them token by token (a mixture of LoRA experts; docs/backbones.md). It must
+    divide the rank. Such an adapter cannot be exported."""
     targets: str | Annotated[list[str], Field(min_length=1)] = "all-linear"
     """Module name endings, or "all-linear": every linear layer but the output layer."""
     train_embeddings: bool = False
@@ -64,12 +70,22 @@ class AdapterSection(Section):
             given = getattr(self, name)
             if name != "kind" and given != field.default and name not in _OPTIONS[self.kind]:
                 raise ValueError(f"{name}: does nothing with kind '{self.kind}'; remove it")
+        if self.experts is not None and self.effective_rank % self.experts:
+            raise ValueError(
+                f"experts: {self.experts} experts cannot share rank {self.effective_rank} out "
+                "evenly; make rank a multiple of experts"
+            )
         return self
 
     @property
     def effective_rank(self) -> int:
         """The rank that is used where ``rank`` is left to its default."""
         return self.rank or (VERA_RANK if self.kind == "vera" else DEFAULT_RANK)
+
+    @property
+    def effective_fraction(self) -> float:
+        """The share that osf preserves where ``preserved_fraction`` is left to its default."""
+        return self.preserved_fraction or DEFAULT_FRACTION
 
 
 class PartSection(Section):

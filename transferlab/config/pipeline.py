@@ -161,3 +161,13 @@ class PipelineConfig(Section):
         if unknown:
             raise ValueError(f"train.per_domain: not in the stream: {', '.join(sorted(unknown))}")
         return self
+
+    @model_validator(mode="after")
+    def _export_has_a_format(self) -> "PipelineConfig":
+        adapter = self.backbone.adapter
+        if self.export and adapter is not None and adapter.experts is not None:
+            raise ValueError(
+                "export: peft has no file for an adapter whose experts are weighed by gates; set "
+                "export: [], or backbone.adapter.experts: null"
+            )
+        return self

@@ -11,28 +11,21 @@ zero, blocks that no domain has trained yet contribute nothing. The adapter stay
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from transferlab.continual.catalogue.weights import OLoRAOptions
+from transferlab.continual.blocks import Blocks, OwnBlocks
 from transferlab.continual.passes import gradients_of
-from transferlab.continual.strategy import DatasetOf, Strategy
 from transferlab.errors import ModelError
 
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
 
 
-class OLoRA(Strategy):
+class OLoRA(OwnBlocks):
     """Shares out the ranks of one adapter among the domains."""
-
-    def __init__(self, options: OLoRAOptions, *, seed: int) -> None:
-        super().__init__(options, seed=seed)
-        self._used = 0
-        """Ranks that belong to past domains."""
 
     def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         """
@@ -50,47 +43,22 @@ class OLoRA(Strategy):
             )
         self._mine = slice(self._used, end)
 
+    def blocks(self, strategy: MLLMTemplate) -> Blocks:
+        downs, ups = _matrices(strategy)
+        return [(one, lambda rows: rows) for one in downs] + [(one, torch.t) for one in ups]
+
     @torch.no_grad()
     def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:
-        downs, ups = _matrices(strategy)
+        downs, _ = _matrices(strategy)
         overlap = torch.zeros((), device=strategy.device)
         for down, slope in zip(downs, gradients_of(downs), strict=True):
             past, mine = down[: self._used], down[self._mine]
             products = mine @ past.T
             overlap += products.float().square().sum()
             slope[self._mine].add_(products @ past, alpha=2 * self.options.strength)
-            self._keep_mine(slope)
-        for slope in gradients_of(ups):
-            self._keep_mine(slope.T)
         if self._used:
             self.terms["o_lora_penalty"] = self.options.strength * overlap
-
-    def _keep_mine(self, rows: Tensor) -> None:
-        rows[: self._mine.start].zero_()
-        rows[self._mine.stop :].zero_()
-
-    @torch.no_grad()
-    def before_update(self, strategy: MLLMTemplate, **kwargs) -> None:
-        # Weight decay moves parameters without a gradient too.
-        decays = any(group["weight_decay"] for group in strategy.optimizer.param_groups)
-        self._before = [one.clone() for one in _by_rank(strategy)] if decays else []
-
-    @torch.no_grad()
-    def after_update(self, strategy: MLLMTemplate, **kwargs) -> None:
-        for rows, old in zip(_by_rank(strategy), self._before, strict=False):
-            rows[: self._mine.start].copy_(old[: self._mine.start])
-            rows[self._mine.stop :].copy_(old[self._mine.stop :])
-
-    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self._before = []
-        if strategy.settings.epochs:
-            self._used = self._mine.stop
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"used": self._used}
-
-    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
-        self._used = int(state["used"])
+        super().after_backward(strategy, **kwargs)
 
 
 def _matrices(strategy: MLLMTemplate) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -109,9 +77,3 @@ def _matrices(strategy: MLLMTemplate) -> tuple[list[nn.Parameter], list[nn.Param
             "backbone.adapter with kind: lora and train_embeddings: false"
         )
     return downs, ups
-
-
-def _by_rank(strategy: MLLMTemplate) -> list[Tensor]:
-    """Views of all matrices whose first dimension is the rank."""
-    downs, ups = _matrices(strategy)
-    return [one.detach() for one in downs] + [one.detach().T for one in ups]

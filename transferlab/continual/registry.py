@@ -10,6 +10,7 @@ from transferlab.continual.catalogue import (
     gradients,
     penalties,
     rehearsal,
+    shares,
     weights,
 )
 from transferlab.continual.catalogue.base import NaiveOptions, StrategyOptions
@@ -45,7 +46,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "pseudo_replay": Entry(weights.PseudoReplayOptions, "pseudo_replay:PseudoReplay"),
     "per_domain": Entry(weights.PerDomainOptions, "per_domain:PerDomain"),
-    "o_lora": Entry(weights.OLoRAOptions, "o_lora:OLoRA"),
+    "o_lora": Entry(shares.OLoRAOptions, "o_lora:OLoRA"),
+    "moe_lora": Entry(shares.MoELoRAOptions, "moe_lora:MoELoRA"),
+    "osf": Entry(shares.OSFOptions, "osf:OSF"),
     "ema": Entry(weights.EMAOptions, "averaging:EMA"),
     "interpolate": Entry(weights.InterpolateOptions, "averaging:Interpolate"),
     "merge": Entry(weights.MergeOptions, "merge:Merge"),

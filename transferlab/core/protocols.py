@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from transferlab.core.batch import Batch
 from transferlab.core.records import Features, Prediction, Sample
+
+
+class SplitWeight(NamedTuple):
+    """An (out, in) weight as an adapter of kind osf splits it: preserved + left * scale @ right."""
+
+    left: nn.Parameter
+    """(out, r)."""
+    scale: nn.Parameter
+    """(r,)."""
+    right: nn.Parameter
+    """(r, in)."""
+    free_left: Callable[[Tensor], Tensor]
+    """(out, n) vectors without what lies along the preserved part's left directions."""
+    free_right: Callable[[Tensor], Tensor]
+    """(n, in) vectors without what lies along its right ones."""
+
+    @property
+    def directions(self) -> int:
+        """Of the whole weight, preserved ones included."""
+        return min(self.left.shape[0], self.right.shape[1])
+
+
+class ExpertLayer(NamedTuple):
+    """A LoRA layer whose ranks are shared out into experts, in equal blocks, with a gate."""
+
+    down: nn.Parameter
+    """(rank, in)."""
+    up: nn.Parameter
+    """(out, rank)."""
+    gate: nn.Parameter
+    """(experts, in)."""
 
 
 class Backbone(Protocol):
@@ -57,6 +88,14 @@ class Backbone(Protocol):
 
         ``method`` is linear, ties, dare_linear or dare_ties; ``density`` the share that is kept.
         """
+        ...
+
+    def split_weights(self) -> list[SplitWeight]:
+        """The weights that the adapter splits; empty where it is not of kind osf."""
+        ...
+
+    def expert_layers(self) -> list[ExpertLayer]:
+        """The layers whose adapter is a mixture of experts; empty where it is none."""
         ...
 
     def trainable_state(self) -> dict[str, Tensor]:

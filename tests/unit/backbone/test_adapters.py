@@ -6,6 +6,7 @@ from backbone_cases import sample, tiny, waken
 from family_cases import save_family
 from torch.nn.functional import cross_entropy
 
+from transferlab.backbone.experts import GatedDown
 from transferlab.backbone.reload import adapter_difference
 from transferlab.config.backbone import AdapterSection
 from transferlab.errors import ModelError
@@ -122,3 +123,58 @@ def test_tied_weights_stay_tied_when_saved_merged_and_loaded(tied_folder, tmp_pa
     again = tiny(model=str(tmp_path / "whole"), adapter=None)
     assert is_tied(again)
     torch.testing.assert_close(logits(again), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_osf_splits_tall_square_and_wide_weights(smolvlm_folder):
+    adapter = AdapterSection(kind="osf", targets=["q_proj", "up_proj", "down_proj"])
+    backbone = tiny(model=smolvlm_folder, adapter=adapter)
+    bases = [m.base_layer.weight for m in backbone.model.modules() if hasattr(m, "osf_svd_params")]
+    splits = backbone.split_weights()
+    assert {(b.shape > b.T.shape) - (b.shape < b.T.shape) for b in bases} == {-1, 0, 1}
+    assert len(splits) == len(bases)
+    for base, split in zip(bases, splits, strict=True):
+        left, scale, right = (part.detach() for part in split[:3])
+        preserved = base.detach() - left * scale @ right
+        near = {"rtol": 1e-4, "atol": 1e-5}
+        torch.testing.assert_close(split.free_left(left), left, **near)
+        torch.testing.assert_close(split.free_right(right), right, **near)
+        none = torch.zeros_like(preserved)
+        torch.testing.assert_close(split.free_left(preserved), none, **near)
+        torch.testing.assert_close(split.free_right(preserved), none, **near)
+    assert not tiny(model=smolvlm_folder, adapter=AdapterSection(rank=2)).split_weights()
+
+
+def test_an_undecided_gate_makes_experts_the_lora_of_all_ranks(smolvlm_folder, tmp_path):
+    plain, mixed = (
+        tiny(model=smolvlm_folder, adapter=AdapterSection(rank=8, experts=experts))
+        for experts in (None, 4)
+    )
+    for one in (plain, mixed):
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for name, parameter in one.module.named_parameters():
+                if "lora_B" in name:
+                    parameter.normal_(std=0.3)
+    torch.testing.assert_close(logits(mixed), logits(plain), rtol=1e-4, atol=1e-4)
+    layers = mixed.expert_layers()
+    assert len(layers) == len([n for n, _ in plain.module.named_parameters() if "lora_A" in n])
+    assert sum(p.numel() for layer in layers for p in layer) == mixed.trainable_parameters
+    assert not plain.expert_layers()
+    torch.nn.init.normal_(layers[0].gate)
+    assert not torch.allclose(logits(mixed), logits(plain), atol=1e-4)
+    for save in (mixed.save_adapter, mixed.save_pretrained):
+        with pytest.raises(ModelError, match=r"cannot be melted .* no file for them"):
+            save(tmp_path / "out")
+
+
+def test_a_gate_weighs_every_token_by_its_own():
+    down = torch.nn.Linear(3, 4, bias=False)
+    gated = GatedDown(down, experts=2)
+    torch.nn.init.normal_(gated.gate.weight, std=2.0)
+    x = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
+    found = gated(x)
+    for row, at in ((0, 1), (1, 4)):
+        token = x[row, at]
+        shares = (gated.gate.weight @ token).softmax(0)
+        expected = 2 * shares.repeat_interleave(2) * (down.weight @ token)
+        torch.testing.assert_close(found[row, at], expected)

@@ -19,6 +19,7 @@ ALL_FROZEN = {part: {"mode": "frozen"} for part in PARTS}
         ("vera", {"train_embeddings": True}),
         ("oft", {"rank": 8}),
         ("osf", {"rank": 8}),
+        ("dora", {"experts": 4}),
         ("osf", {"dropout": 0.1}),
         ("full", {"targets": ["q_proj"]}),
         ("full", {"rank": 4}),
@@ -47,6 +48,7 @@ def test_what_is_written_down_is_read_again(kind):
         ({"parts": ALL_FROZEN}, "no part"),
         ({"adapter": None, "parts": ALL_FROZEN}, "nothing to train"),
         ({"parts": {"language": {"mode": "full"}}}, "tear tied embeddings apart"),
+        ({"adapter": {"rank": 6, "experts": 4}}, "experts: 4 experts cannot share rank 6"),
         ({"adapter": {"kind": "osf"}, "parts": {"projector": {"mode": "full"}}}, "kind osf"),
         (
             {"parts": {"vision": {"mode": "frozen", "learning_rate_factor": 0.5}}},

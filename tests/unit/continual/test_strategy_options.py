@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from pydantic import ValidationError
 
 from transferlab.config.pipeline import PipelineConfig, StrategySpec
 from transferlab.continual.catalogue.check import check_strategies, read_options
@@ -56,6 +57,8 @@ def test_sound_lists_have_no_problems():
         ([spec("lwf"), spec("from_scratch")], ["'from_scratch'", "'lwf'", "first values"]),
         ([spec("ewc"), spec("ema")], ["list 'ema' before 'ewc'"]),
         ([spec("merge"), spec("from_scratch")], ["'merge' and 'from_scratch'", "keep one"]),
+        ([spec("ewc"), spec("osf")], ["'osf'", "into another basis", "'ewc' would hold"]),
+        ([spec("moe_lora"), spec("ewc")], ["list 'ewc' before 'moe_lora'"]),
         ([spec("merge"), spec("ema")], ["'merge' and 'ema'", "keep one"]),
     ],
 )
@@ -96,6 +99,18 @@ def pipeline(**changes):
             {"backbone": {"adapter": {"train_embeddings": True}}},
             ["strategy.o_lora", "train_embeddings: false"],
         ),
+        (
+            spec("o_lora", rank_per_domain=2),
+            {"backbone": {"adapter": {"experts": 4}}},
+            ["strategy.o_lora", "experts: null"],
+        ),
+        (spec("moe_lora"), {}, ["strategy.moe_lora", "experts: 4"]),
+        (spec("moe_lora"), {"backbone": {"adapter": None}}, ["strategy.moe_lora", "experts: 4"]),
+        (
+            spec("moe_lora", experts_per_domain=3),
+            {"backbone": {"adapter": {"experts": 4}}},
+            ["strategy.moe_lora.experts_per_domain", "experts 6", "it is 4"],
+        ),
         (spec("per_domain"), {"export": ["adapter"]}, ["strategy.per_domain", "export: []"]),
         (spec("der", never_keep=["xrays"]), {}, ["strategy.der.never_keep", "'xrays'"]),
         (spec("agem", never_keep=["xrays"]), {}, ["strategy.agem.never_keep", "'xrays'"]),
@@ -105,6 +120,11 @@ def test_a_strategy_that_does_not_fit_the_pipeline_is_refused(one, changes, word
     (problem,) = check_strategies([one], pipeline(**changes))
     assert [word for word in words if word not in problem] == []
     assert check_strategies([spec("o_lora", rank_per_domain=8)], pipeline()) == []
+
+
+def test_experts_that_cannot_be_exported_are_refused_before_they_are_trained():
+    with pytest.raises(ValidationError, match="export: peft has no file for"):
+        pipeline(backbone={"adapter": {"experts": 4}}, export=["adapter"])
 
 
 def test_all_problems_are_reported_at_once():

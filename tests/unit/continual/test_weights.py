@@ -6,11 +6,11 @@ from continual_cases import ToyBackbone, ToyModel, learner_with, make_samples
 
 from transferlab.continual.averaging import EMA, Interpolate
 from transferlab.continual.catalogue.rehearsal import MemoryOptions
+from transferlab.continual.catalogue.shares import OLoRAOptions
 from transferlab.continual.catalogue.weights import (
     EMAOptions,
     InterpolateOptions,
     MergeOptions,
-    OLoRAOptions,
     SelfDistillationOptions,
 )
 from transferlab.continual.merge import Merge

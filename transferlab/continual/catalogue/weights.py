@@ -1,4 +1,4 @@
-"""Strategies for adapters: where they may learn, and how what they learned is put together."""
+"""Strategies that put together what was learned, or let the model answer for itself."""
 
 from __future__ import annotations
 
@@ -16,50 +16,6 @@ from transferlab.continual.catalogue.base import (
 )
 from transferlab.continual.catalogue.rehearsal import MemoryOptions
 from transferlab.core.records import MEDIA_SLOT
-
-
-class OLoRAOptions(StrategyOptions):
-    """Orthogonal subspaces: each domain trains ranks of its own, across those of past domains.
-
-    The adapter's ranks are shared out: a domain trains `rank_per_domain` of them, those of past
-    domains are frozen, and the new ones are penalised for every overlap of their input directions
-    with theirs. The scale of the adapter is that of its whole rank.
-    """
-
-    paper: ClassVar[str] = "Wang et al. 2023, arXiv:2310.14152"
-    use: ClassVar[str] = (
-        "For a stream whose length is known, where no past sample and no second adapter may be "
-        "kept; a domain never trains what another has trained."
-    )
-    needs: ClassVar[Needs] = Needs(adds_gradient=True, projects_gradient=True)
-
-    rank_per_domain: PositiveInt
-    """So many of the adapter's ranks belong to one domain."""
-    strength: PositiveFloat = 0.5
-    """The paper's lambda: weight of the squared scalar products of new and past directions."""
-
-    def misfits(self, config: PipelineConfig) -> Iterator[str]:
-        adapter, domains = config.backbone.adapter, len(config.stream)
-        if adapter is None:
-            yield "needs a LoRA adapter; set backbone.adapter"
-            return
-        if adapter.kind not in ("lora", "rslora"):
-            yield (
-                f"shares out the ranks of one LoRA adapter, and backbone.adapter.kind is "
-                f"'{adapter.kind}'; set kind: lora"
-            )
-            return
-        if self.rank_per_domain * domains > adapter.effective_rank:
-            yield (
-                f"rank_per_domain: {domains} domains of rank {self.rank_per_domain} need "
-                f"backbone.adapter.rank {self.rank_per_domain * domains} or more, and it is "
-                f"{adapter.effective_rank}"
-            )
-        if adapter.train_embeddings:
-            yield (
-                "trains ranks, and token embeddings have none; set "
-                "backbone.adapter.train_embeddings: false"
-            )
 
 
 class EMAOptions(StrategyOptions):

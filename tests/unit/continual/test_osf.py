@@ -1,0 +1,149 @@
+"""Directions of a split weight: who owns them, and what stands still."""
+
+import pytest
+import torch
+from continual_cases import WIDTH, ToyBackbone, ToyModel, learner_with
+from torch import nn
+
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.continual.catalogue.shares import OSFOptions
+from transferlab.continual.osf import OSF
+from transferlab.core.protocols import SplitWeight
+from transferlab.errors import ModelError
+
+HIGH = 3
+"""Directions that are preserved from the start, of 12."""
+SECTION = {"epochs": 3, "schedule": "constant", "warmup_fraction": 0, "learning_rate": 5e-3}
+
+
+class SplitLayer(nn.Module):
+    """A square linear layer, its weight taken apart."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        weight = torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(3), dtype=dtype)
+        u, s, v = torch.linalg.svd(weight)
+        self.u_high, self.v_high = u[:, :HIGH], v[:HIGH]
+        self.preserved = self.u_high * s[:HIGH] @ self.v_high
+        self.left, self.scale = nn.Parameter(u[:, HIGH:].clone()), nn.Parameter(s[HIGH:].clone())
+        self.right = nn.Parameter(v[HIGH:].clone())
+
+    @property
+    def learned(self):
+        return (self.left * self.scale @ self.right).detach()
+
+    def forward(self, x):
+        return x @ (self.preserved + self.left * self.scale @ self.right).T
+
+
+class SplitModel(ToyModel):
+    def __init__(self, dtype, dropout):
+        super().__init__(dtype, dropout)
+        self.down, self.up = SplitLayer(dtype), nn.Identity()
+
+
+class SplitBackbone(ToyBackbone):
+    def __init__(self, dtype=torch.float64):
+        super().__init__(dtype)
+        self.module = SplitModel(dtype, 0.0)
+
+    def split_weights(self):
+        one = self.module.down
+        return [
+            SplitWeight(
+                one.left,
+                one.scale,
+                one.right,
+                lambda columns: columns - one.u_high @ (one.u_high.T @ columns),
+                lambda rows: rows - (rows @ one.v_high.T) @ one.v_high,
+            )
+        ]
+
+
+class BareBackbone(ToyBackbone):
+    def split_weights(self):
+        return []
+
+
+@pytest.fixture(params=[0.0, 0.3], ids=["plain", "decay"])
+def trained(request, xray, lecture):
+    """The layer before and after the first domain's decomposition, and after the second domain."""
+    backbone, plugin = SplitBackbone(), OSF(OSFOptions(share_per_domain=0.25), seed=0)
+    layer, seen = backbone.module.down, []
+    kept = plugin.after_training_exp
+
+    def watch(strategy, **kwargs):
+        seen.append(layer.learned)
+        kept(strategy, **kwargs)
+        seen.append(layer.learned)
+
+    plugin.after_training_exp = watch
+    learner = learner_with(plugin, backbone, weight_decay=request.param, **SECTION)
+    learner.train(xray, domain="x", stage="x")
+    state = backbone.trainable_state()
+    learner.train(lecture, domain="l", stage="l")
+    return layer, seen, state
+
+
+def test_a_domain_is_taken_apart_and_stays_what_it_was(trained):
+    layer, seen, state = trained
+    torch.testing.assert_close(seen[1], seen[0], rtol=1e-5, atol=1e-6)
+    scale = state["down.scale"]
+    assert (scale.diff() <= 0).all(), "the largest come first"
+    # Preserved and trained parts are orthogonal, so this is the whole weight's decomposition.
+    whole = torch.linalg.svdvals(layer.preserved + seen[1])
+    apart = torch.cat([torch.linalg.svdvals(layer.preserved)[:HIGH], scale]).sort().values
+    torch.testing.assert_close(whole.sort().values, apart, rtol=1e-5, atol=1e-6)
+
+
+def test_the_next_domain_trains_only_across_what_stands_still(trained):
+    layer, seen, state = trained
+    assert not torch.equal(seen[2], seen[1])
+    for name, part in (("left", layer.left.T), ("right", layer.right)):
+        before = state[f"down.{name}"] if name == "right" else state["down.left"].T
+        assert torch.equal(part[:3], before[:3])
+        assert (part[3:] != before[3:]).any()
+    assert torch.equal(layer.scale[:3], state["down.scale"][:3])
+    # What was learned says nothing along a direction that stands still.
+    new = (seen[2] - seen[1]).float()
+    high_left, high_right = layer.u_high.float(), layer.v_high.float()
+    still = state["down.left"][:, :3].float(), state["down.right"][:3].float()
+    for left in (high_left, still[0]):
+        torch.testing.assert_close(left.T @ new, torch.zeros(3, WIDTH), rtol=0, atol=2e-5)
+    for right in (high_right, still[1]):
+        torch.testing.assert_close(new @ right.T, torch.zeros(WIDTH, 3), rtol=0, atol=2e-5)
+
+
+def test_directions_that_are_used_up_and_another_adapter_are_refused(xray, lecture):
+    plugin = OSF(OSFOptions(share_per_domain=0.8), seed=0)
+    learner = learner_with(plugin, SplitBackbone(), **SECTION)
+    learner.consolidate(lecture, domain="scenes")  # trains nothing and owns nothing
+    learner.train(xray, domain="x", stage="x")
+    with pytest.raises(ModelError, match=r"'l' comes after 1 and a weight of 12 directions"):
+        learner.train(lecture, domain="l", stage="l")
+    learner = learner_with(OSF(OSFOptions(), seed=0), BareBackbone())
+    with pytest.raises(ModelError, match=r"split into directions.*kind: osf"):
+        learner.train(xray, domain="x", stage="x")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "domains", "sentence"),
+    [
+        ({"kind": "osf"}, 5, None),
+        ({"kind": "osf"}, 6, "share_per_domain: 5 past domains of 0.1 leave nothing of the 0.5"),
+        ({"kind": "lora"}, 2, "backbone.adapter is of kind 'lora'; set backbone.adapter"),
+        (None, 2, "backbone.adapter is null"),
+    ],
+)
+def test_what_it_needs_is_said_before_anything_starts(adapter, domains, sentence):
+    config = PipelineConfig.model_validate(
+        {
+            "name": "osf",
+            "source": "scenes",
+            "stream": [f"domain-{n}" for n in range(domains)],
+            "strategy": ["osf"],
+            "backbone": {"adapter": adapter},
+        }
+    )
+    found = list(OSFOptions().misfits(config))
+    assert [sentence in one for one in found] == ([True] if sentence else [])
