@@ -32,6 +32,8 @@ CATALOGUE: dict[str, Specs] = {
     "pseudo_replay": [{"pseudo_replay": {"memory_batch_samples": 8, "max_new_tokens": 24}}],
     "per_domain": [{"per_domain": {}}],
     "o_lora": [{"o_lora": {"rank_per_domain": 4}}],
+    "moe_lora": [{"moe_lora": {}}],
+    "osf": [{"osf": {"share_per_domain": 0.1}}],
     "ema": [{"ema": {}}],
     "interpolate": [{"interpolate": {}}],
     "merge": [{"merge": {}}],
@@ -39,6 +41,12 @@ CATALOGUE: dict[str, Specs] = {
     "cumulative": [{"cumulative": {}}],
     "from_scratch": [{"from_scratch": {}}],
 }
+ADAPTERS = {
+    "o_lora": {"train_embeddings": False},  # trains ranks, and token embeddings have none
+    "moe_lora": {"experts": 4},
+    "osf": {"kind": "osf", "rank": None, "train_embeddings": False},
+}
+"""What a strategy needs changed in the pipeline's adapter."""
 ALWAYS = ("naive", "joint", "ewc", "replay", "ewc + replay")
 CONTROLS = ("cumulative", "gdumb", "from_scratch")
 """Not among the eight: bounds, as joint is."""
@@ -62,6 +70,8 @@ KNOBS: dict[str, tuple[str, list[Any]]] = {
     "pseudo_replay": ("weight", [0.3, 3.0]),
     "per_domain": ("start", ["latest"]),
     "o_lora": ("strength", [0.05, 5.0]),
+    "moe_lora": ("experts_per_domain", [1]),
+    "osf": ("share_per_domain", [0.05, 0.15]),
     "ema": ("decay", [0.9, 0.995]),
     "interpolate": ("new_share", [0.3, 0.7]),
     "merge": ("method", ["linear", "dare_ties"]),

@@ -33,7 +33,7 @@ from typing import Any
 import yaml
 from report import CONTROLS as SCORE_CONTROLS
 from strategies_page import Found, draw, page
-from strategies_settings import ALWAYS, CATALOGUE, CHOSEN, CONTROLS, Setting, settings_of
+from strategies_settings import ADAPTERS, ALWAYS, CATALOGUE, CHOSEN, CONTROLS, Setting, settings_of
 
 from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
@@ -113,8 +113,9 @@ class Study:
         if setting.learning_rate is not None:
             overrides.append(f"train.learning_rate={setting.learning_rate}")
         config = load_yaml(given.pipeline, PipelineConfig, overrides=overrides)
-        if setting.name == "o_lora":  # trains ranks, and token embeddings have none
-            adapter = config.backbone.adapter.model_copy(update={"train_embeddings": False})
+        changes = ADAPTERS.get(setting.name)
+        if changes:
+            adapter = config.backbone.adapter.model_copy(update=changes)
             backbone = config.backbone.model_copy(update={"adapter": adapter})
             config = config.model_copy(update={"backbone": backbone})
         if plan.turned:

@@ -60,16 +60,14 @@ Because training moves parameters together. With the embedded backbone (LoRA of 
 embeddings, the source protected, then 16 steps on real X-rays) the trace foretold the divergence of
 random signs within 30 %, and that of the training's own displacement 200 times too low; a penalty
 in its units did nothing. The step's unit is about 1000 times larger (800 to 1300 over seeds and
-lengths of the step). What it does, at the end of those 16 steps:
+lengths of the step). At the end of those 16 steps:
 
 | `ewc` | divergence on the source, nats per token | loss on the X-rays, nats per token |
 |---|---|---|
-| none | 0.227 | |
-| 0.1 units | 0.144 | 1.65 |
-| 1 unit | 0.108 | 1.65 |
-| 10 units | 0.037 | 1.71 |
-| 100 units | 0.016 | 2.20 |
-| 1000 units | 0.014 | 3.22 |
+| none | 0.154 | 1.653 |
+| 1 unit | 0.125 | 1.653 |
+| 10 units | 0.051 | 1.669 |
+| 100 units | 0.015 | 2.027 |
 
 The calibration fixes the scale only. How importance is spread over parameters remains the
 strategy's, and training over many steps goes further than one: `units: 10` is worth a try.
