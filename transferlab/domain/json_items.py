@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_AFTER_NUMBER = " \t\n\r,]}"
 _AT_ONCE = 1 << 16
 _DECODER = json.JSONDecoder()
 
@@ -107,13 +108,18 @@ class _Text:
                 if self._more():
                     continue  # it may only have been cut off
                 raise
-            if end < len(self._here) or not self._more():  # a number may go on
-                self._at = end
-                return value
+            # Of a number that goes on, "2." or "1e", the beginning is one too.
+            after = self._here[end : end + 1]
+            if (after and after in _AFTER_NUMBER) or not isinstance(value, int | float):
+                break
+            if not self._more():
+                break
+        self._at = end
+        return value
 
     def _more(self) -> bool:
-        """Read as much again as is left here, at the least; whether there was any."""
-        left = self._here[self._at :]
-        new = self._file.read(max(_AT_ONCE, len(left)))
-        self._here, self._at = left + new, 0
+        """Read as much again as is left here, at the least; where there is none nothing changes."""
+        new = self._file.read(max(_AT_ONCE, len(self._here) - self._at))
+        if new:
+            self._here, self._at = self._here[self._at :] + new, 0
         return bool(new)

@@ -15,11 +15,11 @@ SOUND = [
 ]  # fmt: skip
 BROKEN = [
     "", "[", "[1", "[1,", "[1,]", "[1 2]", "[1] x", "{", '{"a"', '{"a" 1}', '{"a":1,}', "{1: 2}",
-    "nul", '["open', "[01]", '["a\nb"]',
+    "nul", '["open', "[01]", "[2.]", "[1e]", '["a\nb"]',
 ]  # fmt: skip
 
 
-@pytest.fixture(params=[1, 3, 1 << 16])
+@pytest.fixture(params=[1, 3, 5, 1 << 16])
 def read(request, monkeypatch):
     monkeypatch.setattr(json_items, "_AT_ONCE", request.param)
     return lambda text: list(stream_items(io.StringIO(text)))
