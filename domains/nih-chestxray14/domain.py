@@ -14,6 +14,8 @@ def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
         labels = [one.replace("_", " ").lower() for one in row["Finding Labels"].split("|")]
         normal = labels == ["no finding"]
         yield row | {
+            # Data_Entry_2017_v2020.csv calls the column by another name.
+            "Patient Gender": row.get("Patient Gender") or row.get("Patient Sex", ""),
             # An image that is in none of the folders keeps its name, and is told as missing.
             "folder": folders.get(row["Image Index"], "images/"),
             "finding": "normal" if normal else "abnormal",

@@ -21,4 +21,4 @@ def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
 
 
 def _most(readings: list[dict[str, str]], label: str) -> bool:
-    return 2 * sum(float(one[label]) for one in readings) > len(readings)
+    return 2 * sum(float(one[label] or 0) for one in readings) > len(readings)

@@ -108,15 +108,6 @@ class Collator:
             self._answers.put(key, kept, size_bytes=_ENTRY_BYTES + 8 * len(kept))
         return kept
 
-    def check_lengths(self, samples: Sequence[Sample]) -> None:
-        """Read every sample once, so that training does not stop half way.
-
-        Raises:
-            DataError: a medium cannot be read, or samples are too long; names up to five of them.
-        """
-        lengths = [len(self.prompt(s).ids) + len(self.answer(s, s.answer)) - 1 for s in samples]
-        self._refuse_long(samples, lengths)
-
     def _batch(self, samples: Sequence[Sample], answers: Sequence[list[int]]) -> Batch:
         prompts = [self.prompt(sample).ids for sample in samples]
         rows = [prompt + answer[:-1] for prompt, answer in zip(prompts, answers, strict=True)]

@@ -68,14 +68,6 @@ class HFBackbone:
         batch = self.collator.collate(samples)
         return batch, batch.targets()
 
-    def check_lengths(self, samples: Sequence[Sample]) -> None:
-        """Find samples that are too long, or media that cannot be read, before training does.
-
-        Raises:
-            DataError: names the samples.
-        """
-        self.collator.check_lengths(samples)
-
     def score_choices(self, samples: Sequence[Sample], *, batch_samples: int) -> list[Prediction]:
         """The log-likelihood of each choice, end token included, and the likeliest choice."""
         with self._evaluating():

@@ -31,10 +31,14 @@ def seen(backbone: HFBackbone, ref: MediaRef) -> list[np.ndarray]:
 
 
 def length_tokens(backbone: HFBackbone, sample: Sample) -> int:
-    """The tokens of prompt, media and answer, as ``backbone.max_length_tokens`` counts them.
+    """The tokens of prompt, media and the longest of answer and choices, which are scored too.
+
+    It is what ``backbone.max_length_tokens`` limits.
 
     Raises:
-        DataError: a medium is missing, broken or empty.
+        DataError: a medium is missing, broken or empty, or a text holds the image token.
     """
     collator = backbone.collator
-    return len(collator.prompt(sample).ids) + len(collator.answer(sample, sample.answer)) - 1
+    answers = {sample.answer, *sample.choices}
+    longest = max(len(collator.answer(sample, answer)) for answer in answers)
+    return len(collator.prompt(sample).ids) + longest - 1

@@ -91,11 +91,12 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Quarantined:
-    """A row that could not become a sample, and why."""
+    """A row that could not become a sample, or a sample that the backbone cannot take, and why."""
 
     domain: str
     where: str
-    """File and row, without any content of the row."""
+    """File and row, without any content of the row; the id of a sample without media that the
+    backbone cannot take."""
     reason: str
 
 

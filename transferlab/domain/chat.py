@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.core.records import MEDIA_SLOT
-from transferlab.domain.table import LISTED, WHERE, BadRow, Row, is_half, read_json, read_text
+from transferlab.domain.table import (
+    LISTED,
+    WHERE,
+    BadRow,
+    Row,
+    Unread,
+    is_half,
+    lines_of,
+    parted,
+    stream_json,
+)
 from transferlab.errors import DataError
 
 ROLES = {
@@ -40,40 +50,46 @@ class _Turn:
     """Paths that stand in the content itself, in the order of the placeholders."""
 
 
-def read_chat(path: Path) -> tuple[list[Row], list[tuple[str, str]]]:
+def stream_chat(path: Path) -> Iterator[Row | Unread]:
     """The exchanges of a .json (a list) or .jsonl file, and the items that cannot be used.
-
-    Returns:
-        Rows, and pairs of where and why.
 
     Raises:
         DataError: the file is missing, no JSON, or no list of objects.
     """
-    rows: list[Row] = []
-    bad: list[tuple[str, str]] = []
+    where = ""
     for where, item in _items(path):
         try:
-            rows += _exchanges(item, where)
+            yield from list(_exchanges(item, where))
         except BadRow as error:
-            bad.append((where, str(error)))
-    if not rows and not bad:
+            yield Unread(where, str(error))
+    if not where:
         raise DataError(f"{path}: holds no conversation")
-    return rows, bad
+
+
+def read_chat(path: Path) -> tuple[list[Row], list[tuple[str, str]]]:
+    """All rows of ``stream_chat``, and pairs of where and why of the items without.
+
+    Raises:
+        DataError: as there.
+    """
+    return parted(stream_chat(path))
 
 
 def _items(path: Path) -> Iterator[tuple[str, Any]]:
     if path.suffix.lower() == ".jsonl":
-        for number, line in enumerate(read_text(path).split("\n"), start=1):
-            if line.strip():
-                try:
-                    yield f"{path.name} line {number}", json.loads(line)
-                except (ValueError, RecursionError):
-                    raise DataError(f"{path} line {number}: is not JSON") from None
+        with lines_of(path) as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    try:
+                        yield f"{path.name} line {number}", json.loads(line)
+                    except (ValueError, RecursionError):
+                        raise DataError(f"{path} line {number}: is not JSON") from None
         return
-    content = read_json(path)
-    if not isinstance(content, list):
-        raise DataError(f"{path}: a file of conversations is a JSON list, or JSON lines (.jsonl)")
-    for number, item in enumerate(content, start=1):
+    for number, name, item in stream_json(path):
+        if name is not None:
+            raise DataError(
+                f"{path}: a file of conversations is a JSON list, or JSON lines (.jsonl)"
+            )
         yield f"{path.name} item {number}", item
 
 

@@ -27,7 +27,7 @@ from transferlab.domain.unreadable import UnreadableMedium
 from transferlab.errors import DataError
 from transferlab.metrics.answers import check_metrics
 
-BAD_ROWS = ("medium", "row")
+BAD_ROWS = ("medium", "row", "length")
 """Kinds of problems of a single row, which a run may leave out (data.on_bad_sample)."""
 NOT_STATED = "not stated"
 """What `domains register` writes as the licence, for the user to replace."""

@@ -52,6 +52,11 @@ def opened(path: Path) -> BinaryIO:
     return found.open("rb") if isinstance(found, Path) else found
 
 
+def forget_members() -> None:
+    """Let go of what is known about shards; it is found out again when it is wanted."""
+    _members.cache_clear()
+
+
 def _place(path: Path) -> tuple[Path, int, int] | None:
     """The shard that holds a member, and where: offset and size in bytes."""
     if SHARD not in str(path).lower() or path.is_file():

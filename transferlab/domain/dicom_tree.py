@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +12,11 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from transferlab.config.domain import ReportsSection, SourceSection
+from transferlab.config.domain import SourceSection
 from transferlab.domain.dicom import one_sentence, said_modality
 from transferlab.domain.places import inside
-from transferlab.domain.table import WHERE, Row
+from transferlab.domain.spill import Reports
+from transferlab.domain.table import WHERE, Row, Unread, parted
 from transferlab.domain.template import check_columns
 from transferlab.domain.tree import walk
 from transferlab.domain.unreadable import UnreadableMedium
@@ -50,77 +50,121 @@ Bad = list[tuple[str, str]]
 ElementGuardOf = Callable[[Mapping[str, BaseTag]], "ElementGuard"]
 
 
-def read_dicom_tree(
-    path: Path,
-    root: Path,
-    source: SourceSection,
-    reports: list[Row],
-    *,
-    file: Path,
-    guard: ElementGuardOf | None = None,
-) -> tuple[list[Row], Bad]:
-    """Rows of the pictures below ``path``, with their elements and their reports' columns.
+class DicomTree:
+    """Rows of the pictures below a folder, with their elements and their reports' columns.
 
-    The columns are file (relative to ``root``), the keywords of ``USUAL_TAGS`` and of
-    ``source.tags``, and the columns of ``reports``. A file that several reports name gives as many
-    rows. Files are read without their pixels.
-
-    Args:
-        path: a folder, or a DICOMDIR.
-        root: the domain's data root.
-        source: the domain's.
-        reports: the rows of its table.
-        file: its domain.yaml, for messages.
-        guard: makes the guard of the elements that are read; None leaves them as they are.
-
-    Returns:
-        Rows, and pairs of where and why: files that are no pictures, files without a report, and
-        reports without a file.
-
-    Raises:
-        InputError: domain.yaml names an element or a column that does not exist.
-        DataError: there is no DICOM file.
+    The columns are file (relative to the root), the keywords of ``USUAL_TAGS`` and of
+    ``source.tags``, and the columns of the reports. A file that several reports name gives as many
+    rows. Files are read one after another each time, without their pixels.
     """
-    wanted = _wanted(source, file=file)
-    elements = guard(wanted) if guard else None
-    rows, bad = _pictures(path, root, source, wanted=wanted, elements=elements)
-    if source.reports is not None:
-        rows, unmatched = _join(rows, reports, source.reports, file=file)
-        bad += unmatched
-    return [elements.treated(row) for row in rows] if elements else rows, bad
+
+    def __init__(
+        self,
+        path: Path,
+        root: Path,
+        source: SourceSection,
+        reports: Iterable[Row],
+        *,
+        file: Path,
+        guard: ElementGuardOf | None = None,
+    ) -> None:
+        """
+        Args:
+            path: a folder, or a DICOMDIR.
+            root: the domain's data root.
+            source: the domain's.
+            reports: the rows of its table, which are read once.
+            file: its domain.yaml, for messages.
+            guard: makes the guard of the elements that are read; None leaves them as they are.
+
+        Raises:
+            InputError: domain.yaml names an element or a column that does not exist.
+        """
+        self._path, self._base, self._root, self._source = path, root.resolve(), root, source
+        self._wanted = _wanted(source, file=file)
+        self._elements = guard(self._wanted) if guard else None
+        self._reports: Reports | None = None
+        section = source.reports
+        if section is not None:
+            self._reports = Reports(reports, section.column)
+            where = f"{file}: source.reports.column"
+            check_columns([section.column], self._reports.columns, where=where)
+
+    def columns(self) -> set[str]:
+        """Those of every row; no file is read."""
+        row = dict.fromkeys([*self._wanted, *_PATH_KEYS, WHERE], "")
+        if self._elements:
+            row = self._elements.collected(row)
+        if self._reports is not None:
+            row |= dict.fromkeys(self._reports.columns, "")
+        return set(self._elements.treated(row) if self._elements else row)
+
+    def __iter__(self) -> Iterator[Row | Unread]:
+        """Rows, and what gives none: files that are no pictures or have no report, and reports
+        without a file.
+
+        Raises:
+            DataError: there is no DICOM file.
+        """
+        for row in self._joined(self._pictures()):
+            treat = self._elements is not None and not isinstance(row, Unread)
+            yield self._elements.treated(row) if treat else row
+
+    def _pictures(self) -> Iterator[Row | Unread]:
+        """A row per file that holds a picture, and why the others are left out."""
+        elements = self._elements
+        read = {**self._wanted, **(elements.hidden if elements else {})}
+        number = 0
+        for number, one in enumerate(dicom_files(self._path, self._root), start=1):
+            where = f"DICOM file {number} in the order of paths"
+            try:
+                row = read_tags(one, read)
+            except UnreadableMedium as error:
+                yield Unread(where, error.reason)
+                continue
+            if any(row.get(name) not in allowed for name, allowed in self._source.only.items()):
+                continue
+            if not row.pop(_HEIGHT):
+                yield Unread(where, f"it holds no picture ({said_modality(row['Modality'])})")
+                continue
+            own = {"file": one.relative_to(self._base).as_posix(), "stem": one.stem, WHERE: where}
+            yield (elements.collected(row) if elements else row) | own
+        if not number:
+            raise DataError(f"{self._path}: holds no DICOM file; is source.path right?")
+
+    def _joined(self, rows: Iterable[Row | Unread]) -> Iterator[Row | Unread]:
+        section, reports = self._source.reports, self._reports
+        if section is None or reports is None:
+            yield from rows
+            return
+        reports.forget()
+        empty = dict.fromkeys(reports.columns, "")
+        for row in rows:
+            if isinstance(row, Unread):
+                yield row
+                continue
+            key = row[section.tag].strip()
+            matching = reports.matching(key) if key else []
+            for report, pictures in matching:
+                yield row | report | {WHERE: f"{report[WHERE]}, picture {pictures}"}
+            if not matching and section.optional:
+                yield row | empty
+            elif not matching:
+                why = f"no report has its {section.tag}" if key else f"it has no {section.tag}"
+                yield Unread(row[WHERE], why)
+        for where, key in reports.unmatched():
+            why = f"no DICOM file has this {section.tag}" if key else f"'{section.column}' is empty"
+            yield Unread(where, why)
 
 
-def _pictures(
-    path: Path,
-    root: Path,
-    source: SourceSection,
-    *,
-    wanted: Mapping[str, BaseTag],
-    elements: ElementGuard | None,
+def read_dicom_tree(
+    path: Path, root: Path, source: SourceSection, reports: Iterable[Row], *, file: Path
 ) -> tuple[list[Row], Bad]:
-    """A row per file that holds a picture, and why the others are left out."""
-    files = list(dicom_files(path, root))
-    if not files:
-        raise DataError(f"{path}: holds no DICOM file; is source.path right?")
-    read = {**wanted, **(elements.hidden if elements else {})}
-    base = root.resolve()
-    rows: list[Row] = []
-    bad: Bad = []
-    for number, one in enumerate(files, start=1):
-        where = f"DICOM file {number} of {len(files)} in the order of paths"
-        try:
-            row = read_tags(one, read)
-        except UnreadableMedium as error:
-            bad.append((where, error.reason))
-            continue
-        if any(row.get(name) not in allowed for name, allowed in source.only.items()):
-            continue
-        if not row.pop(_HEIGHT):
-            bad.append((where, f"it holds no picture ({said_modality(row['Modality'])})"))
-            continue
-        own = {"file": one.relative_to(base).as_posix(), "stem": one.stem, WHERE: where}
-        rows.append((elements.collected(row) if elements else row) | own)
-    return rows, bad
+    """All rows of a ``DicomTree``, and pairs of where and why of what gives none.
+
+    Args and Raises: as there.
+    """
+    return parted(DicomTree(path, root, source, reports, file=file))
 
 
 def dicom_files(path: Path, root: Path) -> Iterator[Path]:
@@ -218,34 +262,3 @@ def _listed(path: Path, root: Path) -> Iterator[Path]:
             raise DataError(
                 f"{path}: names a file outside its folder; is it what it seems?"
             ) from None
-
-
-def _join(
-    rows: list[Row], reports: list[Row], section: ReportsSection, *, file: Path
-) -> tuple[list[Row], Bad]:
-    columns = {name for report in reports for name in report if name != WHERE}
-    check_columns([section.column], columns, where=f"{file}: source.reports.column")
-    by_key: defaultdict[str, list[Row]] = defaultdict(list)
-    for report in reports:
-        by_key[report.get(section.column, "").strip()].append(report)
-    empty = dict.fromkeys(columns, "")
-    joined: list[Row] = []
-    bad: Bad = []
-    pictures: Counter[str] = Counter()
-    for row in rows:
-        key = row[section.tag].strip()
-        matching = by_key.get(key, []) if key else []
-        pictures[key] += 1
-        for report in matching:
-            where = f"{report[WHERE]}, picture {pictures[key]}"
-            joined.append(row | report | {WHERE: where})
-        if not matching and section.optional:
-            joined.append(row | empty)
-        elif not matching:
-            why = f"no report has its {section.tag}" if key else f"it has no {section.tag}"
-            bad.append((row[WHERE], why))
-    for key, matching in by_key.items():
-        if not pictures[key] or not key:
-            why = f"no DICOM file has this {section.tag}" if key else f"'{section.column}' is empty"
-            bad += [(report[WHERE], why) for report in matching]
-    return joined, bad

@@ -13,17 +13,25 @@ from transferlab.core.optional import require
 from transferlab.domain.embedded import MEDIA, flat
 from transferlab.domain.generated import write_once
 from transferlab.domain.places import inside
+from transferlab.domain.transient import write_for_now
 from transferlab.errors import DataError, EnvironmentProblem
 
 _PURPOSE = "source.kind: huggingface"
 
 
 def unpacked_dataset(
-    name: str, source: SourceSection, data: Path, *, file: Path, cache_root: Path | None = None
+    name: str,
+    source: SourceSection,
+    data: Path,
+    *,
+    file: Path,
+    cache_root: Path | None = None,
+    private: bool = False,
 ) -> Path:
     """The folder of a dataset's rows, one .jsonl per split, and of its pictures as files.
 
-    It is written once, row by row, and found again as long as the dataset stays the same.
+    It is written once, row by row, and found again as long as the dataset stays the same. Rows of a
+    private domain are written for this process alone, and so is what the library downloads.
 
     Args:
         name: of the domain.
@@ -31,6 +39,7 @@ def unpacked_dataset(
         data: the domain's own folder, in which source.path lies.
         file: domain.yaml, for messages.
         cache_root: as for generated data.
+        private: leave nothing of it behind.
 
     Raises:
         DataError: there is no such dataset, or it holds what is no picture.
@@ -44,9 +53,14 @@ def unpacked_dataset(
         except ValueError as error:
             raise DataError(f"{file}: source.path is {error}") from None
     else:
-        splits = _from_hub(datasets, source.hub)
+        downloads = None
+        if private:
+            named = json.dumps([source.hub.id, source.hub.subset, source.hub.revision])
+            downloads = write_for_now(f"hub {named}", lambda folder: None, cache_root)
+        splits = _from_hub(datasets, source.hub, downloads)
     key = hashlib.sha256(json.dumps(_identity(splits), sort_keys=True).encode()).hexdigest()[:16]
-    return write_once(f"{name}-{key}", lambda folder: _write(datasets, splits, folder), cache_root)
+    written = write_for_now if private else write_once
+    return written(f"{name}-{key}", lambda folder: _write(datasets, splits, folder), cache_root)
 
 
 def _saved(datasets: Any, path: Path) -> Mapping[str, Any]:
@@ -62,9 +76,10 @@ def _saved(datasets: Any, path: Path) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {"all": found}
 
 
-def _from_hub(datasets: Any, hub: HubSection) -> Mapping[str, Any]:
+def _from_hub(datasets: Any, hub: HubSection, cache: Path | None) -> Mapping[str, Any]:
+    kept = None if cache is None else str(cache)
     try:
-        return datasets.load_dataset(hub.id, hub.subset, revision=hub.revision)
+        return datasets.load_dataset(hub.id, hub.subset, revision=hub.revision, cache_dir=kept)
     except datasets.exceptions.DatasetNotFoundError as error:
         raise DataError(
             f"source.hub: there is no dataset '{hub.id}' on the hub, or it is not open to you; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
@@ -10,9 +9,8 @@ import numpy as np
 
 from transferlab.core.records import SPLITS
 from transferlab.domain.alike import MIN_WORDS, NEAR_TEXT, similarity
-from transferlab.domain.inspected import HASH_BYTES
 from transferlab.domain.ledger import Ledger
-from transferlab.domain.near import Apart, near_pairs
+from transferlab.domain.near import BANDS, Apart, near_pairs
 from transferlab.domain.report import Problem
 
 APART = "in different splits: give them one group, or leave one out"
@@ -108,24 +106,13 @@ def _identical_media(ledger: Ledger, scope: Scope) -> Iterator[Problem]:
 
 
 def _near_pictures(ledger: Ledger, scope: Scope) -> Iterator[Problem]:
-    query = (
-        "SELECT media.hash, samples.domain, samples.side, min(samples.id) "
-        "FROM samples JOIN shown ON shown.sample = samples.id "
-        f"JOIN media ON media.id = shown.medium WHERE {_within(scope)} AND media.hash IS NOT NULL "
-        "GROUP BY media.hash, samples.domain, samples.side ORDER BY min(samples.id)"
-    )
-    hashes, classes, samples = bytearray(), array("H"), array("q")
-    for found, domain, side, sample in ledger.rows(query):
-        hashes += found
-        classes.append(domain * len(SPLITS) + side)
-        samples.append(sample)
-    apart = _table(len(ledger.domains), scope)
-    kinds = np.array(classes, np.uint16)
-    packed = np.frombuffer(hashes, np.uint8).reshape(len(kinds), HASH_BYTES)
-    for i, j, bits in near_pairs(packed, kinds, apart):
-        if _digest(ledger, samples[i]) & _digest(ledger, samples[j]):
+    ledger.gather_pictures(_within(scope))
+    bands = (ledger.pictures_by_band(number) for number in range(BANDS))
+    for i, j, bits in near_pairs(bands, _table(len(ledger.domains), scope)):
+        (one, mine), (other, theirs) = ledger.picture(i), ledger.picture(j)
+        if _digest(ledger, mine) & _digest(ledger, theirs):
             continue  # told already, as identical
-        on = {divmod(int(kinds[at]), len(SPLITS)): samples[at] for at in (i, j)}
+        on = {divmod(one, len(SPLITS)): mine, divmod(other, len(SPLITS)): theirs}
         yield Problem(
             kind="near_duplicate_picture",
             where=_named(ledger, scope, on),

@@ -16,6 +16,7 @@ from transferlab.config.domain import SplitsSection
 from transferlab.core.records import SPLITS, Sample, SplitName
 from transferlab.domain.asking import Asked
 from transferlab.domain.looked import Looked
+from transferlab.domain.near import Entry, band
 from transferlab.domain.splits import deal_out, shuffle_key
 from transferlab.errors import EnvironmentProblem
 
@@ -31,6 +32,8 @@ CREATE TABLE shown (sample INTEGER, medium INTEGER);
 CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB UNIQUE, pieces BLOB);
 CREATE TABLE bands (value INTEGER, text INTEGER);
 CREATE TABLE owners (owner TEXT, stratum TEXT, first INTEGER);
+CREATE TABLE dealt (owner TEXT PRIMARY KEY, side INTEGER);
+CREATE TABLE pictures (id INTEGER PRIMARY KEY, hash BLOB, class INTEGER, sample INTEGER);
 """
 _INDEXES = """
 CREATE INDEX IF NOT EXISTS by_medium ON shown (medium);
@@ -39,8 +42,8 @@ CREATE INDEX IF NOT EXISTS by_owner ON samples (domain, owner);
 CREATE INDEX IF NOT EXISTS by_text ON samples (text);
 CREATE INDEX IF NOT EXISTS by_band ON bands (value);
 """
-_MEMORY_KB = 8_000
-"""Of the database's pages; the rest is on disk."""
+_MEMORY_KB = 2_000
+"""Of the database's pages, and of what it sorts at once; the rest is on disk."""
 
 
 class Ledger:
@@ -151,7 +154,7 @@ class Ledger:
             (section.seed, section.seed),
         )
         reached: set[SplitName] = set()
-        self.database.execute("CREATE TEMP TABLE dealt (owner TEXT PRIMARY KEY, side INTEGER)")
+        self.database.execute("DELETE FROM dealt")
         for owner, side in deal_out((owner for (owner,) in order), section):
             self.database.execute("INSERT INTO dealt VALUES (?, ?)", (owner, SPLITS.index(side)))
             reached.add(side)
@@ -161,7 +164,6 @@ class Ledger:
                 "samples.owner) WHERE domain = ?",
                 (domain,),
             )
-        self.database.execute("DROP TABLE dealt")
         return len(reached) == len(SPLITS)
 
     def strata(self, domain: int) -> dict[str, str]:
@@ -185,6 +187,32 @@ class Ledger:
             "UPDATE samples SET side = ? WHERE domain = ? AND owner = ?",
             ((SPLITS.index(side), domain, owner) for owner, side in sides.items()),
         )
+
+    def gather_pictures(self, within: str) -> None:
+        """Put every hash aside once per domain and side, for ``pictures_by_band``.
+
+        Args:
+            within: the condition of a query by which samples are meant.
+        """
+        self.database.create_function("band", 2, band, deterministic=True)
+        self.database.execute("DELETE FROM pictures")
+        self.database.execute(
+            "INSERT INTO pictures (hash, class, sample) SELECT media.hash, "
+            f"{len(SPLITS)} * samples.domain + samples.side, min(samples.id) FROM samples "
+            "JOIN shown ON shown.sample = samples.id JOIN media ON media.id = shown.medium "
+            f"WHERE {within} AND media.hash IS NOT NULL "
+            "GROUP BY media.hash, samples.domain, samples.side ORDER BY min(samples.id)"
+        )
+
+    def pictures_by_band(self, number: int) -> Iterator[Entry]:
+        """The gathered hashes, with class and number, in the order of one of their bands."""
+        query = "SELECT band(hash, ?) AS value, hash, class, id FROM pictures ORDER BY value"
+        return self.rows(query, number)
+
+    def picture(self, number: int) -> tuple[int, int]:
+        """The class of a gathered hash, and its first sample."""
+        (found,) = self.rows("SELECT class, sample FROM pictures WHERE id = ?", number)
+        return found
 
     def index(self) -> None:
         """Make searching quick, once everything is in it."""

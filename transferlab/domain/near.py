@@ -2,63 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from operator import itemgetter
 
 import numpy as np
 
 NEAR_BITS = 16
 """Hashes of 256 bits that differ in no more are of one picture. Measured on 699 chest X-rays: one
 at 70 % of its size and JPEG quality 50 differs in 8 or fewer, two patients' in 58 or more."""
-_BANDS = NEAR_BITS + 1
+BANDS = NEAR_BITS + 1
 """Two hashes that differ in at most 16 bits agree in at least one of 17 bands."""
-_ROWS_AT_ONCE = 256
-_UNPACKED_AT_ONCE = 8192
+_HASH_BITS = 256
+_AT_ONCE = 4096
 
+Entry = tuple[int, bytes, int, int]
+"""A hash by one of its bands: the band's value, the 32 bytes, the class and the number."""
 Apart = np.ndarray
 """(C, C) bool: whether pictures of two classes must not be the same."""
 
 
-def near_pairs(
-    packed: np.ndarray, classes: np.ndarray, apart: Apart
-) -> Iterator[tuple[int, int, int]]:
+def band(packed: bytes, number: int) -> int:
+    """15 or 16 bits of a hash, the band ``number`` of ``BANDS``."""
+    start, end = _HASH_BITS * number // BANDS, _HASH_BITS * (number + 1) // BANDS
+    return int.from_bytes(packed, "big") >> start & (1 << end - start) - 1
+
+
+def near_pairs(bands: Iterable[Iterable[Entry]], apart: Apart) -> Iterator[tuple[int, int, int]]:
     """Of every hash, the nearest that must not be near, if it is: (i, j, differing bits), i < j.
 
     Args:
-        packed: (N, 32) uint8, the hashes.
-        classes: (N,) integers, the class of each.
+        bands: for each band all hashes in the order of its values; of each band no more than some
+            thousand hashes, or all that agree in it, are in memory at once.
         apart: (C, C) bool, symmetric.
     """
     nearest: dict[int, tuple[int, int]] = {}
-    for columns in np.array_split(np.arange(8 * packed.shape[1]), _BANDS) if len(packed) else []:
-        for members in _buckets(_band(packed, columns)):
-            kinds = classes[members]
-            if not apart[np.ix_(np.unique(kinds), np.unique(kinds))].any():
-                continue
-            for start in range(0, len(members), _ROWS_AT_ONCE):
-                some = members[start : start + _ROWS_AT_ONCE]
-                distance = np.bitwise_count(packed[some][:, None] ^ packed[members]).sum(-1)
-                distance = np.where(apart[classes[some]][:, kinds], distance, 999)
-                best = distance.argmin(1)
-                for row in np.flatnonzero(distance[np.arange(len(some)), best] <= NEAR_BITS):
-                    pair = (int(distance[row, best[row]]), int(members[best[row]]))
-                    mine = int(some[row])
+    for entries in bands:
+        for agreeing in _whole_buckets(entries):
+            for one, other, bits in _near(agreeing, apart):
+                for mine, theirs in ((one, other), (other, one)):
+                    pair = (bits, theirs)
                     nearest[mine] = min(nearest.get(mine, pair), pair)
     yield from sorted({(min(i, j), max(i, j), bits) for i, (bits, j) in nearest.items()})
 
 
-def _band(packed: np.ndarray, columns: Sequence[int] | np.ndarray) -> np.ndarray:
-    """(N,) uint16: up to 16 bits of every hash."""
-    parts = [
-        np.packbits(np.unpackbits(packed[at : at + _UNPACKED_AT_ONCE], axis=1)[:, columns], axis=1)
-        for at in range(0, len(packed), _UNPACKED_AT_ONCE)
-    ]
-    return np.ascontiguousarray(np.concatenate(parts)).view(np.uint16).ravel()
+def _whole_buckets(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Sorted entries in parts, none of which ends amid those of one value."""
+    left = iter(entries)
+    kept: list[Entry] = []
+    while some := list(islice(left, _AT_ONCE)):
+        kept += some
+        cut = bisect_left(kept, kept[-1][0], key=itemgetter(0))
+        if cut:
+            yield kept[:cut]
+            del kept[:cut]
+    if kept:
+        yield kept
 
 
-def _buckets(band: np.ndarray) -> Iterator[np.ndarray]:
-    """Indices of hashes that agree in a band, where there are two or more."""
-    order = np.argsort(band, kind="stable")
-    changes = np.flatnonzero(band[order][1:] != band[order][:-1]) + 1
-    starts, ends = np.append(0, changes), np.append(changes, len(band))
-    for at in np.flatnonzero(ends - starts > 1):
-        yield order[starts[at] : ends[at]]
+def _near(entries: list[Entry], apart: Apart) -> Iterator[tuple[int, int, int]]:
+    """Numbers and differing bits of those that agree in the band, are near, and must not be."""
+    values = np.array([value for value, _, _, _ in entries], np.uint16)
+    packed = np.frombuffer(b"".join(packed for _, packed, _, _ in entries), np.uint64)
+    packed = packed.reshape(len(entries), -1)
+    kinds = np.array([kind for _, _, kind, _ in entries], np.uint16)
+    # All buckets at once: each entry with the one that many places after it.
+    for step in range(1, len(entries)):
+        first = np.flatnonzero(values[step:] == values[:-step])
+        if not len(first):
+            return
+        first = first[apart[kinds[first], kinds[first + step]]]
+        bits = np.bitwise_count(packed[first] ^ packed[first + step]).sum(-1)
+        for at in np.flatnonzero(bits <= NEAR_BITS):
+            one = int(first[at])
+            yield entries[one][3], entries[one + step][3], int(bits[at])

@@ -58,7 +58,14 @@ def _rows_root(entry: DomainEntry, root: Path, cache_root: Path | None) -> Path:
     from transferlab.domain.hub import unpacked_dataset
 
     source = entry.config.source
-    return unpacked_dataset(entry.name, source, root, file=entry.file, cache_root=cache_root)
+    return unpacked_dataset(
+        entry.name,
+        source,
+        root,
+        file=entry.file,
+        cache_root=cache_root,
+        private=entry.config.privacy.asked,
+    )
 
 
 def data_folder(entry: DomainEntry, *, data_root: Path | None) -> Path:

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 from transferlab.core.records import Quarantined
 from transferlab.domain.catalogue import DomainEntry
-from transferlab.domain.chat import read_chat
+from transferlab.domain.chat import stream_chat
 from transferlab.domain.films import list_films
 from transferlab.domain.places import inside
 from transferlab.domain.privacy.guard import RESERVED, Guard, media_columns
 from transferlab.domain.shards import stream_shards
-from transferlab.domain.table import WHERE, BadRow, Row, read_table, stream_table
+from transferlab.domain.spill import FirstPlaces
+from transferlab.domain.table import WHERE, BadRow, Row, Unread, stream_table
 from transferlab.domain.template import check_columns, columns_of
 from transferlab.domain.transcript import CUE_COLUMNS, explode
 from transferlab.domain.tree import list_files
@@ -30,39 +32,40 @@ PART = "part"
 class RowSource:
     """The rows of a domain, as often as they are wanted.
 
-    A table is read anew each time, so that it need not fit into memory; what is put together of
-    several files is read once and kept.
+    They are read anew each time, so that they need not fit into memory; only lists of films and
+    files are kept.
     """
 
-    def __init__(self, entry: DomainEntry, root: Path, *, guard: Guard | None = None) -> None:
+    def __init__(
+        self, entry: DomainEntry, root: Path, *, guard: Guard | None = None, kept: bool = False
+    ) -> None:
         """
         Args:
             entry: the domain.
             root: the folder of its rows.
             guard: removes what identifies somebody; None leaves the rows as they are.
+            kept: read once and keep them in memory.
 
         Raises:
             DataError: the source cannot be read.
+            InputError: domain.yaml names an element or a column that does not exist.
         """
         self._entry, self._root = entry, root
         self._guard = guard or Guard(entry.config, None, file=entry.file)
-        self._kept: list[Row] | None = None
-        self._unread: list[Quarantined] = []
-        if entry.config.source.kind not in _TABLES:
-            self._kept, self._unread = _put_together(entry, root, self._guard)
-        if entry.rows_file is not None:
-            self._kept = _transformed(entry.rows_file, list(self._as_read()), root)
+        self._source = _source_of(entry, root, self._guard)
+        self._items: list[Row | Unread] | None = None
+        if kept:
+            self._items = list(self._as_read())
 
     def __iter__(self) -> Iterator[Row | Quarantined]:
         """Rows ready to be asked about, and those that cannot be.
 
         Raises:
-            DataError: a table cannot be read.
+            DataError: the source cannot be read.
         """
-        yield from self._unread
         for row in _with_unique_ids(self._entry, self._as_read()):
-            if isinstance(row, Quarantined):
-                yield row
+            if isinstance(row, Unread):
+                yield Quarantined(domain=self._entry.name, where=row.where, reason=row.reason)
             elif self._entry.config.source.transcript is None:
                 yield self._guard.scrubbed(row)
             else:
@@ -74,14 +77,18 @@ class RowSource:
         """Those that any row has, cues left out.
 
         Raises:
-            DataError: a table cannot be read.
+            DataError: the source cannot be read.
         """
-        return {column for row in self._as_read() for column in row}
+        if self._items is None and self._entry.rows_file is None:
+            return self._source.columns()
+        return _columns(self._as_read())
 
-    def _as_read(self) -> Iterable[Row]:
-        if self._kept is None:
-            return _table_rows(self._entry, self._root, self._guard)
-        return self._kept
+    def _as_read(self) -> Iterable[Row | Unread]:
+        if self._items is not None:
+            return self._items
+        if self._entry.rows_file is not None:
+            return _transformed(self._entry.rows_file, self._source, self._root)
+        return self._source
 
 
 def read_rows(
@@ -95,10 +102,8 @@ def read_rows(
         DataError: the table or the domain's own code cannot be used.
         InputError: source.transcript, or id, names a column that does not exist.
     """
-    source = RowSource(entry, root, guard=guard)
-    config = entry.config
-    if config.id is not None or config.source.transcript or config.privacy.identifiers:
-        check_row_columns(entry, source.columns())  # else one pass over the rows is enough
+    source = RowSource(entry, root, guard=guard, kept=True)
+    check_row_columns(entry, source.columns())
     rows: list[Row] = []
     bad: list[Quarantined] = []
     for row in source:
@@ -133,6 +138,55 @@ def check_row_columns(entry: DomainEntry, known: set[str]) -> None:
         check_columns([transcript.cue], known, where=f"{where}.cue")
 
 
+class _Read:
+    """What a function reads, as often as it is wanted."""
+
+    def __init__(self, read: Callable[[], Iterable[Row | Unread]]) -> None:
+        self._read = read
+
+    def __iter__(self) -> Iterator[Row | Unread]:
+        return iter(self._read())
+
+    def columns(self) -> set[str]:
+        return _columns(self)
+
+
+class _Source(Protocol):
+    """The rows of a domain before anything is done to them."""
+
+    def __iter__(self) -> Iterator[Row | Unread]: ...
+
+    def columns(self) -> set[str]: ...
+
+
+def _columns(items: Iterable[Row | Unread]) -> set[str]:
+    return {column for one in items if not isinstance(one, Unread) for column in one}
+
+
+def _source_of(entry: DomainEntry, root: Path, guard: Guard) -> _Source:
+    source = entry.config.source
+    if source.kind in _TABLES:
+        return _Read(partial(_table_rows, entry, root, guard))
+    path = _place(entry, root, source.path, key="path")
+    if source.kind == "chat":
+        return _Read(partial(stream_chat, path))
+    if source.kind == "video":
+        films = list_films(path, root)
+        return _Read(lambda: films)
+    if source.kind == "files":
+        files = list_files(path, root, pattern=source.pattern)
+        return _Read(lambda: files)
+    from transferlab.domain.dicom_tree import DicomTree
+
+    elements = None
+    if guard.section.dicom:
+        from transferlab.domain.privacy.elements import ElementGuard
+
+        elements = partial(ElementGuard, guard, entry.config, file=entry.file)
+    reports = _reports(entry, root)
+    return DicomTree(path, root, source, reports, file=entry.file, guard=elements)
+
+
 def _table_rows(entry: DomainEntry, root: Path, guard: Guard) -> Iterator[Row]:
     source = entry.config.source
     if source.kind == "webdataset":
@@ -152,39 +206,12 @@ def _table_rows(entry: DomainEntry, root: Path, guard: Guard) -> Iterator[Row]:
             yield row | {PART: part}
 
 
-def _put_together(
-    entry: DomainEntry, root: Path, guard: Guard
-) -> tuple[list[Row], list[Quarantined]]:
-    """The rows of a source that is no table, and those of its items that cannot be read."""
-    source = entry.config.source
-    path = _place(entry, root, source.path, key="path")
-    bad: list[tuple[str, str]] = []
-    if source.kind == "chat":
-        rows, bad = read_chat(path)
-    elif source.kind == "video":
-        rows = list_films(path, root)
-    elif source.kind == "files":
-        rows = list_files(path, root, pattern=source.pattern)
-    else:
-        from transferlab.domain.dicom_tree import read_dicom_tree
-
-        elements = None
-        if guard.section.dicom:
-            from transferlab.domain.privacy.elements import ElementGuard
-
-            elements = partial(ElementGuard, guard, entry.config, file=entry.file)
-        reports = _reports(entry, root)
-        rows, bad = read_dicom_tree(path, root, source, reports, file=entry.file, guard=elements)
-    name = entry.name
-    return rows, [Quarantined(domain=name, where=where, reason=reason) for where, reason in bad]
-
-
-def _reports(entry: DomainEntry, root: Path) -> list[Row]:
+def _reports(entry: DomainEntry, root: Path) -> Iterable[Row]:
     section = entry.config.source.reports
     if section is None:
         return []
     place = _place(entry, root, section.path, key="reports.path")
-    return read_table(place, encoding=section.encoding)
+    return stream_table(place, encoding=section.encoding)
 
 
 def _place(entry: DomainEntry, root: Path, relative: str, *, key: str) -> Path:
@@ -194,21 +221,24 @@ def _place(entry: DomainEntry, root: Path, relative: str, *, key: str) -> Path:
         raise DataError(f"{entry.file}: source.{key} is {error}") from None
 
 
-def _with_unique_ids(entry: DomainEntry, rows: Iterable[Row]) -> Iterator[Row | Quarantined]:
+def _with_unique_ids(entry: DomainEntry, rows: Iterable[Row | Unread]) -> Iterator[Row | Unread]:
     """Rows whose id is their own, and those that use one again."""
     column = entry.config.id
     if column is None:
         yield from rows
         return
-    first: dict[str, str] = {}
+    places = FirstPlaces()
     for row in rows:
+        if isinstance(row, Unread):
+            yield row
+            continue
         own = row.get(column, "").strip()
-        earlier = first.setdefault(own, row[WHERE])
+        earlier = places.first(own, row[WHERE])
         if own and earlier == row[WHERE]:
             yield row
             continue
         reason = f"its id is that of {earlier}" if own else f"its id, column '{column}', is empty"
-        yield Quarantined(domain=entry.name, where=row[WHERE], reason=reason)
+        yield Unread(row[WHERE], reason)
 
 
 def _with_cues(entry: DomainEntry, row: Row, root: Path) -> Iterator[Row | Quarantined]:
@@ -218,11 +248,26 @@ def _with_cues(entry: DomainEntry, row: Row, root: Path) -> Iterator[Row | Quara
         yield Quarantined(domain=entry.name, where=row[WHERE], reason=str(error))
 
 
-def _transformed(file: Path, rows: list[Row], root: Path) -> list[Row]:
-    """What the domain's own ``rows(rows, root)`` makes of the rows."""
+def _transformed(file: Path, items: Iterable[Row | Unread], root: Path) -> Iterator[Row | Unread]:
+    """What the domain's own ``rows(rows, root)`` makes of the rows, one after another."""
     transform = _rows_function(file)
+    unread: list[Unread] = []
+
+    def readable() -> Iterator[Row]:
+        for item in items:
+            if isinstance(item, Unread):
+                unread.append(item)
+            else:
+                yield item
+
+    number = 0
     try:
-        changed = list(transform(rows, root))
+        for number, row in enumerate(transform(readable(), root), start=1):
+            odd = [key for key, value in row.items() if not isinstance(value, str)]
+            if odd:
+                raise DataError(f"{file}: rows() gave column '{odd[0]}' a value that is not text")
+            row.setdefault(WHERE, f"{file.name} row {number}")
+            yield row
     except TransferlabError:
         raise
     except (AttributeError, LookupError, TypeError, ValueError, OSError) as error:
@@ -231,14 +276,9 @@ def _transformed(file: Path, rows: list[Row], root: Path) -> list[Row]:
             f"{file} line {line}: rows() failed with {type(error).__name__}; "
             "run with --debug to see why"
         ) from error
-    if not changed:
+    yield from unread
+    if not number:
         raise DataError(f"{file}: rows() returned no rows")
-    for number, row in enumerate(changed, start=1):
-        odd = [key for key, value in row.items() if not isinstance(value, str)]
-        if odd:
-            raise DataError(f"{file}: rows() gave column '{odd[0]}' a value that is not text")
-        row.setdefault(WHERE, f"{file.name} row {number}")
-    return changed
 
 
 def _rows_function(file: Path) -> Callable[[list[Row], Path], Iterable[Row]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.core.optional import require
-from transferlab.domain.contents import SHARD
+from transferlab.domain.contents import SHARD, forget_members
 from transferlab.domain.table import WHERE, Row, is_half, plain
 from transferlab.domain.tree import walk
 from transferlab.errors import DataError
@@ -59,6 +59,7 @@ def stream_shards(
             ) from error
         if not count:
             raise DataError(f"{named}: holds no sample")
+        forget_members()  # rows show members of their own shard alone
 
 
 def _shards(path: Path, pattern: str, *, hidden: bool) -> list[Path]:

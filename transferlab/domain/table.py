@@ -9,14 +9,16 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from transferlab.domain.json_items import NoItems, stream_items
 from transferlab.errors import DataError
 
 Row = dict[str, str]
@@ -28,6 +30,14 @@ WHERE = "_where"
 
 LISTED = "_media"
 """Reserved column of conversations: a JSON list of [kind, path] for the slots of their text."""
+
+
+@dataclass(frozen=True)
+class Unread:
+    """An item of a source that gives no row."""
+
+    where: str
+    reason: str
 
 
 class BadRow(Exception):
@@ -50,6 +60,18 @@ KEY = "key"
 """The column that holds an item's name where a JSON file is an object of objects."""
 _BATCH_ROWS = 1024
 _CHUNK_BYTES = 1 << 20
+
+
+def parted(items: Iterable[Row | Unread]) -> tuple[list[Row], list[tuple[str, str]]]:
+    """Rows, and pairs of where and why of what gives none."""
+    rows: list[Row] = []
+    bad: list[tuple[str, str]] = []
+    for item in items:
+        if isinstance(item, Unread):
+            bad.append((item.where, item.reason))
+        else:
+            rows.append(item)
+    return rows, bad
 
 
 def read_table(path: Path, *, encoding: str = UTF8) -> list[Row]:
@@ -87,16 +109,16 @@ def _from_text(path: Path, kind: str, encoding: str) -> Iterator[Row]:
     if kind == ".json":
         yield from _json(path)
     elif kind == ".jsonl":
-        with _lines(path, UTF8, newline="\n") as lines:
+        with lines_of(path) as lines:
             yield from _jsonl(path, lines)
     else:
         # Line ends inside quoted cells stay as they are.
-        with _lines(path, encoding, newline="") as lines:
+        with lines_of(path, encoding, newline="") as lines:
             yield from _csv(path, lines, DELIMITERS[kind])
 
 
 @contextmanager
-def _lines(path: Path, encoding: str, *, newline: str) -> Iterator[IO[str]]:
+def lines_of(path: Path, encoding: str = UTF8, *, newline: str = "\n") -> Iterator[IO[str]]:
     """A text file that is read line by line, after all of it is known to be in its encoding."""
     with _opened(path, encoding):
         _check_encoding(path, encoding)
@@ -132,20 +154,6 @@ def _delimiter(header: str, known: str) -> str:
     """The one of ``known`` that the header holds most often outside quotes; the first of equals."""
     outside = re.sub(r'"[^"]*"', "", header)
     return max(known, key=outside.count)
-
-
-def read_text(path: Path, *, encoding: str = UTF8) -> str:
-    """A file's text, line ends as they are.
-
-    Raises:
-        DataError: it is missing, or cannot be read.
-        WrongEncoding: it is in another encoding.
-    """
-    with _opened(path, encoding), _unpacked(path) as file:
-        content = file.read(MAX_UNPACKED_BYTES + 1)
-        if len(content) > MAX_UNPACKED_BYTES:
-            raise DataError(f"{path}: holds more than 2 GiB of text")
-        return content.decode(_codec(encoding))
 
 
 def _codec(encoding: str) -> str:
@@ -205,16 +213,22 @@ def _jsonl(path: Path, lines: IO[str]) -> Iterator[Row]:
         yield _as_row(values, path) | {WHERE: f"{path.name} line {number}"}
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file's content.
+def stream_json(path: Path) -> Iterator[tuple[int, str | None, Any]]:
+    """The items of a JSON list, or the values of an object: number from 1, name if any, content.
 
     Raises:
-        DataError: it cannot be read, or is not JSON.
+        DataError: it cannot be read, is not JSON, or is neither.
     """
+    number = 0
     try:
-        return json.loads(read_text(path))
+        with lines_of(path) as text:
+            for number, (name, item) in enumerate(stream_items(text), start=1):
+                yield number, name, item
+    except NoItems:
+        raise DataError(f"{path}: must be a list of objects, or an object of objects") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: is not JSON ({_why(error)})") from None
+        after = f" after item {number}" if number else ""
+        raise DataError(f"{path}: is not JSON{after} ({_why(error)})") from None
 
 
 def _why(error: ValueError | RecursionError) -> str:
@@ -224,16 +238,13 @@ def _why(error: ValueError | RecursionError) -> str:
 
 
 def _json(path: Path) -> Iterator[Row]:
-    content = read_json(path)
-    if isinstance(content, dict):
-        nested = all(isinstance(value, dict) for value in content.values())
-        content = [{KEY: name} | value for name, value in content.items()] if nested else None
-    if not isinstance(content, list):
-        raise DataError(f"{path}: must be a list of objects, or an object of objects")
-    for number, values in enumerate(content, start=1):
+    for number, name, values in stream_json(path):
         if not isinstance(values, dict):
-            raise DataError(f"{path}: item {number} is not a JSON object")
-        yield _as_row(values, path) | {WHERE: f"{path.name} item {number}"}
+            if name is None:
+                raise DataError(f"{path}: item {number} is not a JSON object")
+            raise DataError(f"{path}: must be a list of objects, or an object of objects")
+        own = values if name is None else {KEY: name} | values
+        yield _as_row(own, path) | {WHERE: f"{path.name} item {number}"}
 
 
 def _parquet(path: Path) -> Iterator[Row]:

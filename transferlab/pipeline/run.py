@@ -11,6 +11,7 @@ from transferlab.core.events import Listener
 from transferlab.pipeline.arms import controls_of, run_arms
 from transferlab.pipeline.build import build
 from transferlab.pipeline.export import export_models
+from transferlab.pipeline.fit import fit
 from transferlab.pipeline.publish import publish, publish_inputs
 from transferlab.pipeline.result import assemble, retire_result, write_result
 from transferlab.pipeline.stages import alone_in
@@ -37,8 +38,10 @@ def run(
     parts = build(config, out, listener=listener, domains=domains)
     with alone_in(out), parts.tracker.pipeline_run(config, out):
         retire_result(out)
+        backbone = parts.backbone()
+        parts = fit(parts, backbone)
         publish_inputs(parts, out)
-        stream = run_stream(parts)
+        stream = run_stream(parts, backbone)
         arms = run_arms(parts, stream)
         result = assemble(parts, stream, arms, controls=controls_of(parts, stream, arms))
         result["exports"] = export_models(parts, stream.backbone, result, out)

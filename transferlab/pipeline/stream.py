@@ -101,10 +101,8 @@ def measure_interference(parts: Parts, learner: Learner, domain: str) -> dict[st
     return record
 
 
-def run_stream(parts: Parts) -> StreamOutcome:
+def run_stream(parts: Parts, backbone: HFBackbone) -> StreamOutcome:
     """Train on each domain in turn and score all of them after each one."""
-    backbone = parts.backbone()
-    check_samples(parts, backbone)
     learner = parts.learner(backbone)
     rows = {PRETRAINED: score_all(parts, backbone, "sequential/0/scores")}
     parts.tracker.log_scores(rows[PRETRAINED], after=PRETRAINED, step=0)
@@ -150,17 +148,6 @@ def run_stream(parts: Parts) -> StreamOutcome:
     return StreamOutcome(
         backbone=backbone, rows=rows, reports=reports, similarity=similarity, interference=cosines
     )
-
-
-def check_samples(parts: Parts, backbone: HFBackbone) -> None:
-    """Decode and measure every training sample now, so that none is found bad in hour three.
-
-    Raises:
-        DataError: a medium cannot be read, or samples do not fit the backbone's length.
-    """
-    with told(parts.listener, "reading and measuring the training samples"):
-        for samples in parts.train.values():
-            backbone.check_lengths(samples)
 
 
 def train_stage(config: PipelineConfig, step: int) -> str:

@@ -5,6 +5,7 @@ import torch
 from backbone_cases import END_OF_TURN, Pictures, picture, sample, tiny
 
 from transferlab.backbone.cache import ByteCache
+from transferlab.backbone.seen import length_tokens
 from transferlab.core.batch import Batch
 from transferlab.errors import DataError, ModelError
 
@@ -114,18 +115,18 @@ def test_a_sample_that_is_too_long_is_named():
     backbone = tiny(max_length_tokens=70)
     fits = sample(0, prompt="<image>\nWhat?")
     long = sample(1, prompt="<image>\n" + "What is to be seen here? " * 9)
-    backbone.check_lengths([fits])
-    for refuse in (backbone.check_lengths, backbone.collate):
-        with pytest.raises(DataError, match=r"max_length_tokens \(70\).*'s1' of 'toy'") as caught:
-            refuse([fits, long])
-        assert "'s0'" not in str(caught.value)
+    backbone.collate([fits])
+    with pytest.raises(DataError, match=r"max_length_tokens \(70\).*'s1' of 'toy'") as caught:
+        backbone.collate([fits, long])
+    assert "'s0'" not in str(caught.value)
 
 
 def test_the_length_counts_what_the_model_reads(plain):
     length = plain.collate([sample()])[0].input_ids.shape[1]
-    tiny(max_length_tokens=length).check_lengths([sample()])
+    assert length_tokens(plain, sample()) == length
+    tiny(max_length_tokens=length).collate([sample()])
     with pytest.raises(DataError, match=f"{length} tokens"):
-        tiny(max_length_tokens=length - 1).check_lengths([sample()])
+        tiny(max_length_tokens=length - 1).collate([sample()])
 
 
 def test_an_image_token_in_an_answer_is_refused(plain):

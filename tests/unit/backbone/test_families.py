@@ -215,7 +215,7 @@ def test_too_long_is_said_before_training_and_nothing_is_cut(awake):
     )
     longest = SAMPLES[lengths.index(max(lengths))].id
     with pytest.raises(DataError, match=rf"'{longest}' of 'toy' \({max(lengths)} tokens\)"):
-        collator.check_lengths(SAMPLES)
+        collator.collate(SAMPLES)
 
 
 REFUSED = (

@@ -120,7 +120,7 @@ def scienceqa(root):
         split = ["train", "val", "test"][n % 3]
         image = "image.png" if n <= 9 else None
         if image:
-            write_picture(root / split / str(n) / image, n)
+            write_picture(root / "images" / split / str(n) / image, n)
         problems[str(n)] = {
             "question": "Which is the largest?", "choices": ["Iowa", "Ohio", "Utah"][: 2 + n % 2],
             "answer": n % 2, "hint": "" if n % 2 else "Look.", "image": image, "task": "closed",
@@ -170,21 +170,20 @@ def tqa(root):
         put(root / folder / f"tqa_{name}.json", lessons)
 
 
-def nih(root):
-    rows = []
+NIH = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y],"  # with a comma at the end
+)
+
+
+def nih(root, header=NIH):
+    lines = [header]
     for n in range(COUNT):
         name = f"{n:08}_000.png"
         write_picture(root / f"images_{n % 2 + 1:03}" / "images" / name, n)
         labels = ["No Finding", "Pleural_Thickening", "Edema|Mass"][n % 3]
-        rows.append(
-            {
-                "Image Index": name, "Finding Labels": labels, "Follow-up #": 0, "Patient ID": n,
-                "Patient Age": 58, "Patient Gender": "MF"[n % 2], "View Position": "PA",
-                "OriginalImage[Width": 2682, "Height]": 2749,
-                "OriginalImagePixelSpacing[x": 0.143, "y]": 0.143,
-            }
-        )  # fmt: skip
-    table(root / "Data_Entry_2017.csv", rows)
+        lines.append(f"{name},{labels},0,{n},58,{'MF'[n % 2]},PA,2682,2749,0.143,0.143,")
+    put(root / "Data_Entry_2017.csv", "\n".join(lines) + "\n")
 
 
 def vindr(root):
@@ -200,8 +199,9 @@ def vindr(root):
                     if readers > 1
                     else {"image_id": image}
                 )
-                row |= {"Aortic enlargement": 0, "Cardiomegaly": 1 - healthy}
-                rows.append(row | {"Other disease": 0, "No finding": healthy})
+                row |= {"Aortic enlargement": "", "Cardiomegaly": "" if healthy else 1}
+                other = "Other diseases" if part == "train" else "Other disease"
+                rows.append(row | {other: 0, "No finding": healthy})
         table(root / "annotations" / f"image_labels_{part}.csv", rows)
 
 
@@ -209,6 +209,13 @@ def mimic_rows():
     for n in range(COUNT):
         patient, study, image = f"1{n:07}", f"5{n:07}", f"{n:08x}-1-2-3-4"
         yield n, patient, study, image, f"files/p{patient[:2]}/p{patient}/s{study}"
+
+
+CHEXPERT = (
+    "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum",
+    "Fracture", "Lung Lesion", "Lung Opacity", "No Finding", "Pleural Effusion", "Pleural Other",
+    "Pneumonia", "Pneumothorax", "Support Devices",
+)  # fmt: skip
 
 
 def mimic_jpg(root):
@@ -219,10 +226,20 @@ def mimic_jpg(root):
         side = ["train", "validate", "test"][n % 3]
         ids = {"dicom_id": image, "study_id": study, "subject_id": patient}
         split.append(ids | {"split": side})
-        view = {"dicom_id": image, "subject_id": patient, "study_id": study, "Rows": 3056}
-        metadata.append(view | {"ViewPosition": "LATERAL" if n == 0 else "PA", "Columns": 2544})
+        metadata.append(
+            {
+                "dicom_id": image, "subject_id": patient, "study_id": study,
+                "PerformedProcedureStepDescription": "CHEST (PA AND LAT)",
+                "ViewPosition": "LATERAL" if n == 0 else "PA", "Rows": 3056, "Columns": 2544,
+                "StudyDate": 21800506, "StudyTime": "213014.531",
+                "ProcedureCodeSequence_CodeMeaning": "CHEST (PA AND LAT)",
+                "ViewCodeSequence_CodeMeaning": "postero-anterior",
+                "PatientOrientationCodeSequence_CodeMeaning": "Erect",
+            }
+        )  # fmt: skip
         found = {"Edema": ["", "1.0"][n // 3 % 2], "No Finding": ["1.0", ""][n // 3 % 2]}
-        labels.append({"subject_id": patient, "study_id": study, **found, "Support Devices": "1.0"})
+        found = dict.fromkeys(CHEXPERT, "") | found | {"Pneumonia": "-1.0", "Support Devices": 1.0}
+        labels.append({"subject_id": patient, "study_id": study, **found})
     table(root / "mimic-cxr-2.0.0-split.csv.gz", split)
     table(root / "mimic-cxr-2.0.0-metadata.csv.gz", metadata)
     table(root / "mimic-cxr-2.0.0-chexpert.csv.gz", labels)

@@ -218,10 +218,15 @@ def test_near_pairs_agree_with_comparing_everything(monkeypatch):
         for j in range(200, 300)
         if (bits[i] != bits[j]).sum() <= near.NEAR_BITS
     }
-    monkeypatch.setattr(near, "_ROWS_AT_ONCE", 7)
-    monkeypatch.setattr(near, "_UNPACKED_AT_ONCE", 33)
-    found = near.near_pairs(np.packbits(bits, axis=1), sides, ~np.eye(3, dtype=bool))
-    assert set(found) == expected
+    packed = [row.tobytes() for row in np.packbits(bits, axis=1)]
+    bands = [
+        sorted((near.band(one, k), one, sides[n], n) for n, one in enumerate(packed))
+        for k in range(near.BANDS)
+    ]
+    apart = ~np.eye(3, dtype=bool)
+    assert set(near.near_pairs(bands, apart)) == expected
+    monkeypatch.setattr(near, "_AT_ONCE", 7)
+    assert set(near.near_pairs(bands, apart)) == expected
     assert len(expected) == 68
 
 

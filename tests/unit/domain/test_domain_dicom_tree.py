@@ -85,8 +85,8 @@ def test_what_has_no_counterpart_is_named_on_both_sides(tmp_path):
     rows, bad = read(tmp_path, reports)
     assert len(rows) == 16
     assert bad == [
-        ("DICOM file 1 of 18 in the order of paths", "no report has its AccessionNumber"),
-        ("DICOM file 2 of 18 in the order of paths", "no report has its AccessionNumber"),
+        ("DICOM file 1 in the order of paths", "no report has its AccessionNumber"),
+        ("DICOM file 2 in the order of paths", "no report has its AccessionNumber"),
         ("reports.csv row 9", "no DICOM file has this AccessionNumber"),
         ("reports.csv row 10", "'acc' is empty"),
     ]

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pytest
-from published_sets import SETS, vqa_rad
+from published_sets import NIH, SETS, nih, vqa_rad
 from pyarrow import parquet
 
 from transferlab.core.records import SPLITS
@@ -28,7 +28,7 @@ def test_every_definition_has_its_instructions_and_licence():
     entries = find_domains()
     for name in SETS:
         readme = (entries[name].folder / "README.md").read_text()
-        assert "https://" in readme or "huggingface-cli" in readme
+        assert "https://" in readme or "hf download" in readme
         assert entries[name].config.licence
         assert entries[name].config.data_root == name
 
@@ -46,6 +46,14 @@ def test_answers_are_what_the_sets_say(tmp_path):
     assert samples("ai2d")["question"].choices == ("egg", "larva", "pupa")
     vindr_found = samples("vindr-cxr")["finding"]
     assert vindr_found.choices == ("normal", "abnormal")
+
+
+def test_the_later_table_of_nih_calls_a_column_by_another_name(tmp_path):
+    later = NIH.replace("Patient Gender", "Patient Sex")
+    nih(tmp_path / "nih-chestxray14", header=later)
+    data = load_domain(find_domains()["nih-chestxray14"], data_root=tmp_path)
+    seen = {one.attributes["Patient Gender"] for side in SPLITS for one in data.splits[side]}
+    assert seen == {"M", "F"}
 
 
 def test_vqa_rad_is_split_so_that_no_image_leaks(tmp_path):

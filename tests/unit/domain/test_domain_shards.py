@@ -9,7 +9,7 @@ import pytest
 from domain_cases import picture, write_dicom, write_film, write_settings
 
 from transferlab.core import optional
-from transferlab.domain import registered
+from transferlab.domain import contents, registered
 from transferlab.domain.check import check_domain
 from transferlab.domain.load import load_domain
 from transferlab.domain.media import decode
@@ -73,6 +73,7 @@ def test_samples_are_read_and_media_stay_in_their_shards(shards):
     report = check_domain(entry)
     assert report.errors == []
     assert (report.rows, report.media) == (30, 30)
+    assert contents._members.cache_info().currsize == 0  # indexes do not pile up, shard by shard
 
 
 def test_films_and_dicom_files_in_a_shard(tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import stat
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -10,7 +12,7 @@ from domain_cases import write_dicom, write_settings
 from privacy_cases import hospital_settings, planted, write_hospital
 
 from transferlab.core.records import SPLITS
-from transferlab.domain import check
+from transferlab.domain import check, transient
 from transferlab.domain.check import check_domain, check_stream
 from transferlab.domain.ledger import open_ledger
 from transferlab.domain.load import load_domain
@@ -160,8 +162,35 @@ def test_texts_of_a_saved_dataset_are_scrubbed_wherever_they_are_read(saved, tmp
     assert {one.prompt for one in samples} == {"[known] is well?"}
     assert "Ottoline" not in notes
     assert report.removed == data.removed == {"known": 12}
-    (folder,) = (tmp_path / "cache").iterdir()  # rows as they are, for their owner alone
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    held = [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in held] == [0o700]
+    monkeypatch.setattr(transient, "_here", {})  # as another process, which sweeps only the dead
+    load_domain(entry)
+    assert held[0].is_dir()
+
+
+CHILD = """
+import os, sys
+from pathlib import Path
+from transferlab.domain.transient import write_for_now
+
+root = Path(sys.argv[1])
+folder = write_for_now("rows", lambda to: (to / "a.jsonl").write_text("Ottoline"), root)
+assert write_for_now("rows", None, root) == folder
+assert (folder / "a.jsonl").read_text() == "Ottoline"
+if sys.argv[2] == "killed":
+    os._exit(9)
+"""
+
+
+def test_nothing_of_private_rows_is_left_behind(tmp_path):
+    def process(how):
+        subprocess.run([sys.executable, "-c", CHILD, str(tmp_path), how], check=how == "ended")
+        return list(tmp_path.iterdir())
+
+    assert process("ended") == []
+    assert len(process("killed")) == 2  # the folder and its lock
+    assert process("ended") == []  # swept by the next one
 
 
 def test_a_check_too_says_which_identifiers_do_not_exist(saved, tmp_path, monkeypatch):

@@ -1,0 +1,125 @@
+"""A JSON list, or object, read item by item, so that the file need not fit into memory."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import IO, Any
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_AFTER_NUMBER = " \t\n\r,]}"
+_AT_ONCE = 1 << 16
+_DECODER = json.JSONDecoder()
+
+
+class NoItems(ValueError):
+    """The text is JSON, and neither a list nor an object."""
+
+
+def stream_items(file: IO[str]) -> Iterator[tuple[str | None, Any]]:
+    """The items of a list with None, or the values of an object with their names.
+
+    What follows a mistake is not read; what came before it has been yielded by then.
+
+    Args:
+        file: open at its beginning.
+
+    Raises:
+        NoItems: it holds something else.
+        ValueError: it is not JSON, or a number in it is too long.
+        RecursionError: an item is nested too deeply.
+    """
+    text = _Text(file)
+    opening = text.ahead()
+    if opening == "[":
+        yield from ((None, item) for item in _listed(text))
+    elif opening == "{":
+        yield from _named(text)
+    else:
+        text.value()
+        raise NoItems
+    if text.ahead():
+        raise _wrong("Extra data")
+
+
+def _listed(text: _Text) -> Iterator[Any]:
+    text.skip("[")
+    if text.ahead() == "]":
+        text.skip("]")
+        return
+    while True:
+        yield text.value()
+        if text.ahead() == "]":
+            text.skip("]")
+            return
+        text.skip(",")
+
+
+def _named(text: _Text) -> Iterator[tuple[str, Any]]:
+    text.skip("{")
+    if text.ahead() == "}":
+        text.skip("}")
+        return
+    while True:
+        if text.ahead() != '"':
+            raise _wrong("Expecting property name enclosed in double quotes")
+        name = text.value()
+        text.skip(":")
+        yield name, text.value()
+        if text.ahead() == "}":
+            text.skip("}")
+            return
+        text.skip(",")
+
+
+def _wrong(what: str) -> json.JSONDecodeError:
+    return json.JSONDecodeError(what, "", 0)
+
+
+class _Text:
+    """A file's text, of which as much is in memory as the item that is being read takes."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file, self._here, self._at = file, "", 0
+
+    def ahead(self) -> str:
+        """The next character that is no space; "" at the end."""
+        while True:
+            self._at = _SPACE.match(self._here, self._at).end()
+            if self._at < len(self._here):
+                return self._here[self._at]
+            if not self._more():
+                return ""
+
+    def skip(self, mark: str) -> None:
+        """Pass over a character that must come next."""
+        if self.ahead() != mark:
+            raise _wrong(f"Expecting '{mark}' delimiter")
+        self._at += 1
+
+    def value(self) -> Any:
+        """The JSON value that comes next."""
+        self.ahead()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._here, self._at)
+            except json.JSONDecodeError:
+                if self._more():
+                    continue  # it may only have been cut off
+                raise
+            # Of a number that goes on, "2." or "1e", the beginning is one too.
+            after = self._here[end : end + 1]
+            if (after and after in _AFTER_NUMBER) or not isinstance(value, int | float):
+                break
+            if not self._more():
+                break
+        self._at = end
+        return value
+
+    def _more(self) -> bool:
+        """Read as much again as is left here, at the least; where there is none nothing changes."""
+        new = self._file.read(max(_AT_ONCE, len(self._here) - self._at))
+        if new:
+            self._here, self._at = self._here[self._at :] + new, 0
+        return bool(new)
