@@ -11,7 +11,7 @@ import torch
 from transferlab.backbone.cache import ByteCache
 from transferlab.backbone.chat import Chat
 from transferlab.backbone.media import MediaEncoder, join_media
-from transferlab.core.batch import Batch
+from transferlab.core.batch import Batch, join_rows
 from transferlab.core.records import Sample
 from transferlab.errors import DataError, ModelError
 
@@ -31,16 +31,27 @@ class Prompt:
     """The same with one image token per frame: where answers begin is found on the short form."""
     frames: tuple[int, ...]
     """Per medium."""
+    beside: dict[str, list[int]]
+    """What else the model reads of the prompt, by the name of its argument."""
 
 
 class Collator:
     """Makes the batches of one backbone, and remembers the tokens of every sample it has met."""
 
     def __init__(
-        self, chat: Chat, media: MediaEncoder, *, pad_id: int, max_length_tokens: int, name: str
+        self,
+        chat: Chat,
+        media: MediaEncoder,
+        *,
+        pad_id: int,
+        max_length_tokens: int,
+        name: str,
+        max_pictures: int | None = None,
     ) -> None:
+        """``max_pictures``: the most that a sample may show, frames counted; None sets no limit."""
         self.chat, self.media = chat, media
         self._pad_id, self._max_length_tokens, self._name = pad_id, max_length_tokens, name
+        self._max_pictures = max_pictures
         self._prompts: ByteCache[Prompt] = ByteCache(TEXT_CACHE_BYTES)
         self._answers: ByteCache[list[int]] = ByteCache(TEXT_CACHE_BYTES)
         self._expansion_checked = False
@@ -81,11 +92,17 @@ class Collator:
         if kept is not None:
             return kept
         media = self.media.encode(sample.media)
+        self._refuse_many(sample, sum(media.frames))
         text = self.chat.prompt_text(sample.prompt, media.frames)
         ids = self.chat.tokens(self._expand(text, media.texts, sample))
-        if media.texts and not self._expansion_checked:
+        if any(media.texts) and not self._expansion_checked:
             self._check_expansion(text, ids, sample)
-        prompt = Prompt(ids=ids, start=self.chat.tokens(text), frames=media.frames)
+        prompt = Prompt(
+            ids=ids,
+            start=self.chat.tokens(text),
+            frames=media.frames,
+            beside=self.chat.beside(text),
+        )
         self._prompts.put(key, prompt, size_bytes=_ENTRY_BYTES + 16 * len(ids))
         return prompt
 
@@ -118,8 +135,8 @@ class Collator:
         self._refuse_long(samples, lengths)
 
     def _batch(self, samples: Sequence[Sample], answers: Sequence[list[int]]) -> Batch:
-        prompts = [self.prompt(sample).ids for sample in samples]
-        rows = [prompt + answer[:-1] for prompt, answer in zip(prompts, answers, strict=True)]
+        prompts = [self.prompt(sample) for sample in samples]
+        rows = [p.ids + answer[:-1] for p, answer in zip(prompts, answers, strict=True)]
         self._refuse_long(samples, [len(row) for row in rows])
         width = max(len(row) for row in rows)
         ids = np.full((len(rows), width), self._pad_id, dtype=np.int64)
@@ -138,10 +155,16 @@ class Collator:
             media_rows=tuple(encoded.rows for encoded in media),
             sample_ids=tuple(sample.id for sample in samples),
             pad_id=self._pad_id,
+            beside={
+                name: join_rows([torch.tensor([prompt.beside[name]]) for prompt in prompts])
+                for name in prompts[0].beside
+            },
         )
 
     def _expand(self, text: str, texts: Sequence[str], sample: Sample) -> str:
         """Replace every image token by the text that its frame stands for."""
+        if not self.chat.image_token:
+            return text
         parts = text.split(self.chat.image_token)
         if len(parts) - 1 != len(texts):
             raise DataError(
@@ -149,19 +172,28 @@ class Collator:
                 f"'{self._name}', has {len(parts) - 1} image token(s) for {len(texts)} frame(s); "
                 f"remove '{self.chat.image_token}' from its text"
             )
-        return parts[0] + "".join(t + part for t, part in zip(texts, parts[1:], strict=True))
+        whole = parts[0] + "".join(t + part for t, part in zip(texts, parts[1:], strict=True))
+        return self.chat.layout.joined(whole)
 
     def _check_expansion(self, text: str, ids: list[int], sample: Sample) -> None:
         # Once per backbone: what is put together here must be what its processor makes of all.
-        if not self.chat.several_frames_checked and text.count(self.chat.image_token) > 1:
+        if not self.chat.layout.writes_several and text.count(self.chat.image_token) > 1:
             return
         expected = self.media.whole_prompt(text, sample.media)
-        if ids != expected:
+        if ids != expected["input_ids"][0].tolist():
             raise ModelError(
                 f"backbone '{self._name}': its processor writes prompts with pictures in a way "
                 "that cannot be repeated exactly, which batches need; choose another backbone"
             )
         self._expansion_checked = True
+
+    def _refuse_many(self, sample: Sample, pictures: int) -> None:
+        if self._max_pictures is not None and pictures > self._max_pictures:
+            raise DataError(
+                f"sample '{sample.id}' of '{sample.domain}' shows {pictures} pictures, frames "
+                f"counted; backbone '{self._name}' sees at most {self._max_pictures} at once: show "
+                "fewer frames, or choose another backbone"
+            )
 
     def _refuse_long(self, samples: Sequence[Sample], lengths: Sequence[int]) -> None:
         limit = self._max_length_tokens

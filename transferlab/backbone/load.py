@@ -18,8 +18,9 @@ from transferlab.backbone.adapters import add_adapter
 from transferlab.backbone.chat import Chat
 from transferlab.backbone.collate import Collator
 from transferlab.backbone.explained import explained
-from transferlab.backbone.families import family_of, refuse_family
+from transferlab.backbone.families import family_of, max_pictures, refuse_family
 from transferlab.backbone.hf import HFBackbone
+from transferlab.backbone.layouts import LAYOUTS
 from transferlab.backbone.media import MediaEncoder
 from transferlab.backbone.origin import origin
 from transferlab.backbone.parts import PartMap, freeze, learning_rate_factors, needs_parts
@@ -217,7 +218,11 @@ def _collator(
 ) -> Collator:
     name = section.model
     tokenizer = getattr(processor, "tokenizer", None)
-    if tokenizer is None or getattr(processor, "image_token", None) is None:
+    family = family_of(model.config)
+    image_token = family.image_token
+    if image_token is None:
+        image_token = getattr(processor, "image_token", None)
+    if tokenizer is None or image_token is None:
         raise ModelError(
             f"backbone '{name}': its processor has no image token, so pictures have no place in a "
             "prompt; choose another backbone"
@@ -232,9 +237,12 @@ def _collator(
             "eos_token_id in its generation_config.json"
         )
     pad_id = ends[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    layout = family_of(model.config).layout
     chat = Chat(
-        processor, name=name, end_ids=ends, picture_id=_picture_id(model.config), layout=layout
+        processor,
+        name=name,
+        end_ids=ends,
+        layout=LAYOUTS[family.layout](processor, image_token=str(image_token)),
+        picture_id=_picture_id(model.config),
     )
     with explained(section):
         media = MediaEncoder(
@@ -242,7 +250,6 @@ def _collator(
             chat=chat,
             decode=decode,
             dtype=model.dtype,
-            layout=layout,
             name=name,
             store=store,
         )
@@ -252,6 +259,7 @@ def _collator(
         pad_id=pad_id,
         max_length_tokens=section.max_length_tokens,
         name=name,
+        max_pictures=max_pictures(model.config),
     )
 
 

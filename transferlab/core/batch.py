@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -29,6 +29,9 @@ class Batch:
     """Per sample: how many rows of every tensor in ``media`` belong to it."""
     sample_ids: tuple[str, ...]
     pad_id: int = 0
+    beside: dict[str, Tensor] = field(default_factory=dict)
+    """(B, ...) each: what else the model reads of a sample's prompt; 0 at the far edges is
+    padding."""
 
     def __len__(self) -> int:
         return self.input_ids.shape[0]
@@ -54,6 +57,7 @@ class Batch:
             attention_mask=change(self.attention_mask),
             labels=change(self.labels),
             media={name: change(tensor) for name, tensor in self.media.items()},
+            beside={name: change(tensor) for name, tensor in self.beside.items()},
         )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
@@ -93,6 +97,7 @@ class Batch:
             media={n: t[media_index.to(t.device)] for n, t in self.media.items()},
             media_rows=tuple(self.media_rows[i] for i in chosen),
             sample_ids=tuple(self.sample_ids[i] for i in chosen),
+            beside={name: tensor[at] for name, tensor in self.beside.items()},
         )
 
     @staticmethod
@@ -112,6 +117,7 @@ class Batch:
             media_rows=tuple(rows for b in batches for rows in b.media_rows),
             sample_ids=tuple(i for b in batches for i in b.sample_ids),
             pad_id=batches[0].pad_id,
+            beside={n: join_rows([b.beside[n] for b in batches]) for n in batches[0].beside},
         )
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import family_crossing
 import family_gemma
 import family_llava
 import family_qwen
@@ -26,6 +27,10 @@ FAMILIES: dict[str, Callable[[], Made]] = {
     "paligemma": family_gemma.paligemma,
     "idefics2": family_resampled.idefics2,
     "blip-2": family_resampled.blip_2,
+    "instructblip": family_resampled.instructblip,
+    "mllama": family_crossing.mllama,
+    "idefics": family_crossing.idefics,
+    "git": family_crossing.git,
 }
 
 

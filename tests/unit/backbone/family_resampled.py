@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import transformers as hf
 from family_parts import TURNS, Made, ids, text, tokenizer, vision
 
@@ -36,7 +38,37 @@ def blip_2() -> Made:
     processor = hf.Blip2Processor(
         hf.BlipImageProcessor(size={"height": 56, "width": 56}), words, num_query_tokens=4
     )
-    opt = {
+    config = hf.Blip2Config(
+        text_config=_opt(words),
+        vision_config=vision(initializer_range=0.02),  # its own would hide the picture
+        qformer_config=_qformer(words),
+        num_query_tokens=4,
+        **ids(words, image_token_index="<image>"),
+    )
+    return hf.Blip2ForConditionalGeneration(config), processor
+
+
+def instructblip() -> Made:
+    """The Q-Former reads the prompt with a tokenizer of its own."""
+    words, queries = tokenizer(), tokenizer()
+    processor = hf.InstructBlipProcessor(
+        hf.BlipImageProcessor(size={"height": 56, "width": 56}),
+        words,
+        queries,
+        num_query_tokens=4,
+    )
+    config = hf.InstructBlipConfig(
+        text_config=_opt(words),
+        vision_config=vision(initializer_range=0.02),
+        qformer_config=_qformer(words),
+        num_query_tokens=4,
+        **ids(words, image_token_index="<image>"),
+    )
+    return hf.InstructBlipForConditionalGeneration(config), processor
+
+
+def _opt(words: Any) -> dict[str, Any]:
+    return {
         "model_type": "opt",
         "vocab_size": len(words),
         "hidden_size": 32,
@@ -49,19 +81,15 @@ def blip_2() -> Made:
         "bos_token_id": words.bos_token_id,
         "eos_token_id": words.eos_token_id,
     }
-    config = hf.Blip2Config(
-        text_config=opt,
-        vision_config=vision(initializer_range=0.02),  # its own would hide the picture
-        qformer_config={
-            "vocab_size": len(words),
-            "hidden_size": 32,
-            "encoder_hidden_size": 32,
-            "intermediate_size": 48,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "cross_attention_frequency": 1,
-        },
-        num_query_tokens=4,
-        **ids(words, image_token_index="<image>"),
-    )
-    return hf.Blip2ForConditionalGeneration(config), processor
+
+
+def _qformer(words: Any) -> dict[str, Any]:
+    return {
+        "vocab_size": len(words),
+        "hidden_size": 32,
+        "encoder_hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "cross_attention_frequency": 1,
+    }
