@@ -36,6 +36,9 @@ class Family:
     there what pads one sample is read by it."""
     counts_padding: bool = False
     """Positions are counted from the first column, padding or not, unless they are given."""
+    cache_counts_padding: bool = False
+    """While it answers, positions go on from the number of columns, padding or not, so that only
+    prompts of one length may be answered together."""
     projected: str = ""
     """The module that makes pictures ready for the language model, where they are not among its
     embeddings."""
@@ -70,7 +73,12 @@ FAMILIES: dict[str, Family] = {
         language=("model.layers", "model.gated_cross_attn_layers", "model.norm"),
     ),
     "florence2": Family(layout="encoded", language=("model.language_model",)),
-    "kosmos-2": Family(layout="opened", image_token="<image>"),
+    "kosmos-2": Family(
+        layout="opened",
+        image_token="<image>",
+        cache_counts_padding=True,
+        projected="image_to_text_projection",
+    ),
     "git": Family(
         layout="absent",
         image_token="",

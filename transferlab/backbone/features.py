@@ -62,19 +62,24 @@ def _read(
     words, told = (seen[way][:, -real.shape[1] :] for way in ("in", "out"))
     shown = _mean(words, image)
     if view.inputs.family.projected:
-        shown = _mean_by_sample(seen.get("shown"), batch, like=shown)
+        by_sample = view.inputs.family.by_sample
+        shown = _mean_of_pictures(seen.get("shown"), batch, by_sample=by_sample, like=shown)
     return shown, _mean(words, real & ~image), _mean(told, real)
 
 
-def _mean_by_sample(shown: Tensor | None, batch: Batch, *, like: Tensor) -> Tensor:
+def _mean_of_pictures(
+    shown: Tensor | None, batch: Batch, *, by_sample: bool, like: Tensor
+) -> Tensor:
     """(B, D) of the projected pictures, in the order of the samples; zeros without any."""
     if shown is None or not any(batch.media_rows):
         return torch.zeros_like(like)
     counts = torch.tensor(batch.media_rows, device=shown.device)
     slots = int(counts.max())
-    pictures = shown.float().reshape(len(batch), slots, -1, shown.shape[-1]).mean(dim=2)
-    real = torch.arange(slots, device=shown.device) < counts.unsqueeze(1)
-    return _mean(pictures, real)
+    rows = len(batch) * slots if by_sample else int(counts.sum())
+    pictures = shown.float().reshape(rows, -1, shown.shape[-1]).mean(dim=1)
+    each = [slots] * len(batch) if by_sample else list(batch.media_rows)
+    pictures = torch.nn.utils.rnn.pad_sequence(pictures.split(each), batch_first=True)
+    return _mean(pictures, torch.arange(slots, device=shown.device) < counts.unsqueeze(1))
 
 
 @contextmanager
@@ -105,7 +110,7 @@ def _language_model_seen(
         shown = next(m for at, m in named.items() if at.endswith(family.projected))
         words = inner.get_input_embeddings()
         handles += [
-            shown.register_forward_hook(lambda m, args, out: seen.update(shown=out)),
+            shown.register_forward_hook(lambda m, args, out: seen.update(shown=_first(out))),
             words.register_forward_hook(lambda m, args, out: seen.update({"in": out})),
         ]
     try:
@@ -113,6 +118,10 @@ def _language_model_seen(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _first(output: Tensor | tuple[Tensor, ...]) -> Tensor:
+    return output if isinstance(output, Tensor) else output[0]
 
 
 def _reader(model: nn.Module, *, encodes: bool) -> nn.Module:
@@ -125,7 +134,7 @@ def _reader(model: nn.Module, *, encodes: bool) -> nn.Module:
     decoder = model.get_decoder()
     while hasattr(decoder, "get_decoder") and (inner := decoder.get_decoder()) is not decoder:
         decoder = inner
-    return decoder
+    return decoder if decoder.get_output_embeddings() is None else decoder.model
 
 
 def _mean(states: Tensor, where: Tensor) -> Tensor:

@@ -72,6 +72,14 @@ class ModelInputs:
         passes = self.passes(batch)
         return [batch] if len(passes) == 1 else [batch[rows] for rows in passes]
 
+    def prompts(self, batch: Batch) -> list[tuple[list[int], Batch]]:
+        """Rows of a batch of prompts that may be answered together, and what is read of them."""
+        if not self.family.cache_counts_padding:
+            return list(zip(self.passes(batch), self.parts(batch), strict=True))
+        lengths = batch.attention_mask.sum(dim=1).tolist()
+        alike = [[at for at, n in enumerate(lengths) if n == one] for one in sorted(set(lengths))]
+        return [(rows, batch[rows].last(lengths[rows[0]])) for rows in alike]
+
     def at_answers(self, outputs: Sequence[Tensor], batch: Batch) -> Tensor:
         """What the model made at the supervised positions.
 

@@ -149,7 +149,7 @@ class _OnePicture(Inline):
     writes_several = False
 
     def processed(self, frames: Sequence[Image], *, end: str) -> dict[str, Any]:
-        given = self.one(end, frames[0])
+        given = self.one(end * len(frames), frames[0])
         pixels = self._processor.image_processor(list(frames), return_tensors="pt")
         return given | dict(pixels)
 

@@ -187,9 +187,9 @@ def generated(
 ) -> list[list[int]]:
     """Per sample of a batch of prompts, the tokens that the model says."""
     said: dict[int, list[int]] = {}
-    for rows, part in zip(view.inputs.passes(batch), view.inputs.parts(batch), strict=True):
+    for rows, part in view.inputs.prompts(batch):
         whole = model.generate(**view.inputs(part), generation_config=config)
         # A decoder's own sequence begins with the token that starts it.
-        asked = batch.size(1) if view.inputs.start_id is None else 1
+        asked = part.size(1) if view.inputs.start_id is None else 1
         said.update(zip(rows, whole[:, asked:].tolist(), strict=True))
     return [said[row] for row in range(len(batch))]

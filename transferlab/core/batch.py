@@ -100,6 +100,15 @@ class Batch:
             beside={name: tensor[at] for name, tensor in self.beside.items()},
         )
 
+    def last(self, columns: int) -> Batch:
+        """The last so many columns; the others must be padding."""
+        return replace(
+            self,
+            input_ids=self.input_ids[:, -columns:],
+            attention_mask=self.attention_mask[:, -columns:],
+            labels=self.labels[:, -columns:],
+        )
+
     @staticmethod
     def cat(batches: Sequence[Batch]) -> Batch:
         """Join batches, padding the shorter ones on the left."""

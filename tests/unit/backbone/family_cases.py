@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import family_crossing
+import family_encoded
 import family_gemma
 import family_llava
 import family_qwen
@@ -31,6 +32,8 @@ FAMILIES: dict[str, Callable[[], Made]] = {
     "mllama": family_crossing.mllama,
     "idefics": family_crossing.idefics,
     "git": family_crossing.git,
+    "florence2": family_encoded.florence2,
+    "kosmos-2": family_encoded.kosmos2,
 }
 
 
