@@ -114,7 +114,7 @@ class Chat:
         queries = getattr(self._processor, "qformer_tokenizer", None)
         if queries is None:
             return {}
-        words = text.replace(self.image_token, "").removeprefix(self.layout.first_token)
+        words = self.layout.words(text)
         ids = queries(words)["input_ids"]
         return {"qformer_input_ids": ids, "qformer_attention_mask": [1] * len(ids)}
 

@@ -61,8 +61,8 @@ FAMILIES: dict[str, Family] = {
     "smolvlm": Family(continues=True),
     "internvl": Family(continues=True),
     "paligemma": Family(layout="prefix", answer_types=True),
-    "blip-2": Family(layout="hidden"),
-    "instructblip": Family(layout="hidden"),
+    "blip-2": Family(layout="hidden", language=("language_model",)),
+    "instructblip": Family(layout="hidden", language=("language_model",)),
     "mllama": Family(sees="next", by_sample=True, apart=True, projected="multi_modal_projector"),
     "idefics": Family(
         layout="woven",
@@ -116,7 +116,7 @@ def refuse_family(config: PreTrainedConfig, *, name: str) -> None:
         ModelError: says why.
     """
     reason = REFUSED.get(config.model_type)
-    known = family_of(config).layout == "encoded"
+    known = family_of(config).layout in ("encoded", "hidden")
     if reason is None and encodes_and_decodes(config) and not known:
         reason = "its encoder and decoder have not been tried"
     if reason is not None:

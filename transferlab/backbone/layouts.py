@@ -60,6 +60,10 @@ class Inline:
         add_first = first is None or not text.startswith(first)
         return self._asked(text=[text], images=[list(frames)], add_special_tokens=add_first)
 
+    def words(self, text: str) -> str:
+        """A prompt's text without what the processor writes itself."""
+        return text.replace(self.image_token, "").removeprefix(self.first_token)
+
     @property
     def first_token(self) -> str:
         """The token with which the tokenizer begins; "" where it has none."""
@@ -100,12 +104,22 @@ class Hidden(Prefix):
         return [parts[0]] * count
 
     def whole(self, text: str, frames: Sequence[Image]) -> dict[str, Any]:
-        words = text.removeprefix(self.image_token * len(frames)).removeprefix(self.first_token)
-        return self._asked(text=[words], images=[list(frames)], add_special_tokens=True)
+        return self._asked(text=[self.words(text)], images=[list(frames)], add_special_tokens=True)
+
+    def prompt_text(self, prompt: str, frames: Sequence[int]) -> str:
+        return super().prompt_text(prompt, frames) + self._end()
+
+    def words(self, text: str) -> str:
+        return super().words(text).removesuffix(self._end())
 
     def _begin(self) -> str:
         usual = self._tokenizer("")["input_ids"][:1] == [self._tokenizer.bos_token_id]
         return self.first_token if usual else ""
+
+    def _end(self) -> str:
+        """What closes the prompts of an encoder."""
+        usual = self._tokenizer("")["input_ids"][-1:] == [self._tokenizer.eos_token_id]
+        return self._tokenizer.eos_token if usual else ""
 
 
 class Marked(Inline):

@@ -69,6 +69,18 @@ def llava_next() -> Made:
     return hf.LlavaNextForConditionalGeneration(_next_config(hf.LlavaNextConfig, words)), processor
 
 
+def llava() -> Made:
+    words = tokenizer()
+    images = hf.CLIPImageProcessor(size=SIZE, crop_size=CROP)
+    processor = hf.LlavaProcessor(images, words, **NEXT_PROCESSOR)
+    config = hf.LlavaConfig(
+        text_config=text(words) | {"model_type": "llama"},
+        vision_config=vision() | {"model_type": "clip_vision_model", "projection_dim": 32},
+        **ids(words, image_token_index="<image>"),
+    )
+    return hf.LlavaForConditionalGeneration(config), processor
+
+
 def internvl() -> Made:
     words = tokenizer(
         start_image_token="<img>",
