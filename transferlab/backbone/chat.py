@@ -47,16 +47,17 @@ class Chat:
         self.picture_id = self.image_id if picture_id is None else picture_id
         self._templated = bool(processor.chat_template) and layout.templated
 
-    def prompt_text(self, prompt: str, frames: Sequence[int]) -> str:
+    def prompt_text(self, prompt: str, frames: Sequence[int], sounds: Sequence[bool] = ()) -> str:
         """The prompt as the model reads it, with one image token per frame.
 
         Args:
             prompt: with one media slot per medium.
             frames: per slot, how many frames the medium has.
+            sounds: per slot, whether its sound comes after them; none does where nothing is given.
         """
         if not self._templated:
             return self.layout.prompt_text(prompt, frames)
-        return self._render([_user_turn(prompt, frames)], add_generation_prompt=True)
+        return self._render([_user_turn(prompt, frames, sounds)], add_generation_prompt=True)
 
     def tokens(self, text: str) -> list[int]:
         """Token ids of a whole exchange, or of its beginning."""
@@ -66,13 +67,20 @@ class Chat:
         return self._tokenizer(text, add_special_tokens=add_first)["input_ids"]
 
     def answer_tokens(
-        self, prompt: str, frames: Sequence[int], answer: str, *, start: list[int]
+        self,
+        prompt: str,
+        frames: Sequence[int],
+        answer: str,
+        *,
+        start: list[int],
+        sounds: Sequence[bool] = (),
     ) -> list[int]:
         """What the model must say after the prompt: the answer's tokens and one end token.
 
         Args:
             prompt: with one media slot per medium.
             frames: per slot, how many frames the medium has.
+            sounds: per slot, whether its sound comes after them; none does where nothing is given.
             answer: as the sample or a choice has it.
             start: the tokens of the prompt's text, image tokens not yet expanded.
 
@@ -81,7 +89,7 @@ class Chat:
                 answer's first.
         """
         if self._templated:
-            turns = [_user_turn(prompt, frames), _turn("assistant", [_text(answer)])]
+            turns = [_user_turn(prompt, frames, sounds), _turn("assistant", [_text(answer)])]
             whole = self.tokens(self._render(turns, add_generation_prompt=False))
             if whole[: len(start)] != start:
                 raise ModelError(
@@ -132,11 +140,13 @@ def _turn(role: str, content: list[dict]) -> dict[str, Any]:
     return {"role": role, "content": content}
 
 
-def _user_turn(prompt: str, frames: Sequence[int]) -> dict[str, Any]:
+def _user_turn(prompt: str, frames: Sequence[int], sounds: Sequence[bool]) -> dict[str, Any]:
     content: list[dict] = []
     for position, part in enumerate(prompt.split(MEDIA_SLOT)):
         if position:
             content += [{"type": "image"}] * frames[position - 1]
+            if any(sounds[position - 1 : position]):
+                content.append({"type": "audio"})
         if part:
             content.append(_text(part))
     return _turn("user", content)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from transferlab.backbone.cache import ByteCache
 from transferlab.backbone.chat import Chat
 from transferlab.backbone.media import MediaEncoder, join_media
-from transferlab.core.batch import Batch, join_rows
+from transferlab.backbone.sound import EncodedSound, SoundEncoder, stacked
+from transferlab.core.batch import Batch, join_beside
 from transferlab.core.records import Sample
 from transferlab.errors import DataError, ModelError
 
@@ -31,8 +33,10 @@ class Prompt:
     """The same with one image token per frame: where answers begin is found on the short form."""
     frames: tuple[int, ...]
     """Per medium."""
-    beside: dict[str, list[int]]
-    """What else the model reads of the prompt, by the name of its argument."""
+    beside: dict[str, Tensor]
+    """What else the model reads of the prompt, by the name of its argument; (1, ...)."""
+    sounds: tuple[bool, ...]
+    """Per medium: whether its sound is heard."""
 
 
 class Collator:
@@ -47,11 +51,21 @@ class Collator:
         max_length_tokens: int,
         name: str,
         max_pictures: int | None = None,
+        sound: SoundEncoder | None = None,
     ) -> None:
-        """``max_pictures``: the most that a sample may show, frames counted; None sets no limit."""
+        """
+        Args:
+            chat: writes exchanges.
+            media: encodes pictures.
+            pad_id: the token of padding.
+            max_length_tokens: of a sample with its answer.
+            name: of the backbone, for messages.
+            max_pictures: the most that a sample may show, frames counted; None sets no limit.
+            sound: encodes sound; None where the backbone does not listen.
+        """
         self.chat, self.media = chat, media
         self._pad_id, self._max_length_tokens, self._name = pad_id, max_length_tokens, name
-        self._max_pictures = max_pictures
+        self._max_pictures, self.sound = max_pictures, sound
         self._prompts: ByteCache[Prompt] = ByteCache(TEXT_CACHE_BYTES)
         self._answers: ByteCache[list[int]] = ByteCache(TEXT_CACHE_BYTES)
         self._expansion_checked = False
@@ -93,17 +107,22 @@ class Collator:
             return kept
         media = self.media.encode(sample.media)
         self._refuse_many(sample, sum(media.frames))
-        text = self.chat.prompt_text(sample.prompt, media.frames)
-        ids = self.chat.tokens(self._expand(text, media.texts, sample))
-        if any(media.texts) and not self._expansion_checked:
+        sounds = tuple(ref.sound for ref in sample.media)
+        heard = self._heard(sample)
+        text = self.chat.prompt_text(sample.prompt, media.frames, sounds)
+        ids = self.chat.tokens(self._sounding(self._expand(text, media.texts, sample), heard))
+        if any(media.texts) and not heard and not self._expansion_checked:
             self._check_expansion(text, ids, sample)
         prompt = Prompt(
             ids=ids,
             start=self.chat.tokens(text),
             frames=media.frames,
-            beside=self.chat.beside(text),
+            beside={n: torch.tensor([ids]) for n, ids in self.chat.beside(text).items()}
+            | stacked(heard),
+            sounds=sounds,
         )
-        self._prompts.put(key, prompt, size_bytes=_ENTRY_BYTES + 16 * len(ids))
+        size_bytes = sum(tensor.nbytes for tensor in prompt.beside.values())
+        self._prompts.put(key, prompt, size_bytes=size_bytes + _ENTRY_BYTES + 16 * len(ids))
         return prompt
 
     def answer(self, sample: Sample, answer: str) -> list[int]:
@@ -116,7 +135,9 @@ class Collator:
         kept = self._answers.get(key)
         if kept is None:
             prompt = self.prompt(sample)
-            kept = self.chat.answer_tokens(sample.prompt, prompt.frames, answer, start=prompt.start)
+            kept = self.chat.answer_tokens(
+                sample.prompt, prompt.frames, answer, start=prompt.start, sounds=prompt.sounds
+            )
             if self.chat.image_id in kept or self.chat.picture_id in kept:
                 raise DataError(
                     f"sample '{sample.id}' of '{sample.domain}': its answer or a choice holds the "
@@ -155,10 +176,7 @@ class Collator:
             media_rows=tuple(encoded.rows for encoded in media),
             sample_ids=tuple(sample.id for sample in samples),
             pad_id=self._pad_id,
-            beside={
-                name: join_rows([torch.tensor([prompt.beside[name]]) for prompt in prompts])
-                for name in prompts[0].beside
-            },
+            beside=join_beside([(1, prompt.beside) for prompt in prompts]),
         )
 
     def _expand(self, text: str, texts: Sequence[str], sample: Sample) -> str:
@@ -174,6 +192,27 @@ class Collator:
             )
         whole = parts[0] + "".join(t + part for t, part in zip(texts, parts[1:], strict=True))
         return self.chat.layout.joined(whole)
+
+    def _heard(self, sample: Sample) -> list[EncodedSound]:
+        sounding = [ref for ref in sample.media if ref.sound]
+        if sounding and self.sound is None:
+            raise ModelError(
+                f"backbone '{self._name}' does not listen, and the media of '{sample.domain}' have "
+                "sound: set sound: false in its domain.yaml, or choose a backbone that listens"
+            )
+        return [self.sound.encode(ref, sample) for ref in sounding] if self.sound else []
+
+    def _sounding(self, text: str, heard: Sequence[EncodedSound]) -> str:
+        """Replace every sound's token by the tokens that it takes."""
+        if self.sound is None:
+            return text
+        parts = text.split(self.sound.token)
+        if len(parts) - 1 != len(heard):
+            raise DataError(
+                f"a prompt for backbone '{self._name}' has {len(parts) - 1} sound token(s) for "
+                f"{len(heard)} sound(s): remove '{self.sound.token}' from its text"
+            )
+        return parts[0] + "".join(s.text + p for s, p in zip(heard, parts[1:], strict=True))
 
     def _check_expansion(self, text: str, ids: list[int], sample: Sample) -> None:
         # Once per backbone: what is put together here must be what its processor makes of all.

@@ -42,6 +42,8 @@ class Family:
     projected: str = ""
     """The module that makes pictures ready for the language model, where they are not among its
     embeddings."""
+    listens: bool = False
+    """Sound stands in prompts as the processor's audio token."""
     vision: tuple[str, ...] = ()
     """Modules of the vision tower, where transformers does not find them."""
     language: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ FAMILIES: dict[str, Family] = {
     "smolvlm": Family(continues=True),
     "internvl": Family(continues=True),
     "paligemma": Family(layout="prefix", answer_types=True),
+    "qwen2_5_omni_thinker": Family(listens=True),
     "blip-2": Family(layout="hidden", language=("language_model",)),
     "instructblip": Family(layout="hidden", language=("language_model",)),
     "mllama": Family(sees="next", by_sample=True, apart=True, projected="multi_modal_projector"),

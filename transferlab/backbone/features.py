@@ -61,6 +61,8 @@ def _read(
     # What a model itself puts before the words is no word.
     words, told = (seen[way][:, -real.shape[1] :] for way in ("in", "out"))
     shown = _mean(words, image)
+    if view.inputs.sound_id is not None:
+        image = image | (inputs["input_ids"] == view.inputs.sound_id)
     if view.inputs.family.projected:
         by_sample = view.inputs.family.by_sample
         shown = _mean_of_pictures(seen.get("shown"), batch, by_sample=by_sample, like=shown)

@@ -54,6 +54,11 @@ class HFBackbone:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     @property
+    def listens(self) -> bool:
+        """Whether the sound of media is read too."""
+        return self.collator.sound is not None
+
+    @property
     def adapted(self) -> bool:
         """Whether an adapter is trained, not the model's own parameters."""
         return adapters.is_adapted(self.model)

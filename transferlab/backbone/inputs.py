@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 
 from transferlab.backbone.families import Family, encodes_and_decodes, family_of, max_pictures
 from transferlab.backbone.reading import (
@@ -17,6 +18,7 @@ from transferlab.backbone.reading import (
     read_by_encoder,
     until_next,
 )
+from transferlab.backbone.sound import heard
 from transferlab.core.batch import Batch
 from transferlab.errors import ModelError
 
@@ -35,6 +37,8 @@ class ModelInputs:
     """The model wants its pictures as (batch, pictures, ...)."""
     image_id: int
     """The token at the places of which the model reads a picture."""
+    sound_id: int | None
+    """The token at the places of which the model hears a sound."""
     parameters: frozenset[str]
     """The names that the model's ``forward`` takes."""
     blank: dict[str, Tensor]
@@ -53,6 +57,7 @@ class ModelInputs:
             blank=_blank(model),
             grouped_media=grouped_media,
             image_id=image_id,
+            sound_id=_sound_id(model.config),
             one_picture=max_pictures(model.config) == 1,
             parameters=frozenset(inspect.signature(model.forward).parameters),
             start_id=_start_id(model) if encodes_and_decodes(model.config) else None,
@@ -136,7 +141,9 @@ class ModelInputs:
         return after_opening(image) if self.family.layout == "opened" else image
 
     def _beside(self, batch: Batch) -> dict[str, Tensor]:
-        """What else is read of prompts: a row for every picture."""
+        """What else is read of prompts: a row for every sound, or of words for every picture."""
+        if self.family.listens:
+            return heard(batch.beside)
         counts = torch.tensor(batch.media_rows, device=batch.device)
         if not any(batch.media_rows):
             counts[0] = 1  # for the blank picture
@@ -175,6 +182,13 @@ class ModelInputs:
         if self.family.sees == "last":
             media["image_attention_mask"] = last_only(image, max(counts))
         return media
+
+
+def _sound_id(config: PreTrainedConfig) -> int | None:
+    for key in ("audio_token_id", "audio_token_index"):
+        if getattr(config, key, None) is not None:
+            return getattr(config, key)
+    return None
 
 
 def _blank(model: nn.Module) -> dict[str, Tensor]:

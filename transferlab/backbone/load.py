@@ -25,10 +25,11 @@ from transferlab.backbone.media import MediaEncoder
 from transferlab.backbone.origin import origin
 from transferlab.backbone.parts import PartMap, freeze, learning_rate_factors, needs_parts
 from transferlab.backbone.precision import check_quantization, quantization_arguments
+from transferlab.backbone.sound import SoundEncoder
 from transferlab.backbone.store import MediaStore
 from transferlab.backbone.view import innermost
 from transferlab.config.backbone import BackboneSection
-from transferlab.core.records import Decode
+from transferlab.core.records import Decode, Hear
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
 
 
@@ -37,6 +38,7 @@ def load_backbone(
     *,
     decode: Decode,
     seed: int,
+    hear: Hear | None = None,
     fresh: bool = False,
     sharing: HFBackbone | None = None,
     store: MediaStore | None = None,
@@ -46,6 +48,7 @@ def load_backbone(
     Args:
         section: which model, adapter, precision and device.
         decode: turns a sample's media references into frames.
+        hear: gives the sound of a sample's media; None where none of them sounds.
         seed: of the adapter's initial values, or of all values with ``fresh``.
         fresh: the scratch arm: random values, every parameter trained, no adapter.
         sharing: a backbone of the same model, whose processed media and tokens, and ``decode``,
@@ -63,7 +66,7 @@ def load_backbone(
         check_quantization(section.quantization, device)
     model, processor = _read(section, seed=seed if fresh else None)
     if sharing is None:
-        collator = _collator(section, model, processor, decode=decode, store=store)
+        collator = _collator(section, model, processor, decode=decode, hear=hear, store=store)
     else:
         collator = _shared_collator(section, sharing)
     factors: dict[str, float] = {}
@@ -214,7 +217,8 @@ def _collator(
     processor: Any,
     *,
     decode: Decode,
-    store: MediaStore | None = None,
+    hear: Hear | None,
+    store: MediaStore | None,
 ) -> Collator:
     name = section.model
     tokenizer = getattr(processor, "tokenizer", None)
@@ -260,7 +264,17 @@ def _collator(
         max_length_tokens=section.max_length_tokens,
         name=name,
         max_pictures=max_pictures(model.config),
+        sound=_sound(processor, model, hear=hear, end_id=ends[0], name=name),
     )
+
+
+def _sound(
+    processor: Any, model: nn.Module, *, hear: Hear | None, end_id: int, name: str
+) -> SoundEncoder | None:
+    if not family_of(model.config).listens:
+        return None
+    end = processor.tokenizer.convert_ids_to_tokens(end_id)
+    return SoundEncoder(processor, hear=hear, end=end, dtype=model.dtype, name=name)
 
 
 def _picture_id(config: PreTrainedConfig) -> int | None:

@@ -6,6 +6,9 @@ from pydantic import Field, field_validator, model_validator
 
 from transferlab.config.section import Section
 
+EMBEDDED = "transferlab/tiny"
+"""The backbone that comes with the package."""
+
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -109,7 +112,7 @@ class QuantizationSection(Section):
 class BackboneSection(Section):
     """The pretrained model that is adapted."""
 
-    model: str = "transferlab/tiny"
+    model: str = EMBEDDED
     """The embedded backbone, a Hugging Face id or a local path."""
     revision: str | None = None
     adapter: AdapterSection | None = AdapterSection()

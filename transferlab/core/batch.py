@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -30,8 +30,8 @@ class Batch:
     sample_ids: tuple[str, ...]
     pad_id: int = 0
     beside: dict[str, Tensor] = field(default_factory=dict)
-    """(B, ...) each: what else the model reads of a sample's prompt; 0 at the far edges is
-    padding."""
+    """(B, ...) each: what else the model reads of a sample's prompt, another tokenizer's tokens or
+    sound; 0 at the far edges is padding, and samples without have zeros only."""
 
     def __len__(self) -> int:
         return self.input_ids.shape[0]
@@ -126,7 +126,7 @@ class Batch:
             media_rows=tuple(rows for b in batches for rows in b.media_rows),
             sample_ids=tuple(i for b in batches for i in b.sample_ids),
             pad_id=batches[0].pad_id,
-            beside={n: join_rows([b.beside[n] for b in batches]) for n in batches[0].beside},
+            beside=join_beside([(len(b), b.beside) for b in batches]),
         )
 
     @classmethod
@@ -150,3 +150,21 @@ def join_rows(tensors: Sequence[Tensor]) -> Tensor:
         widths = [width for more in reversed(missing) for width in (0, more)]
         padded.append(torch.nn.functional.pad(tensor, widths) if any(missing) else tensor)
     return torch.cat(padded)
+
+
+def join_beside(parts: Sequence[tuple[int, Mapping[str, Tensor]]]) -> dict[str, Tensor]:
+    """All samples of several parts, name by name; zeros for those of a part that lacks it.
+
+    Args:
+        parts: how many samples, and their tensors, (samples, ...).
+    """
+    like = {name: tensor for _, given in parts for name, tensor in given.items()}
+    return {
+        name: join_rows(
+            [
+                given.get(name, one.new_zeros((rows, *[0] * (one.dim() - 1))))
+                for rows, given in parts
+            ]
+        )
+        for name, one in like.items()
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import transformers as hf
-from family_parts import TURNS, Made, ids, text, tokenizer, vision
+from family_parts import Made, ids, text, tokenizer, turns, vision
 
 
 def mllama() -> Made:
@@ -13,7 +13,7 @@ def mllama() -> Made:
     processor = hf.MllamaProcessor(
         hf.MllamaImageProcessor(size={"height": 28, "width": 28}, max_image_tiles=4),
         words,
-        chat_template=TURNS.format(picture="<|image|>"),
+        chat_template=turns("<|image|>"),
     )
     tower = vision(
         image_size=28,

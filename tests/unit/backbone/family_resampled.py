@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import transformers as hf
-from family_parts import TURNS, Made, ids, text, tokenizer, vision
+from family_parts import Made, ids, text, tokenizer, turns, vision
 from tokenizers.processors import TemplateProcessing
 
 
@@ -16,7 +16,7 @@ def idefics2() -> Made:
         hf.Idefics2ImageProcessor(size=size, do_image_splitting=False),
         words,
         image_seq_len=4,
-        chat_template=TURNS.format(picture="<image>"),
+        chat_template=turns("<image>"),
     )
     config = hf.Idefics2Config(
         text_config=text(words) | {"model_type": "mistral"},
@@ -50,7 +50,7 @@ def _tiled(config_kind: type, model_kind: type) -> Made:
         hf.Idefics3ImageProcessor(size={"longest_edge": 112}, max_image_size={"longest_edge": 56}),
         words,
         image_seq_len=4,
-        chat_template=TURNS.format(picture="<image>"),
+        chat_template=turns("<image>"),
     )
     config = config_kind(
         text_config=text(words) | {"model_type": "llama"},
