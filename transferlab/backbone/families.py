@@ -53,6 +53,9 @@ class Family:
     are not a function of the attention mask alone, every choice is read with its whole prompt."""
 
 
+CONTRASTIVE = frozenset({"clip", "siglip"})
+"""They compare pictures with texts, and say nothing."""
+
 FAMILIES: dict[str, Family] = {
     "llava": Family(continues=True),
     "llava_next": Family(continues=True),
@@ -82,6 +85,7 @@ FAMILIES: dict[str, Family] = {
         cache_counts_padding=True,
         projected="image_to_text_projection",
     ),
+    **dict.fromkeys(CONTRASTIVE, Family(layout="absent", image_token="")),
     "git": Family(
         layout="absent",
         image_token="",
@@ -94,17 +98,17 @@ FAMILIES: dict[str, Family] = {
     ),
 }
 
-_CONTRASTIVE = "it compares pictures with texts and says nothing, and what is trained are answers"
-
 REFUSED: dict[str, str] = {
     "blip": "it captions one picture and its processor has no image token",
-    "clip": _CONTRASTIVE,
     "instructblipvideo": "its Q-Former reads the prompt once for several frames, which is not done",
     "kosmos-2.5": "its pictures become patches with positions, which batches do not carry yet",
+    "siglip2": "its pictures keep their shape, which has not been tried",
     "pix2struct": "its prompt is drawn into the picture",
-    "siglip": _CONTRASTIVE,
-    "siglip2": _CONTRASTIVE,
 }
+
+
+def is_contrastive(config: PreTrainedConfig) -> bool:
+    return config.model_type in CONTRASTIVE
 
 
 def family_of(config: PreTrainedConfig) -> Family:
@@ -131,7 +135,7 @@ def refuse_family(config: PreTrainedConfig, *, name: str) -> None:
 
 def max_pictures(config: PreTrainedConfig) -> int | None:
     """The most pictures, frames counted, that a sample may show; None for no limit."""
-    if family_of(config).layout != "absent":
+    if family_of(config).layout != "absent" or is_contrastive(config):
         return None
     return getattr(config, "num_image_with_embedding", None) or 1
 

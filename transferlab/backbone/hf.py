@@ -24,6 +24,8 @@ from transferlab.errors import ModelError
 class HFBackbone:
     """Any image-text-to-text model of transformers; see ``transferlab.core.protocols.Backbone``."""
 
+    view: type[TrainableView] = TrainableView
+
     def __init__(
         self,
         model: nn.Module,
@@ -41,9 +43,9 @@ class HFBackbone:
         inputs = ModelInputs.of(
             innermost(model),
             grouped_media=collator.media.grouped,
-            image_id=collator.chat.picture_id,
+            image_id=collator.media.picture_id,
         )
-        self.module = TrainableView(model, inputs=inputs)
+        self.module = self.view(model, inputs=inputs)
 
     @property
     def trainable_parameters(self) -> int:

@@ -9,16 +9,24 @@ import torch
 from torch import nn
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForImageTextToText,
     AutoProcessor,
     PreTrainedConfig,
 )
 
 from transferlab.backbone.adapters import add_adapter
+from transferlab.backbone.candidates import CandidateCollator
 from transferlab.backbone.chat import Chat
 from transferlab.backbone.collate import Collator
+from transferlab.backbone.contrast import ContrastBackbone
 from transferlab.backbone.explained import explained
-from transferlab.backbone.families import family_of, max_pictures, refuse_family
+from transferlab.backbone.families import (
+    family_of,
+    is_contrastive,
+    max_pictures,
+    refuse_family,
+)
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.layouts import LAYOUTS
 from transferlab.backbone.media import MediaEncoder
@@ -76,7 +84,8 @@ def load_backbone(
         checkpoint_gradients(model, name=section.model)
     if section.quantization is None or fresh:  # a quantized model is on its device already
         model = model.to(device)
-    return HFBackbone(
+    kind = ContrastBackbone if is_contrastive(innermost(model).config) else HFBackbone
+    return kind(
         model.train(),
         processor,
         collator,
@@ -149,7 +158,8 @@ def load_pretrained(section: BackboneSection, *, dtype: torch.dtype) -> nn.Modul
     Raises:
         ModelError: the files lack some of the model's weights.
     """
-    model, info = AutoModelForImageTextToText.from_pretrained(
+    config = AutoConfig.from_pretrained(**origin(section))
+    model, info = _model_class(config).from_pretrained(
         **origin(section),
         **_attention(section),
         **quantization_arguments(section),
@@ -171,12 +181,16 @@ def _random_model(
 ) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return AutoModelForImageTextToText.from_config(
+        return _model_class(config).from_config(
             config,
             dtype=dtype,
             trust_remote_code=section.trust_remote_code,
             **_attention(section),
         )
+
+
+def _model_class(config: PreTrainedConfig) -> type:
+    return AutoModel if is_contrastive(config) else AutoModelForImageTextToText
 
 
 def _attention(section: BackboneSection) -> dict[str, str]:
@@ -203,8 +217,8 @@ def checkpoint_gradients(model: nn.Module, *, name: str) -> None:
     inner.disable_input_require_grads()
 
 
-def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Collator:
-    for key in ("model", "revision", "dtype", "max_length_tokens"):
+def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Collator | CandidateCollator:
+    for key in ("model", "revision", "dtype", "max_length_tokens", "caption"):
         theirs, ours = getattr(sharing.section, key), getattr(section, key)
         if theirs != ours:
             raise ValueError(f"cannot share batches: {key} is {theirs!r} there and {ours!r} here")
@@ -219,7 +233,7 @@ def _collator(
     decode: Decode,
     hear: Hear | None,
     store: MediaStore | None,
-) -> Collator:
+) -> Collator | CandidateCollator:
     name = section.model
     tokenizer = getattr(processor, "tokenizer", None)
     family = family_of(model.config)
@@ -231,7 +245,8 @@ def _collator(
             f"backbone '{name}': its processor has no image token, so pictures have no place in a "
             "prompt; choose another backbone"
         )
-    ends = model.generation_config.eos_token_id
+    made = getattr(model, "generation_config", None)
+    ends = None if made is None else made.eos_token_id
     ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
     if tokenizer.eos_token_id is not None:
         ends = [tokenizer.eos_token_id, *(e for e in ends if e != tokenizer.eos_token_id)]
@@ -257,6 +272,10 @@ def _collator(
             name=name,
             store=store,
         )
+    if is_contrastive(model.config):
+        length = model.config.text_config.max_position_embeddings
+        caption = section.caption or "{answer}"
+        return CandidateCollator(processor, media, caption=caption, length=length, name=name)
     return Collator(
         chat,
         media,
@@ -288,6 +307,14 @@ def _picture_id(config: PreTrainedConfig) -> int | None:
 def _refuse_other_architectures(section: BackboneSection, config: PreTrainedConfig) -> None:
     known = type(config) in AutoModelForImageTextToText._model_mapping
     remote = "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
+    contrastive = is_contrastive(config)
+    if section.caption is not None and not contrastive:
+        raise ModelError(
+            f"backbone.caption: '{section.model}' writes answers by itself; only CLIP and SigLIP, "
+            "which compare pictures with texts, have a use for it; remove the key"
+        )
+    if contrastive:
+        return
     if not known and not (remote and section.trust_remote_code):
         raise ModelError(
             f"backbone '{section.model}' is of type '{config.model_type}', which takes no images "

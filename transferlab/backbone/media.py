@@ -81,6 +81,8 @@ class MediaEncoder:
         """
         self._processor, self._chat, self._decode = processor, chat, decode
         self._dtype, self._name = dtype, name
+        self.picture_id = chat.picture_id
+        """The token at the places of which the model reads a picture."""
         self._cache: ByteCache[EncodedMedia] = ByteCache(cache_bytes)
         self._added = {at: token for token, at in processor.tokenizer.get_added_vocab().items()}
         picture = np.arange(64 * 64 * 3, dtype=np.uint32).reshape(64, 64, 3) % 251

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from transferlab.backbone.families import family_of
+from transferlab.backbone.families import family_of, is_contrastive
 from transferlab.config.backbone import PARTS, BackboneSection, Part
 from transferlab.errors import ModelError
 
@@ -41,7 +41,9 @@ class PartMap:
                 f"backbone '{name}': its vision tower and its language model cannot be told apart, "
                 "so backbone.parts cannot be set for it; remove the section"
             )
-        ends = [model.get_input_embeddings(), model.get_output_embeddings()]
+        ends = []
+        if not is_contrastive(model.config):  # their embeddings are inside the text tower
+            ends = [model.get_input_embeddings(), model.get_output_embeddings()]
         prefixes: list[tuple[str, Part]] = [
             (f"{at}.", "projector")
             for at in names.values()
