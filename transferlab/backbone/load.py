@@ -17,25 +17,20 @@ from transformers import (
 
 from transferlab.backbone.adapters import add_adapter
 from transferlab.backbone.candidates import CandidateCollator
-from transferlab.backbone.chat import Chat
 from transferlab.backbone.collate import Collator
 from transferlab.backbone.contrast import ContrastBackbone
 from transferlab.backbone.explained import explained
 from transferlab.backbone.families import (
-    family_of,
     is_contrastive,
-    max_pictures,
     refuse_family,
 )
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.layouts import LAYOUTS
-from transferlab.backbone.media import MediaEncoder
 from transferlab.backbone.origin import origin
 from transferlab.backbone.parts import PartMap, freeze, learning_rate_factors, needs_parts
 from transferlab.backbone.precision import check_quantization, quantization_arguments
-from transferlab.backbone.sound import SoundEncoder
 from transferlab.backbone.store import MediaStore
 from transferlab.backbone.view import innermost
+from transferlab.backbone.writing import make_collator
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.records import Decode, Hear
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
@@ -74,7 +69,7 @@ def load_backbone(
         check_quantization(section.quantization, device)
     model, processor = _read(section, seed=seed if fresh else None)
     if sharing is None:
-        collator = _collator(section, model, processor, decode=decode, hear=hear, store=store)
+        collator = make_collator(section, model, processor, decode=decode, hear=hear, store=store)
     else:
         collator = _shared_collator(section, sharing)
     factors: dict[str, float] = {}
@@ -223,85 +218,6 @@ def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Collator 
         if theirs != ours:
             raise ValueError(f"cannot share batches: {key} is {theirs!r} there and {ours!r} here")
     return sharing.collator
-
-
-def _collator(
-    section: BackboneSection,
-    model: nn.Module,
-    processor: Any,
-    *,
-    decode: Decode,
-    hear: Hear | None,
-    store: MediaStore | None,
-) -> Collator | CandidateCollator:
-    name = section.model
-    tokenizer = getattr(processor, "tokenizer", None)
-    family = family_of(model.config)
-    image_token = family.image_token
-    if image_token is None:
-        image_token = getattr(processor, "image_token", None)
-    if tokenizer is None or image_token is None:
-        raise ModelError(
-            f"backbone '{name}': its processor has no image token, so pictures have no place in a "
-            "prompt; choose another backbone"
-        )
-    made = getattr(model, "generation_config", None)
-    ends = None if made is None else made.eos_token_id
-    ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-    if tokenizer.eos_token_id is not None:
-        ends = [tokenizer.eos_token_id, *(e for e in ends if e != tokenizer.eos_token_id)]
-    if not ends:
-        raise ModelError(
-            f"backbone '{name}' names no end token, so its answers would never stop; set "
-            "eos_token_id in its generation_config.json"
-        )
-    pad_id = ends[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    chat = Chat(
-        processor,
-        name=name,
-        end_ids=ends,
-        layout=LAYOUTS[family.layout](processor, image_token=str(image_token)),
-        picture_id=_picture_id(model.config),
-    )
-    with explained(section):
-        media = MediaEncoder(
-            processor,
-            chat=chat,
-            decode=decode,
-            dtype=model.dtype,
-            name=name,
-            store=store,
-        )
-    if is_contrastive(model.config):
-        length = model.config.text_config.max_position_embeddings
-        caption = section.caption or "{answer}"
-        return CandidateCollator(processor, media, caption=caption, length=length, name=name)
-    return Collator(
-        chat,
-        media,
-        pad_id=pad_id,
-        max_length_tokens=section.max_length_tokens,
-        name=name,
-        max_pictures=max_pictures(model.config),
-        sound=_sound(processor, model, hear=hear, end_id=ends[0], name=name),
-    )
-
-
-def _sound(
-    processor: Any, model: nn.Module, *, hear: Hear | None, end_id: int, name: str
-) -> SoundEncoder | None:
-    if not family_of(model.config).listens:
-        return None
-    end = processor.tokenizer.convert_ids_to_tokens(end_id)
-    return SoundEncoder(processor, hear=hear, end=end, dtype=model.dtype, name=name)
-
-
-def _picture_id(config: PreTrainedConfig) -> int | None:
-    """The token that the model reads as picture; its name in configurations has changed."""
-    for key in ("image_token_id", "image_token_index"):
-        if getattr(config, key, None) is not None:
-            return getattr(config, key)
-    return None
 
 
 def _refuse_other_architectures(section: BackboneSection, config: PreTrainedConfig) -> None:

@@ -150,6 +150,18 @@ def test_slices_and_joins_of_batches_read_the_same(awake):
     torch.testing.assert_close(joined, expected, atol=1e-4, rtol=1e-4)
 
 
+def test_hidden_states_are_those_that_the_answers_come_from(awake):
+    batch, _ = awake.collate(SAMPLES)
+    layer, seen = awake.module.output_layer, []
+    handle = layer.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        logits = awake.module(batch)
+        handle.remove()
+        again = layer(awake.module.at_answers(seen, batch))
+    assert len(seen) == awake.module.passes(batch)
+    torch.testing.assert_close(again, logits, atol=1e-4, rtol=1e-4)
+
+
 def test_choices_score_as_they_do_when_read_whole(awake):
     choices = ("effusion", "no effusion at all", "none")
     closed = [replace(s, kind="classify", choices=choices, answer="none") for s in SAMPLES]
