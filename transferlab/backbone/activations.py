@@ -29,7 +29,7 @@ class Activations:
     passed_per_sample_bytes: int
     """Of everything that the forward pass makes, kept or not."""
     media_per_sample_bytes: int
-    """Of the processed pictures, which are kept between epochs."""
+    """Of the processed pictures and sounds, which are kept between epochs."""
 
     def bytes_for(self, samples: int) -> int:
         return max(0, self.fixed_bytes + samples * self.per_sample_bytes)
@@ -57,7 +57,8 @@ def measure_activations(
     one, two = (_needed(backbone, [longest] * count, autocast) for count in (1, 2))
     with _everything_kept(backbone):
         passed, _ = _saved(backbone, [longest], autocast, layers=())
-    media = [sum(t.nbytes for t in backbone.collate([s])[0].media.values()) for s in chosen]
+    batches = [backbone.collate([sample])[0] for sample in chosen]
+    media = [sum(t.nbytes for t in (*b.media.values(), *b.beside.values())) for b in batches]
     return Activations(
         fixed_bytes=2 * one - two,
         per_sample_bytes=two - one,

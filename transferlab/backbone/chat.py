@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from transferlab.backbone.families import Layout
+from transferlab.backbone.layouts import Inline
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.errors import ModelError
+
+NO_TOKEN = -1
+"""Stands for a token that no text can hold."""
 
 
 class Chat:
@@ -22,62 +25,62 @@ class Chat:
         *,
         name: str,
         end_ids: Sequence[int],
+        layout: Inline,
         picture_id: int | None = None,
-        layout: Layout = "inline",
     ) -> None:
         """How one processor writes.
 
         Args:
-            processor: of transformers, with a tokenizer and an image token.
+            processor: of transformers, with a tokenizer.
             name: of the backbone, for messages.
             end_ids: the tokens at which generation stops, the preferred one first.
+            layout: where pictures stand.
             picture_id: the token that the model reads as picture; None takes the image token.
-            layout: where pictures stand; see ``Family``.
         """
         self._processor, self._tokenizer, self._name = processor, processor.tokenizer, name
         self.end_ids = tuple(end_ids)
-        self.image_token = str(processor.image_token)
-        """What a prompt's text holds for a picture."""
-        self.image_id: int = self._tokenizer.convert_tokens_to_ids(self.image_token)
+        self.layout = layout
+        self.image_token = layout.image_token
+        """What a prompt's text holds for a picture; "" where nothing does."""
+        named = self.image_token and self._tokenizer.convert_tokens_to_ids(self.image_token)
+        self.image_id: int = named if self.image_token else NO_TOKEN
         self.picture_id = self.image_id if picture_id is None else picture_id
-        self._layout = layout
-        self.several_frames_checked = layout != "hidden"
-        """Whether the processor itself can write a prompt with several pictures."""
-        self._templated = bool(processor.chat_template) and layout == "inline"
+        self._templated = bool(processor.chat_template) and layout.templated
 
-    def prompt_text(self, prompt: str, frames: Sequence[int]) -> str:
+    def prompt_text(self, prompt: str, frames: Sequence[int], sounds: Sequence[bool] = ()) -> str:
         """The prompt as the model reads it, with one image token per frame.
 
         Args:
             prompt: with one media slot per medium.
             frames: per slot, how many frames the medium has.
+            sounds: per slot, whether its sound comes after them; none does where nothing is given.
         """
-        if self._layout != "inline":
-            words = prompt.replace(MEDIA_SLOT, "").strip()
-            return f"{self.image_token * sum(frames)}{self._first_token()}{words}\n"
         if not self._templated:
-            parts = prompt.split(MEDIA_SLOT)
-            slots = [self.image_token * count for count in frames] + [""]
-            return "".join(p + s for p, s in zip(parts, slots, strict=True)) + "\n"
-        return self._render([_user_turn(prompt, frames)], add_generation_prompt=True)
+            return self.layout.prompt_text(prompt, frames)
+        return self._render([_user_turn(prompt, frames, sounds)], add_generation_prompt=True)
 
     def tokens(self, text: str) -> list[int]:
         """Token ids of a whole exchange, or of its beginning."""
         # Templates that write the first token themselves must not get it twice.
         first = self._tokenizer.bos_token
-        add_first = first is None or not text.startswith(first)
-        if self._layout != "inline":
-            add_first = False
+        add_first = self.layout.adds_first and (first is None or not text.startswith(first))
         return self._tokenizer(text, add_special_tokens=add_first)["input_ids"]
 
     def answer_tokens(
-        self, prompt: str, frames: Sequence[int], answer: str, *, start: list[int]
+        self,
+        prompt: str,
+        frames: Sequence[int],
+        answer: str,
+        *,
+        start: list[int],
+        sounds: Sequence[bool] = (),
     ) -> list[int]:
         """What the model must say after the prompt: the answer's tokens and one end token.
 
         Args:
             prompt: with one media slot per medium.
             frames: per slot, how many frames the medium has.
+            sounds: per slot, whether its sound comes after them; none does where nothing is given.
             answer: as the sample or a choice has it.
             start: the tokens of the prompt's text, image tokens not yet expanded.
 
@@ -86,7 +89,7 @@ class Chat:
                 answer's first.
         """
         if self._templated:
-            turns = [_user_turn(prompt, frames), _turn("assistant", [_text(answer)])]
+            turns = [_user_turn(prompt, frames, sounds), _turn("assistant", [_text(answer)])]
             whole = self.tokens(self._render(turns, add_generation_prompt=False))
             if whole[: len(start)] != start:
                 raise ModelError(
@@ -96,7 +99,8 @@ class Chat:
                 )
             said = whole[len(start) :]
         else:
-            said = self._tokenizer(answer, add_special_tokens=False)["input_ids"]
+            specials = self.layout.answer_with_specials
+            said = self._tokenizer(answer, add_special_tokens=specials)["input_ids"]
         return self._until_end(said)
 
     def decode(self, said: list[int]) -> str:
@@ -113,11 +117,14 @@ class Chat:
                 return said[: position + 1]
         return [*said, self.end_ids[0]]
 
-    def _first_token(self) -> str:
-        """The token after the pictures: always written by some processors, or as usual."""
-        first = self._tokenizer.bos_token or ""
-        usual = self._tokenizer("")["input_ids"][:1] == [self._tokenizer.bos_token_id]
-        return first if self._layout == "prefix" or usual else ""
+    def beside(self, text: str) -> dict[str, list[int]]:
+        """What else a model reads of a prompt: the tokens of a Q-Former's own tokenizer."""
+        queries = getattr(self._processor, "qformer_tokenizer", None)
+        if queries is None:
+            return {}
+        words = self.layout.words(text)
+        ids = queries(words)["input_ids"]
+        return {"qformer_input_ids": ids, "qformer_attention_mask": [1] * len(ids)}
 
     def _render(self, turns: list[dict], *, add_generation_prompt: bool) -> str:
         return self._processor.apply_chat_template(
@@ -133,11 +140,13 @@ def _turn(role: str, content: list[dict]) -> dict[str, Any]:
     return {"role": role, "content": content}
 
 
-def _user_turn(prompt: str, frames: Sequence[int]) -> dict[str, Any]:
+def _user_turn(prompt: str, frames: Sequence[int], sounds: Sequence[bool]) -> dict[str, Any]:
     content: list[dict] = []
     for position, part in enumerate(prompt.split(MEDIA_SLOT)):
         if position:
             content += [{"type": "image"}] * frames[position - 1]
+            if any(sounds[position - 1 : position]):
+                content.append({"type": "audio"})
         if part:
             content.append(_text(part))
     return _turn("user", content)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from transferlab.backbone.cache import ByteCache
 from transferlab.backbone.chat import Chat
 from transferlab.backbone.media import MediaEncoder, join_media
-from transferlab.core.batch import Batch
+from transferlab.backbone.sound import EncodedSound, SoundEncoder, stacked
+from transferlab.core.batch import Batch, join_beside
 from transferlab.core.records import Sample
 from transferlab.errors import DataError, ModelError
 
@@ -31,16 +33,39 @@ class Prompt:
     """The same with one image token per frame: where answers begin is found on the short form."""
     frames: tuple[int, ...]
     """Per medium."""
+    beside: dict[str, Tensor]
+    """What else the model reads of the prompt, by the name of its argument; (1, ...)."""
+    sounds: tuple[bool, ...]
+    """Per medium: whether its sound is heard."""
 
 
 class Collator:
     """Makes the batches of one backbone, and remembers the tokens of every sample it has met."""
 
     def __init__(
-        self, chat: Chat, media: MediaEncoder, *, pad_id: int, max_length_tokens: int, name: str
+        self,
+        chat: Chat,
+        media: MediaEncoder,
+        *,
+        pad_id: int,
+        max_length_tokens: int,
+        name: str,
+        max_pictures: int | None = None,
+        sound: SoundEncoder | None = None,
     ) -> None:
+        """
+        Args:
+            chat: writes exchanges.
+            media: encodes pictures.
+            pad_id: the token of padding.
+            max_length_tokens: of a sample with its answer.
+            name: of the backbone, for messages.
+            max_pictures: the most that a sample may show, frames counted; None sets no limit.
+            sound: encodes sound; None where the backbone does not listen.
+        """
         self.chat, self.media = chat, media
         self._pad_id, self._max_length_tokens, self._name = pad_id, max_length_tokens, name
+        self._max_pictures, self.sound = max_pictures, sound
         self._prompts: ByteCache[Prompt] = ByteCache(TEXT_CACHE_BYTES)
         self._answers: ByteCache[list[int]] = ByteCache(TEXT_CACHE_BYTES)
         self._expansion_checked = False
@@ -81,12 +106,23 @@ class Collator:
         if kept is not None:
             return kept
         media = self.media.encode(sample.media)
-        text = self.chat.prompt_text(sample.prompt, media.frames)
-        ids = self.chat.tokens(self._expand(text, media.texts, sample))
-        if media.texts and not self._expansion_checked:
+        self._refuse_many(sample, sum(media.frames))
+        sounds = tuple(ref.sound for ref in sample.media)
+        heard = self._heard(sample)
+        text = self.chat.prompt_text(sample.prompt, media.frames, sounds)
+        ids = self.chat.tokens(self._sounding(self._expand(text, media.texts, sample), heard))
+        if any(media.texts) and not heard and not self._expansion_checked:
             self._check_expansion(text, ids, sample)
-        prompt = Prompt(ids=ids, start=self.chat.tokens(text), frames=media.frames)
-        self._prompts.put(key, prompt, size_bytes=_ENTRY_BYTES + 16 * len(ids))
+        prompt = Prompt(
+            ids=ids,
+            start=self.chat.tokens(text),
+            frames=media.frames,
+            beside={n: torch.tensor([ids]) for n, ids in self.chat.beside(text).items()}
+            | stacked(heard),
+            sounds=sounds,
+        )
+        size_bytes = sum(tensor.nbytes for tensor in prompt.beside.values())
+        self._prompts.put(key, prompt, size_bytes=size_bytes + _ENTRY_BYTES + 16 * len(ids))
         return prompt
 
     def answer(self, sample: Sample, answer: str) -> list[int]:
@@ -99,7 +135,9 @@ class Collator:
         kept = self._answers.get(key)
         if kept is None:
             prompt = self.prompt(sample)
-            kept = self.chat.answer_tokens(sample.prompt, prompt.frames, answer, start=prompt.start)
+            kept = self.chat.answer_tokens(
+                sample.prompt, prompt.frames, answer, start=prompt.start, sounds=prompt.sounds
+            )
             if self.chat.image_id in kept or self.chat.picture_id in kept:
                 raise DataError(
                     f"sample '{sample.id}' of '{sample.domain}': its answer or a choice holds the "
@@ -109,8 +147,8 @@ class Collator:
         return kept
 
     def _batch(self, samples: Sequence[Sample], answers: Sequence[list[int]]) -> Batch:
-        prompts = [self.prompt(sample).ids for sample in samples]
-        rows = [prompt + answer[:-1] for prompt, answer in zip(prompts, answers, strict=True)]
+        prompts = [self.prompt(sample) for sample in samples]
+        rows = [p.ids + answer[:-1] for p, answer in zip(prompts, answers, strict=True)]
         self._refuse_long(samples, [len(row) for row in rows])
         width = max(len(row) for row in rows)
         ids = np.full((len(rows), width), self._pad_id, dtype=np.int64)
@@ -129,10 +167,13 @@ class Collator:
             media_rows=tuple(encoded.rows for encoded in media),
             sample_ids=tuple(sample.id for sample in samples),
             pad_id=self._pad_id,
+            beside=join_beside([(1, prompt.beside) for prompt in prompts]),
         )
 
     def _expand(self, text: str, texts: Sequence[str], sample: Sample) -> str:
         """Replace every image token by the text that its frame stands for."""
+        if not self.chat.image_token:
+            return text
         parts = text.split(self.chat.image_token)
         if len(parts) - 1 != len(texts):
             raise DataError(
@@ -140,19 +181,49 @@ class Collator:
                 f"'{self._name}', has {len(parts) - 1} image token(s) for {len(texts)} frame(s); "
                 f"remove '{self.chat.image_token}' from its text"
             )
-        return parts[0] + "".join(t + part for t, part in zip(texts, parts[1:], strict=True))
+        whole = parts[0] + "".join(t + part for t, part in zip(texts, parts[1:], strict=True))
+        return self.chat.layout.joined(whole)
+
+    def _heard(self, sample: Sample) -> list[EncodedSound]:
+        sounding = [ref for ref in sample.media if ref.sound]
+        if sounding and self.sound is None:
+            raise ModelError(
+                f"backbone '{self._name}' does not listen, and the media of '{sample.domain}' have "
+                "sound: set sound: false in its domain.yaml, or choose a backbone that listens"
+            )
+        return [self.sound.encode(ref, sample) for ref in sounding] if self.sound else []
+
+    def _sounding(self, text: str, heard: Sequence[EncodedSound]) -> str:
+        """Replace every sound's token by the tokens that it takes."""
+        if self.sound is None:
+            return text
+        parts = text.split(self.sound.token)
+        if len(parts) - 1 != len(heard):
+            raise DataError(
+                f"a prompt for backbone '{self._name}' has {len(parts) - 1} sound token(s) for "
+                f"{len(heard)} sound(s): remove '{self.sound.token}' from its text"
+            )
+        return parts[0] + "".join(s.text + p for s, p in zip(heard, parts[1:], strict=True))
 
     def _check_expansion(self, text: str, ids: list[int], sample: Sample) -> None:
         # Once per backbone: what is put together here must be what its processor makes of all.
-        if not self.chat.several_frames_checked and text.count(self.chat.image_token) > 1:
+        if not self.chat.layout.writes_several and text.count(self.chat.image_token) > 1:
             return
         expected = self.media.whole_prompt(text, sample.media)
-        if ids != expected:
+        if ids != expected["input_ids"][0].tolist():
             raise ModelError(
                 f"backbone '{self._name}': its processor writes prompts with pictures in a way "
                 "that cannot be repeated exactly, which batches need; choose another backbone"
             )
         self._expansion_checked = True
+
+    def _refuse_many(self, sample: Sample, pictures: int) -> None:
+        if self._max_pictures is not None and pictures > self._max_pictures:
+            raise DataError(
+                f"sample '{sample.id}' of '{sample.domain}' shows {pictures} pictures, frames "
+                f"counted; backbone '{self._name}' sees at most {self._max_pictures} at once: show "
+                "fewer frames, or choose another backbone"
+            )
 
     def _refuse_long(self, samples: Sequence[Sample], lengths: Sequence[int]) -> None:
         limit = self._max_length_tokens

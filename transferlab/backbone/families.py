@@ -9,7 +9,8 @@ from transformers import PreTrainedConfig
 
 from transferlab.errors import ModelError
 
-Layout = Literal["inline", "prefix", "hidden"]
+Layout = Literal["inline", "prefix", "hidden", "marked", "woven", "encoded", "opened", "absent"]
+"""A name in ``transferlab.backbone.layouts.LAYOUTS``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,49 +18,97 @@ class Family:
     """How one family reads; the defaults fit every family that is not listed."""
 
     layout: Layout = "inline"
-    """Where pictures stand. ``inline``: where the prompt has them. ``prefix``: before the first
-    token, and the processor writes that token and a last line break itself. ``hidden``: the same
-    place, and the processor writes the pictures' tokens itself, whatever the text is."""
+    """Where pictures stand."""
+    image_token: str | None = None
+    """What a prompt holds for a picture, where the processor does not tell; "" for nothing."""
     answer_types: bool = False
     """token_type_ids tell the answer (1), which is read from left to right, from the prompt (0),
     which is read both ways; elsewhere they tell image tokens (1) from others (0)."""
     mergers: tuple[str, ...] = (".merger", ".deepstack_merger_list")
     """Name endings of modules inside the vision tower that are the projector's work."""
+    sees: Literal["embeddings", "next", "last"] = "embeddings"
+    """How words read pictures: among their embeddings, or by cross-attention, from a picture to the
+    ``next`` run of them, or the ``last`` one before the word only."""
+    by_sample: bool = False
+    """The model wants its pictures as (batch, pictures, ...), each sample its own."""
+    apart: bool = False
+    """Samples with unlike numbers of pictures go through the model in different passes, because
+    there what pads one sample is read by it."""
+    counts_padding: bool = False
+    """Positions are counted from the first column, padding or not, unless they are given."""
+    cache_counts_padding: bool = False
+    """While it answers, positions go on from the number of columns, padding or not, so that only
+    prompts of one length may be answered together."""
+    projected: str = ""
+    """The module that makes pictures ready for the language model, where they are not among its
+    embeddings."""
+    listens: bool = False
+    """Sound stands in prompts as the processor's audio token."""
+    vision: tuple[str, ...] = ()
+    """Modules of the vision tower, where transformers does not find them."""
+    language: tuple[str, ...] = ()
+    """Modules of the language model, where transformers does not find them."""
     continues: bool = False
     """Whether choices may be scored after a copied cache of the prompt. Where positions or masks
     are not a function of the attention mask alone, every choice is read with its whole prompt."""
 
+
+CONTRASTIVE = frozenset({"clip", "siglip"})
+"""They compare pictures with texts, and say nothing."""
 
 FAMILIES: dict[str, Family] = {
     "llava": Family(continues=True),
     "llava_next": Family(continues=True),
     "llava_next_video": Family(continues=True),
     "llava_onevision": Family(continues=True),
-    "idefics2": Family(continues=True),
+    "idefics2": Family(layout="marked", continues=True),
     "idefics3": Family(continues=True),
     "smolvlm": Family(continues=True),
     "internvl": Family(continues=True),
     "paligemma": Family(layout="prefix", answer_types=True),
-    "blip-2": Family(layout="hidden"),
+    "qwen2_5_omni_thinker": Family(listens=True),
+    "blip-2": Family(layout="hidden", language=("language_model",)),
+    "instructblip": Family(layout="hidden", language=("language_model",)),
+    "mllama": Family(sees="next", by_sample=True, apart=True, projected="multi_modal_projector"),
+    "idefics": Family(
+        layout="woven",
+        image_token="<image>",
+        sees="last",
+        by_sample=True,
+        projected="perceiver_resampler",
+        language=("model.layers", "model.gated_cross_attn_layers", "model.norm"),
+    ),
+    "florence2": Family(layout="encoded", language=("model.language_model",)),
+    "kosmos-2": Family(
+        layout="opened",
+        image_token="<image>",
+        cache_counts_padding=True,
+        projected="image_to_text_projection",
+    ),
+    **dict.fromkeys(CONTRASTIVE, Family(layout="absent", image_token="")),
+    "git": Family(
+        layout="absent",
+        image_token="",
+        by_sample=True,
+        apart=True,
+        counts_padding=True,
+        projected="visual_projection",
+        vision=("git.image_encoder",),
+        language=("git.embeddings", "git.encoder"),
+    ),
 }
-
-_CONTRASTIVE = "it compares pictures with texts and says nothing, and what is trained are answers"
 
 REFUSED: dict[str, str] = {
     "blip": "it captions one picture and its processor has no image token",
-    "clip": _CONTRASTIVE,
-    "florence2": "it answers with an encoder and a decoder, and batches hold one sequence",
-    "git": "its pictures stand before the text without any token, so no position is theirs",
-    "idefics": "its pictures are flattened with masks over images, which batches do not carry yet",
-    "instructblip": "its Q-Former reads the prompt too, as tokens that batches do not carry yet",
-    "instructblipvideo": "its Q-Former reads the prompt too, as tokens that batches do not carry",
-    "kosmos-2": "its image tokens are marked by positions, which batches do not carry yet",
+    "instructblipvideo": "its Q-Former reads the prompt once for several frames, which is not done",
     "kosmos-2.5": "its pictures become patches with positions, which batches do not carry yet",
-    "mllama": "tokens before a picture read those that pad a batch, so neighbours count",
-    "pix2struct": "it answers with an encoder and a decoder, and batches hold one sequence",
-    "siglip": _CONTRASTIVE,
-    "siglip2": _CONTRASTIVE,
+    "siglip2": "its pictures keep their shape, which has not been tried",
+    "pix2struct": "its prompt is drawn into the picture",
 }
+
+
+def is_contrastive(config: PreTrainedConfig) -> bool:
+    return config.model_type in CONTRASTIVE
 
 
 def family_of(config: PreTrainedConfig) -> Family:
@@ -74,8 +123,9 @@ def refuse_family(config: PreTrainedConfig, *, name: str) -> None:
         ModelError: says why.
     """
     reason = REFUSED.get(config.model_type)
-    if reason is None and _encodes_and_decodes(config):
-        reason = "it answers with an encoder and a decoder, and batches hold one sequence"
+    known = family_of(config).layout in ("encoded", "hidden")
+    if reason is None and encodes_and_decodes(config) and not known:
+        reason = "its encoder and decoder have not been tried"
     if reason is not None:
         raise ModelError(
             f"backbone '{name}' is of type '{config.model_type}', which cannot be adapted: "
@@ -83,7 +133,15 @@ def refuse_family(config: PreTrainedConfig, *, name: str) -> None:
         )
 
 
-def _encodes_and_decodes(config: PreTrainedConfig) -> bool:
+def max_pictures(config: PreTrainedConfig) -> int | None:
+    """The most pictures, frames counted, that a sample may show; None for no limit."""
+    if family_of(config).layout != "absent" or is_contrastive(config):
+        return None
+    return getattr(config, "num_image_with_embedding", None) or 1
+
+
+def encodes_and_decodes(config: PreTrainedConfig) -> bool:
+    """Whether the prompt is read by an encoder and the answer said by a decoder."""
     text = getattr(config, "text_config", None)
     return bool(
         getattr(config, "is_encoder_decoder", False) or getattr(text, "is_encoder_decoder", False)

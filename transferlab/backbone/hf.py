@@ -25,6 +25,8 @@ from transferlab.errors import ModelError
 class HFBackbone:
     """Any image-text-to-text model of transformers; see ``transferlab.core.protocols.Backbone``."""
 
+    view: type[TrainableView] = TrainableView
+
     def __init__(
         self,
         model: nn.Module,
@@ -42,9 +44,9 @@ class HFBackbone:
         inputs = ModelInputs.of(
             innermost(model),
             grouped_media=collator.media.grouped,
-            image_id=collator.chat.picture_id,
+            image_id=collator.media.picture_id,
         )
-        self.module = TrainableView(model, inputs=inputs)
+        self.module = self.view(model, inputs=inputs)
 
     @property
     def trainable_parameters(self) -> int:
@@ -53,6 +55,11 @@ class HFBackbone:
     @property
     def total_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def listens(self) -> bool:
+        """Whether the sound of media is read too."""
+        return self.collator.sound is not None
 
     @property
     def adapted(self) -> bool:

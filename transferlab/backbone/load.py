@@ -9,25 +9,30 @@ import torch
 from torch import nn
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForImageTextToText,
     AutoProcessor,
     PreTrainedConfig,
 )
 
 from transferlab.backbone.adapters import add_adapter
-from transferlab.backbone.chat import Chat
+from transferlab.backbone.candidates import CandidateCollator
 from transferlab.backbone.collate import Collator
+from transferlab.backbone.contrast import ContrastBackbone
 from transferlab.backbone.explained import explained
-from transferlab.backbone.families import family_of, refuse_family
+from transferlab.backbone.families import (
+    is_contrastive,
+    refuse_family,
+)
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.media import MediaEncoder
 from transferlab.backbone.origin import origin
 from transferlab.backbone.parts import PartMap, freeze, learning_rate_factors, needs_parts
 from transferlab.backbone.precision import check_quantization, quantization_arguments
 from transferlab.backbone.store import MediaStore
 from transferlab.backbone.view import innermost
+from transferlab.backbone.writing import make_collator
 from transferlab.config.backbone import BackboneSection
-from transferlab.core.records import Decode
+from transferlab.core.records import Decode, Hear
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
 
 
@@ -36,6 +41,7 @@ def load_backbone(
     *,
     decode: Decode,
     seed: int,
+    hear: Hear | None = None,
     fresh: bool = False,
     sharing: HFBackbone | None = None,
     store: MediaStore | None = None,
@@ -45,6 +51,7 @@ def load_backbone(
     Args:
         section: which model, adapter, precision and device.
         decode: turns a sample's media references into frames.
+        hear: gives the sound of a sample's media; None where none of them sounds.
         seed: of the adapter's initial values, or of all values with ``fresh``.
         fresh: the scratch arm: random values, every parameter trained, no adapter.
         sharing: a backbone of the same model, whose processed media and tokens, and ``decode``,
@@ -62,7 +69,7 @@ def load_backbone(
         check_quantization(section.quantization, device)
     model, processor = _read(section, seed=seed if fresh else None)
     if sharing is None:
-        collator = _collator(section, model, processor, decode=decode, store=store)
+        collator = make_collator(section, model, processor, decode=decode, hear=hear, store=store)
     else:
         collator = _shared_collator(section, sharing)
     factors: dict[str, float] = {}
@@ -72,7 +79,8 @@ def load_backbone(
         checkpoint_gradients(model, name=section.model)
     if section.quantization is None or fresh:  # a quantized model is on its device already
         model = model.to(device)
-    return HFBackbone(
+    kind = ContrastBackbone if is_contrastive(innermost(model).config) else HFBackbone
+    return kind(
         model.train(),
         processor,
         collator,
@@ -145,7 +153,8 @@ def load_pretrained(section: BackboneSection, *, dtype: torch.dtype) -> nn.Modul
     Raises:
         ModelError: the files lack some of the model's weights.
     """
-    model, info = AutoModelForImageTextToText.from_pretrained(
+    config = AutoConfig.from_pretrained(**origin(section))
+    model, info = _model_class(config).from_pretrained(
         **origin(section),
         **_attention(section),
         **quantization_arguments(section),
@@ -167,12 +176,16 @@ def _random_model(
 ) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return AutoModelForImageTextToText.from_config(
+        return _model_class(config).from_config(
             config,
             dtype=dtype,
             trust_remote_code=section.trust_remote_code,
             **_attention(section),
         )
+
+
+def _model_class(config: PreTrainedConfig) -> type:
+    return AutoModel if is_contrastive(config) else AutoModelForImageTextToText
 
 
 def _attention(section: BackboneSection) -> dict[str, str]:
@@ -199,73 +212,25 @@ def checkpoint_gradients(model: nn.Module, *, name: str) -> None:
     inner.disable_input_require_grads()
 
 
-def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Collator:
-    for key in ("model", "revision", "dtype", "max_length_tokens"):
+def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Collator | CandidateCollator:
+    for key in ("model", "revision", "dtype", "max_length_tokens", "caption"):
         theirs, ours = getattr(sharing.section, key), getattr(section, key)
         if theirs != ours:
             raise ValueError(f"cannot share batches: {key} is {theirs!r} there and {ours!r} here")
     return sharing.collator
 
 
-def _collator(
-    section: BackboneSection,
-    model: nn.Module,
-    processor: Any,
-    *,
-    decode: Decode,
-    store: MediaStore | None = None,
-) -> Collator:
-    name = section.model
-    tokenizer = getattr(processor, "tokenizer", None)
-    if tokenizer is None or getattr(processor, "image_token", None) is None:
-        raise ModelError(
-            f"backbone '{name}': its processor has no image token, so pictures have no place in a "
-            "prompt; choose another backbone"
-        )
-    ends = model.generation_config.eos_token_id
-    ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-    if tokenizer.eos_token_id is not None:
-        ends = [tokenizer.eos_token_id, *(e for e in ends if e != tokenizer.eos_token_id)]
-    if not ends:
-        raise ModelError(
-            f"backbone '{name}' names no end token, so its answers would never stop; set "
-            "eos_token_id in its generation_config.json"
-        )
-    pad_id = ends[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    layout = family_of(model.config).layout
-    chat = Chat(
-        processor, name=name, end_ids=ends, picture_id=_picture_id(model.config), layout=layout
-    )
-    with explained(section):
-        media = MediaEncoder(
-            processor,
-            chat=chat,
-            decode=decode,
-            dtype=model.dtype,
-            layout=layout,
-            name=name,
-            store=store,
-        )
-    return Collator(
-        chat,
-        media,
-        pad_id=pad_id,
-        max_length_tokens=section.max_length_tokens,
-        name=name,
-    )
-
-
-def _picture_id(config: PreTrainedConfig) -> int | None:
-    """The token that the model reads as picture; its name in configurations has changed."""
-    for key in ("image_token_id", "image_token_index"):
-        if getattr(config, key, None) is not None:
-            return getattr(config, key)
-    return None
-
-
 def _refuse_other_architectures(section: BackboneSection, config: PreTrainedConfig) -> None:
     known = type(config) in AutoModelForImageTextToText._model_mapping
     remote = "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
+    contrastive = is_contrastive(config)
+    if section.caption is not None and not contrastive:
+        raise ModelError(
+            f"backbone.caption: '{section.model}' writes answers by itself; only CLIP and SigLIP, "
+            "which compare pictures with texts, have a use for it; remove the key"
+        )
+    if contrastive:
+        return
     if not known and not (remote and section.trust_remote_code):
         raise ModelError(
             f"backbone '{section.model}' is of type '{config.model_type}', which takes no images "

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from transferlab.backbone.cache import ByteCache
 from transferlab.backbone.chat import Chat
-from transferlab.backbone.families import Layout
 from transferlab.backbone.store import MediaStore, entry_key, settings_digest
 from transferlab.core.batch import join_rows
 from transferlab.core.records import Decode, Frames, MediaRef
@@ -24,12 +23,17 @@ MADE_FROM_TOKENS = frozenset(
     {
         "attention_mask",
         "batch_num_images",
+        "cross_attention_mask",
+        "image_attention_mask",
+        "image_embeds_position_mask",
         "input_ids",
         "labels",
         "mm_token_type_ids",
         "num_crops",
         "num_patches",
         "num_soft_tokens_per_image",
+        "qformer_attention_mask",
+        "qformer_input_ids",
         "token_type_ids",
     }
 )
@@ -65,7 +69,6 @@ class MediaEncoder:
         decode: Decode,
         dtype: torch.dtype,
         name: str,
-        layout: Layout = "inline",
         cache_bytes: int = CACHE_BYTES,
         store: MediaStore | None = None,
     ) -> None:
@@ -77,7 +80,9 @@ class MediaEncoder:
             ModelError: it yields tensors that batches cannot carry.
         """
         self._processor, self._chat, self._decode = processor, chat, decode
-        self._dtype, self._name, self._layout = dtype, name, layout
+        self._dtype, self._name = dtype, name
+        self.picture_id = chat.picture_id
+        """The token at the places of which the model reads a picture."""
         self._cache: ByteCache[EncodedMedia] = ByteCache(cache_bytes)
         self._added = {at: token for token, at in processor.tokenizer.get_added_vocab().items()}
         picture = np.arange(64 * 64 * 3, dtype=np.uint32).reshape(64, 64, 3) % 251
@@ -87,7 +92,9 @@ class MediaEncoder:
         """Whether the model wants its pictures as (batch, pictures, ...), as Idefics does."""
         tried = self._encoded([[picture], [picture]])
         self._store = store
-        self._settings = settings_digest(processor, name, dtype, layout, tried.texts)
+        self._settings = settings_digest(
+            processor, name, dtype, type(chat.layout).__name__, tried.texts
+        )
 
     def encode(self, refs: tuple[MediaRef, ...]) -> EncodedMedia:
         """The media's tensors, decoded only when they are not at hand.
@@ -122,25 +129,17 @@ class MediaEncoder:
             self._store.write(key, (made.tensors, facts))
         return made
 
-    def whole_prompt(self, text: str, media: Sequence[MediaRef]) -> list[int]:
-        """The token ids that the processor itself makes of a prompt and all its media."""
+    def whole_prompt(self, text: str, media: Sequence[MediaRef]) -> dict[str, Tensor]:
+        """What the processor itself makes of a prompt and all its media."""
         frames = [_picture(frame) for ref in media for frame in self._decode(ref)]
-        first = self._processor.tokenizer.bos_token
-        add_first = first is None or not text.startswith(first)
-        if self._layout != "inline":
-            # Such processors write the picture tokens, the first token or the line break again.
-            pictures = self._chat.image_token * len(frames)
-            words = text.removeprefix(pictures).removeprefix(first or "")
-            hidden = self._layout == "hidden"
-            text = words if hidden else pictures + words.removesuffix("\n")
-            add_first = hidden
-        given = self._processor(text=[text], images=[frames], add_special_tokens=add_first)
-        return [int(token) for token in given["input_ids"][0]]
+        return self._chat.layout.whole(text, frames)
 
     def _encoded(self, media: Sequence[Frames]) -> EncodedMedia:
         frames = [frame for medium in media for frame in medium]
         given = self._processed(frames)
-        texts = self._texts(given["input_ids"][0].tolist(), count=len(frames))
+        texts = ("",) * len(frames)
+        if "input_ids" in given:
+            texts = self._texts(given["input_ids"][0].tolist(), count=len(frames))
         tensors = {name: given[name] for name in given.keys() - MADE_FROM_TOKENS}
         if self.grouped:
             tensors = {name: tensor.squeeze(0) for name, tensor in tensors.items()}
@@ -169,16 +168,8 @@ class MediaEncoder:
 
     def _processed(self, frames: Frames) -> dict[str, Tensor]:
         """What the processor makes of pictures, an end token after each."""
-        slot = "" if self._layout == "hidden" else self._chat.image_token
         end = self._processor.tokenizer.convert_ids_to_tokens(self._chat.end_ids[0])
-        return dict(
-            self._processor(
-                text=[(slot + end) * len(frames)],
-                images=[[_picture(frame) for frame in frames]],
-                add_special_tokens=False,
-                return_tensors="pt",
-            )
-        )
+        return self._chat.layout.processed([_picture(frame) for frame in frames], end=end)
 
     def _texts(self, ids: list[int], *, count: int) -> tuple[str, ...]:
         """Per picture, the text of the tokens before its end token."""
@@ -194,9 +185,8 @@ class MediaEncoder:
                 f"backbone '{self._name}': its processor does not keep the end token between two "
                 "pictures, so their tokens cannot be told apart; choose another backbone"
             )
-        if self._layout == "hidden":
-            parts = [parts[0]] * count
-        return tuple(self._text(part) for part in parts[:count])
+        chosen = self._chat.layout.per_picture(parts, count=count)
+        return tuple(self._text(part) for part in chosen)
 
     def _text(self, ids: list[int]) -> str:
         """The text that these tokens come from; special tokens by their names."""

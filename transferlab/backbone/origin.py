@@ -10,10 +10,8 @@ from typing import Any
 from transformers import AutoConfig
 
 from transferlab.backbone.explained import explained
-from transferlab.config.backbone import BackboneSection
+from transferlab.config.backbone import EMBEDDED, BackboneSection
 from transferlab.errors import InputError
-
-EMBEDDED = "transferlab/tiny"
 
 
 def origin(section: BackboneSection) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from transferlab.backbone.families import family_of
+from transferlab.backbone.families import family_of, is_contrastive
 from transferlab.config.backbone import PARTS, BackboneSection, Part
 from transferlab.errors import ModelError
 
@@ -33,23 +33,26 @@ class PartMap:
             ModelError: vision tower and language model cannot be told apart.
         """
         names = {id(module): at for at, module in model.named_modules()}
-        vision = names.get(id(model.get_encoder("image")), "")
-        language = names.get(id(model.get_decoder()), "")
-        if not vision or not language or vision == language:
+        family = family_of(model.config)
+        vision = family.vision or (names.get(id(model.get_encoder("image")), ""),)
+        language = family.language or (names.get(id(model.get_decoder()), ""),)
+        if not all((*vision, *language)) or set(vision) & set(language):
             raise ModelError(
                 f"backbone '{name}': its vision tower and its language model cannot be told apart, "
                 "so backbone.parts cannot be set for it; remove the section"
             )
-        ends = [model.get_input_embeddings(), model.get_output_embeddings()]
+        ends = []
+        if not is_contrastive(model.config):  # their embeddings are inside the text tower
+            ends = [model.get_input_embeddings(), model.get_output_embeddings()]
         prefixes: list[tuple[str, Part]] = [
             (f"{at}.", "projector")
             for at in names.values()
-            if at.startswith(f"{vision}.") and at.endswith(family_of(model.config).mergers)
+            if at.startswith(tuple(f"{tower}." for tower in vision)) and at.endswith(family.mergers)
         ]
         hearing = names.get(id(model.get_encoder("audio")), "")
-        towers = [vision, hearing] if hearing not in ("", vision, language) else [vision]
+        towers = [*vision, hearing] if hearing not in ("", *vision, *language) else [*vision]
         prefixes += [(f"{tower}.", "vision") for tower in towers]
-        prefixes.append((f"{language}.", "language"))
+        prefixes += [(f"{reader}.", "language") for reader in language]
         prefixes += [(f"{names[id(end)]}.", "language") for end in ends if end is not None]
         return cls(prefixes=tuple(prefixes))
 

@@ -11,7 +11,6 @@ from transferlab.backbone.adapters import load_adapter
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.load import load_pretrained
 from transferlab.backbone.quiet import no_progress_bars
-from transferlab.backbone.view import TrainableView
 from transferlab.core.records import Sample
 
 
@@ -33,7 +32,7 @@ def adapter_difference(backbone: HFBackbone, folder: Path, samples: Sequence[Sam
         if backbone.section.quantization is None:  # a quantized model is on its device already
             base = base.to(backbone.device)
         loaded = load_adapter(base, folder)
-    again = TrainableView(loaded, inputs=backbone.module.inputs)
+    again = backbone.view(loaded, inputs=backbone.module.inputs)
     batch, _ = backbone.collate(samples)
     batch = batch.to(backbone.device)
     was_training = backbone.module.training

@@ -174,8 +174,22 @@ def _greedy(
         top_p=1.0,
         top_k=50,
         repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
         eos_token_id=list(collator.chat.end_ids),
         pad_token_id=batch.pad_id,
     )
-    whole = model.generate(**view.inputs(batch), generation_config=config)
-    return [collator.chat.decode(row) for row in whole[:, batch.size(1) :].tolist()]
+    said = generated(model, view, batch, config=config)
+    return [collator.chat.decode(row) for row in said]
+
+
+def generated(
+    model: nn.Module, view: TrainableView, batch: Batch, *, config: GenerationConfig
+) -> list[list[int]]:
+    """Per sample of a batch of prompts, the tokens that the model says."""
+    said: dict[int, list[int]] = {}
+    for rows, part in view.inputs.prompts(batch):
+        whole = model.generate(**view.inputs(part), generation_config=config)
+        # A decoder's own sequence begins with the token that starts it.
+        asked = part.size(1) if view.inputs.start_id is None else 1
+        said.update(zip(rows, whole[:, asked:].tolist(), strict=True))
+    return [said[row] for row in range(len(batch))]

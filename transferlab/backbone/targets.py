@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torch import nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from transferlab.backbone.parts import PartMap
 from transferlab.config.backbone import PARTS, AdapterSection, BackboneSection
@@ -13,6 +14,9 @@ from transferlab.errors import ModelError
 
 ALL_LINEAR = "all-linear"
 LARGEST_BLOCK = 32
+# torch's own attention reads the weight of such a layer without calling it: an adapter on it would
+# be trained by nobody, and yet be melted in.
+BYPASSED = NonDynamicallyQuantizableLinear
 FOUR_DIMENSIONAL = frozenset({"focalnet"})
 """Vision towers that give linear layers (batch, height, width, channels). Peft's OFT takes these
 for the input of a convolution."""
@@ -30,7 +34,9 @@ def carrying_layers(
     linear = {
         at: module
         for at, module in model.named_modules()
-        if isinstance(module, nn.Linear) and (part_of is None or part_of(at) in carrying)
+        if isinstance(module, nn.Linear)
+        and not isinstance(module, BYPASSED)
+        and (part_of is None or part_of(at) in carrying)
     }
     targets = section.adapter.targets
     if targets == ALL_LINEAR:
@@ -55,7 +61,8 @@ def peft_targets(
 ) -> str | list[str]:
     """As peft is told; short, as the user wrote it, where no part is left out."""
     targets = section.adapter.targets
-    if not every:
+    bypassed = any(isinstance(m, BYPASSED) for m in model.modules())
+    if not every or bypassed:
         return list(layers)
     return targets if targets == ALL_LINEAR or isinstance(targets, list) else [targets]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -40,11 +40,21 @@ class TrainableView(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits at the supervised positions, (n_supervised, vocab), on the batch's device."""
-        supervised = batch.labels != -100
-        keep = _answer_span(supervised)
-        cut = {"logits_to_keep": keep} if self._cuts_logits else {}
-        logits = self._model(**self.inputs(batch), use_cache=False, **cut).logits
-        return logits[:, -keep:][supervised[:, -keep:]]
+        logits = [self._logits(part) for part in self.inputs.parts(batch)]
+        return self.inputs.at_answers(logits, batch)
+
+    def passes(self, batch: Batch) -> int:
+        """How often the model runs for the batch: more than once where samples must not meet."""
+        return len(self.inputs.passes(batch))
+
+    def at_answers(self, outputs: Sequence[Tensor], batch: Batch) -> Tensor:
+        """(n_supervised, ...) of what a layer made in each pass; see ``ModelInputs``."""
+        return self.inputs.at_answers(outputs, batch)
+
+    def _logits(self, batch: Batch) -> Tensor:
+        cuts = self._cuts_logits and self.inputs.start_id is None
+        cut = {"logits_to_keep": _answer_span(batch.labels != -100)} if cuts else {}
+        return self._model(**self.inputs.training(batch), use_cache=False, **cut).logits
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True

@@ -6,6 +6,9 @@ from pydantic import Field, field_validator, model_validator
 
 from transferlab.config.section import Section
 
+EMBEDDED = "transferlab/tiny"
+"""The backbone that comes with the package."""
+
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -125,7 +128,7 @@ class QuantizationSection(Section):
 class BackboneSection(Section):
     """The pretrained model that is adapted."""
 
-    model: str = "transferlab/tiny"
+    model: str = EMBEDDED
     """The embedded backbone, a Hugging Face id or a local path."""
     revision: str | None = None
     adapter: AdapterSection | None = AdapterSection()
@@ -141,8 +144,19 @@ class BackboneSection(Section):
     device: str = "auto"
     """"auto" takes the GPU where there is one."""
     trust_remote_code: bool = False
+    caption: str | None = None
+    """Backbones that compare pictures with texts, CLIP and SigLIP: how a choice or an answer is
+    written, with ``{answer}`` and, where the words of the prompt are read too, ``{prompt}``. None
+    takes the answer alone."""
     max_length_tokens: PositiveInt = 2048
     """A sample with its media tokens and answer must fit; one that does not is an error."""
+
+    @field_validator("caption")
+    @classmethod
+    def _caption_holds_the_answer(cls, given: str | None) -> str | None:
+        if given is not None and "{answer}" not in given:
+            raise ValueError("must hold {answer}, as in 'an X-ray that shows {answer}'")
+        return given
 
     @field_validator("adapter")
     @classmethod

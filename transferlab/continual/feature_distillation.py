@@ -30,18 +30,19 @@ class FeatureDistillation(Distillation):
             return
         with watching(strategy.model) as seen:
             self.previous.logits(strategy, strategy.mb_x)
-        self._old = hidden_at_answers(seen.pop(), strategy.mb_x).detach()
+        self._old = hidden_at_answers(strategy.model, seen, strategy.mb_x).detach()
+        self._new: list[Tensor] = []
         self._watch = strategy.model.output_layer.register_forward_pre_hook(self._see)
 
     def _see(self, layer: nn.Module, args: tuple[Tensor, ...]) -> None:
-        self._new = args[0]
+        self._new.append(args[0])
 
     def after_forward(self, strategy: MLLMTemplate, **kwargs) -> None:
         if self.previous.known:
             self._watch.remove()
 
     def apart(self, strategy: MLLMTemplate) -> Tensor:
-        new = hidden_at_answers(self._new, strategy.mb_x)
+        new = hidden_at_answers(strategy.model, self._new, strategy.mb_x)
         return self.distance(widened(new), widened(self._old))
 
     def distance(self, new: Tensor, old: Tensor) -> Tensor:

@@ -90,6 +90,8 @@ def _add_together(
     Returns:
         False, with nothing added, where an activation's rows cannot be told apart by sample.
     """
+    if module.passes(batch) > 1:
+        return False
     with recording(uses) as calls:
         summed = loss(module(batch), batch)
     outputs = [call.output for made in calls.values() for call in made]

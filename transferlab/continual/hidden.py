@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from transferlab.core.batch import Batch
@@ -21,8 +22,8 @@ def watching(module: nn.Module) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def hidden_at_answers(hidden: Tensor, batch: Batch) -> Tensor:
-    """(n_supervised, D) of (B, T, D), where T counts the last positions of the batch."""
-    if hidden.dim() == 2:
-        return hidden
-    return hidden[batch.labels[:, -hidden.shape[1] :] != -100]
+def hidden_at_answers(module: nn.Module, seen: Sequence[Tensor], batch: Batch) -> Tensor:
+    """(n_supervised, D) of what one forward pass of ``module`` over the batch added to the list."""
+    if all(hidden.dim() == 2 for hidden in seen):
+        return torch.cat(list(seen))
+    return module.at_answers(seen, batch)

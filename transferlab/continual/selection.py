@@ -27,7 +27,9 @@ def sample_features(strategy: MLLMTemplate, data: AvalancheDataset) -> Tensor:
         for batch in batches_over(strategy, data):
             with strategy.autocast():
                 strategy.model(batch)
-            hidden, owner = hidden_at_answers(seen.pop(), batch).float(), token_rows(batch)
+            hidden = hidden_at_answers(strategy.model, seen, batch).float()
+            seen.clear()
+            owner = token_rows(batch)
             sums = hidden.new_zeros(len(batch), hidden.shape[1]).index_add_(0, owner, hidden)
             counts = torch.bincount(owner, minlength=len(batch)).clamp(min=1)
             rows.append(sums / counts[:, None])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -29,6 +29,9 @@ class Batch:
     """Per sample: how many rows of every tensor in ``media`` belong to it."""
     sample_ids: tuple[str, ...]
     pad_id: int = 0
+    beside: dict[str, Tensor] = field(default_factory=dict)
+    """(B, ...) each: what else the model reads of a sample's prompt, another tokenizer's tokens or
+    sound; 0 at the far edges is padding, and samples without have zeros only."""
 
     def __len__(self) -> int:
         return self.input_ids.shape[0]
@@ -54,6 +57,7 @@ class Batch:
             attention_mask=change(self.attention_mask),
             labels=change(self.labels),
             media={name: change(tensor) for name, tensor in self.media.items()},
+            beside={name: change(tensor) for name, tensor in self.beside.items()},
         )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
@@ -93,6 +97,16 @@ class Batch:
             media={n: t[media_index.to(t.device)] for n, t in self.media.items()},
             media_rows=tuple(self.media_rows[i] for i in chosen),
             sample_ids=tuple(self.sample_ids[i] for i in chosen),
+            beside={name: tensor[at] for name, tensor in self.beside.items()},
+        )
+
+    def last(self, columns: int) -> Batch:
+        """The last so many columns; the others must be padding."""
+        return replace(
+            self,
+            input_ids=self.input_ids[:, -columns:],
+            attention_mask=self.attention_mask[:, -columns:],
+            labels=self.labels[:, -columns:],
         )
 
     @staticmethod
@@ -112,6 +126,7 @@ class Batch:
             media_rows=tuple(rows for b in batches for rows in b.media_rows),
             sample_ids=tuple(i for b in batches for i in b.sample_ids),
             pad_id=batches[0].pad_id,
+            beside=join_beside([(len(b), b.beside) for b in batches]),
         )
 
     @classmethod
@@ -135,3 +150,21 @@ def join_rows(tensors: Sequence[Tensor]) -> Tensor:
         widths = [width for more in reversed(missing) for width in (0, more)]
         padded.append(torch.nn.functional.pad(tensor, widths) if any(missing) else tensor)
     return torch.cat(padded)
+
+
+def join_beside(parts: Sequence[tuple[int, Mapping[str, Tensor]]]) -> dict[str, Tensor]:
+    """All samples of several parts, name by name; zeros for those of a part that lacks it.
+
+    Args:
+        parts: how many samples, and their tensors, (samples, ...).
+    """
+    like = {name: tensor for _, given in parts for name, tensor in given.items()}
+    return {
+        name: join_rows(
+            [
+                given.get(name, one.new_zeros((rows, *[0] * (one.dim() - 1))))
+                for rows, given in parts
+            ]
+        )
+        for name, one in like.items()
+    }

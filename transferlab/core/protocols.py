@@ -51,7 +51,9 @@ class Backbone(Protocol):
     module: nn.Module
     """The view that Avalanche trains: ``module(batch)`` is (n_supervised, vocab) logits, in the
     order of ``batch.targets()``; ``named_parameters()`` yields trainable parameters only;
-    ``output_layer`` is the layer from hidden states to the vocabulary."""
+    ``output_layer`` is the layer from hidden states to the vocabulary; ``passes(batch)`` is how
+    often the model runs for a batch, and ``at_answers(outputs, batch)`` picks what a layer made in
+    these passes at the supervised positions."""
     learning_rate_factors: Mapping[str, float]
     """By the name of a trainable parameter, what its learning rate is multiplied by; 1 for those
     that are not named."""

@@ -128,6 +128,10 @@ Decode = Callable[[MediaRef], Frames]
 """Turns a reference into frames. Raises DataError when the file is missing, broken or empty."""
 
 
+Hear = Callable[[MediaRef], np.ndarray]
+"""A reference's sound: (n,) float32 in [-1, 1], 16,000 per second. Raises DataError as above."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Features:
     """Backbone features of N samples, float32, in the order of the samples."""

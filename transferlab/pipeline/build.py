@@ -18,6 +18,7 @@ from transferlab.domain.catalogue import find_domains
 from transferlab.domain.generated import default_cache
 from transferlab.domain.load import load_domain
 from transferlab.domain.media import decode
+from transferlab.domain.sound import decode_sound
 from transferlab.errors import InputError
 from transferlab.pipeline.check import check
 from transferlab.pipeline.sampling import capped
@@ -57,6 +58,7 @@ class Parts:
         return load_backbone(
             self.config.backbone,
             decode=self.decode,
+            hear=decode_sound,
             seed=self.config.seed,
             fresh=fresh,
             sharing=sharing,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from transferlab.config.backbone import EMBEDDED
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.catalogue.check import check_strategies
 from transferlab.core.registry import did_you_mean
@@ -38,10 +39,10 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
             )
             continue
         problems += [
-            f"domain '{name}': source.media.{medium}.sound: none of the backbones that can be "
-            "adapted listens yet; set it to false"
+            f"domain '{name}': source.media.{medium}.sound: the embedded backbone does not listen; "
+            "set it to false, or choose one that does (docs/backbones.md)"
             for medium, section in entries[name].config.source.media.items()
-            if section.sound
+            if section.sound and config.backbone.model == EMBEDDED
         ]
         for task, section in entries[name].config.tasks.items():
             problems += [

@@ -13,6 +13,7 @@ from transferlab.backbone.reload import adapter_difference
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media import decode
+from transferlab.domain.sound import decode_sound
 from transferlab.errors import InputError
 from transferlab.export.adapter import ExportRecord, export_adapter
 from transferlab.export.card import render_card
@@ -59,7 +60,7 @@ def export_result(folder: Path, to: Path | None, *, domains: Sequence[Path] = ()
     config = PipelineConfig.model_validate_json(json.dumps(result["pipeline"]))
     loaded = load_domains(config, domains)
     stages = StageStore.of_finished(folder, digest_of(config, loaded))
-    backbone = load_backbone(config.backbone, decode=decode, seed=config.seed)
+    backbone = load_backbone(config.backbone, decode=decode, hear=decode_sound, seed=config.seed)
     learned = stages.load_state(train_stage(config, len(config.stream)))
     backbone.load_trainable_state(learned["backbone"])
     target = (to or folder / EXPORTS) / "adapter"

@@ -7,6 +7,7 @@ from transferlab.backbone.seen import length_tokens
 from transferlab.config.pipeline import BackboneSection
 from transferlab.domain.check import Ruler
 from transferlab.domain.media import decode
+from transferlab.domain.sound import decode_sound
 
 
 def ruler_of(section: BackboneSection) -> Ruler:
@@ -16,7 +17,7 @@ def ruler_of(section: BackboneSection) -> Ruler:
         ModelError: there is no such backbone.
     """
     plain = section.model_copy(update={"adapter": None, "device": "cpu"})
-    backbone = load_backbone(plain, decode=decode, seed=0)
+    backbone = load_backbone(plain, decode=decode, hear=decode_sound, seed=0)
     return Ruler(
         length_tokens=lambda sample: length_tokens(backbone, sample),
         limit_tokens=section.max_length_tokens,

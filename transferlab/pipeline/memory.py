@@ -23,6 +23,7 @@ from transferlab.continual.catalogue.check import read_options
 from transferlab.continual.template import AUTOCAST_DTYPES
 from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media import decode
+from transferlab.domain.sound import decode_sound
 
 RECORDS_BYTES = 20 * 2**20
 """Of tables, figures and logs; measured on the shipped pipelines it is less."""
@@ -82,7 +83,12 @@ def estimate_memory(
     needs = list(_adapted_needs(config, size, adapted, strategies=bool(config.strategy)))
     if "scratch" in config.arms:
         fresh = load_backbone(
-            config.backbone, decode=decode, seed=config.seed, fresh=True, sharing=backbone
+            config.backbone,
+            decode=decode,
+            hear=decode_sound,
+            seed=config.seed,
+            fresh=True,
+            sharing=backbone,
         )
         whole = measure_activations(fresh, samples, autocast=autocast)
         needs.append(_scratch_need(config, size, _Sizes.of(fresh), whole))

@@ -7,6 +7,7 @@ import io
 import wave
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,9 @@ def write_preview(
     data = load_domain(
         entry, data_root=data_root, cache_root=cache_root, on_bad_sample="quarantine"
     )
-    backbone = load_backbone(BackboneSection(model=model, adapter=None), decode=decode, seed=0)
+    backbone = load_backbone(
+        BackboneSection(model=model, adapter=None), decode=decode, hear=decode_sound, seed=0
+    )
     template = resources.files("transferlab.pipeline") / "preview.jinja"
     page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         template.read_text("utf-8")
@@ -100,9 +103,16 @@ def _looked_at(data: DomainData, backbone: HFBackbone, *, samples: int) -> dict[
     return {
         "cards": [_card(backbone, one, side_of[one.id]) for one in shown],
         "groups": _bars(_group_sizes(everything)),
-        "lengths": _bars([length_tokens(backbone, one) for one in measured]),
+        "lengths": _bars([length_tokens(backbone, _read_by(backbone, one)) for one in measured]),
         "measured": len(measured),
     }
+
+
+def _read_by(backbone: HFBackbone, sample: Sample) -> Sample:
+    """The sample as the backbone reads it: without sound where it does not listen."""
+    if backbone.listens:
+        return sample
+    return replace(sample, media=tuple(replace(ref, sound=False) for ref in sample.media))
 
 
 def _card(backbone: HFBackbone, sample: Sample, side: SplitName) -> dict[str, Any]:

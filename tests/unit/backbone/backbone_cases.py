@@ -42,9 +42,16 @@ class Pictures:
         return list(random.integers(0, 256, shape, dtype=np.uint8))
 
 
-def picture(number: int, *, frames: int = 1) -> MediaRef:
+def picture(number: int, *, frames: int = 1, sound: bool = False) -> MediaRef:
     kind = "image" if frames == 1 else "video"
-    return MediaRef(kind=kind, path=Path(f"{number}.png"), frames=frames)
+    return MediaRef(kind=kind, path=Path(f"{number}.png"), frames=frames, sound=sound)
+
+
+def noise(ref: MediaRef) -> np.ndarray:
+    """A tenth of a second and more of noise that depends on the file name only."""
+    number = int(ref.path.stem)
+    random = np.random.default_rng(number)
+    return random.uniform(-1, 1, 1600 * (1 + number % 20)).astype(np.float32)
 
 
 def sample(number: int = 0, *, choices: tuple[str, ...] = (), **changes) -> Sample:
@@ -61,11 +68,12 @@ def sample(number: int = 0, *, choices: tuple[str, ...] = (), **changes) -> Samp
     return Sample(**{**given, **changes})
 
 
-def tiny(pictures=None, *, seed=0, fresh=False, sharing=None, **section):
+def tiny(pictures=None, *, seed=0, fresh=False, sharing=None, hear=None, **section):
     """The embedded backbone on the CPU, unless ``section`` says otherwise."""
     return load_backbone(
         BackboneSection(device="cpu", **section),
         decode=pictures or Pictures(),
+        hear=hear,
         seed=seed,
         fresh=fresh,
         sharing=sharing,

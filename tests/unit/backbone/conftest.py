@@ -3,7 +3,7 @@
 import pytest
 from backbone_cases import save_idefics, tiny, waken
 
-from transferlab.backbone.origin import EMBEDDED
+from transferlab.config.backbone import EMBEDDED
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import family_crossing
+import family_encoded
 import family_gemma
 import family_llava
 import family_qwen
@@ -19,13 +21,23 @@ FAMILIES: dict[str, Callable[[], Made]] = {
     "qwen2_5_omni_thinker": family_qwen.qwen2_5_omni,
     "llava_onevision": family_llava.llava_onevision,
     "llava_next_video": family_llava.llava_next_video,
+    "llava": family_llava.llava,
     "llava_next": family_llava.llava_next,
     "internvl": family_llava.internvl,
     "gemma3": family_gemma.gemma3,
     "gemma4": family_gemma.gemma4,
     "paligemma": family_gemma.paligemma,
+    "smolvlm": family_resampled.smolvlm,
+    "idefics3": family_resampled.idefics3,
     "idefics2": family_resampled.idefics2,
     "blip-2": family_resampled.blip_2,
+    "blip-2 on t5": family_resampled.blip_2_t5,
+    "instructblip": family_resampled.instructblip,
+    "mllama": family_crossing.mllama,
+    "idefics": family_crossing.idefics,
+    "git": family_crossing.git,
+    "florence2": family_encoded.florence2,
+    "kosmos-2": family_encoded.kosmos2,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import transformers as hf
-from family_parts import TURNS, Made, ids, text, tokenizer, vision
+from family_parts import Made, ids, text, tokenizer, turns, vision
 
 
 def gemma3() -> Made:
@@ -13,7 +13,7 @@ def gemma3() -> Made:
         hf.Gemma3ImageProcessor(size={"height": 56, "width": 56}),
         words,
         image_seq_length=4,
-        chat_template=TURNS.format(picture="<boi>"),
+        chat_template=turns("<boi>"),
     )
     config = hf.Gemma3Config(
         text_config=text(words, sliding_window=64, query_pre_attn_scalar=16),
@@ -59,7 +59,7 @@ def gemma4() -> Made:
         hf.Gemma4ImageProcessor(max_soft_tokens=70, **patches),
         words,
         hf.Gemma4VideoProcessor(max_soft_tokens=70, **patches),
-        chat_template=TURNS.format(picture="<|image|>"),
+        chat_template=turns("<|image|>"),
     )
     words = processor.tokenizer  # with the video token that the processor adds
     config = hf.Gemma4Config(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import transformers as hf
-from family_parts import TURNS, Made, ids, text, tokenizer, vision
+from family_parts import Made, ids, text, tokenizer, turns, vision
 
 
 def llava_onevision() -> Made:
@@ -17,7 +17,7 @@ def llava_onevision() -> Made:
         hf.LlavaOnevisionVideoProcessor(size={"height": 56, "width": 56}),
         num_image_tokens=16,
         vision_feature_select_strategy="full",
-        chat_template=TURNS.format(picture="<image>"),
+        chat_template=turns("<image>"),
     )
     config = hf.LlavaOnevisionConfig(
         text_config=text(words) | {"model_type": "qwen2"},
@@ -38,7 +38,7 @@ NEXT_PROCESSOR = {
     "patch_size": 14,
     "vision_feature_select_strategy": "default",
     "num_additional_image_tokens": 1,
-    "chat_template": TURNS.format(picture="<image>"),
+    "chat_template": turns("<image>"),
 }
 
 
@@ -69,6 +69,18 @@ def llava_next() -> Made:
     return hf.LlavaNextForConditionalGeneration(_next_config(hf.LlavaNextConfig, words)), processor
 
 
+def llava() -> Made:
+    words = tokenizer()
+    images = hf.CLIPImageProcessor(size=SIZE, crop_size=CROP)
+    processor = hf.LlavaProcessor(images, words, **NEXT_PROCESSOR)
+    config = hf.LlavaConfig(
+        text_config=text(words) | {"model_type": "llama"},
+        vision_config=vision() | {"model_type": "clip_vision_model", "projection_dim": 32},
+        **ids(words, image_token_index="<image>"),
+    )
+    return hf.LlavaForConditionalGeneration(config), processor
+
+
 def internvl() -> Made:
     words = tokenizer(
         start_image_token="<img>",
@@ -82,7 +94,7 @@ def internvl() -> Made:
         words,
         hf.InternVLVideoProcessor(size=size),
         image_seq_length=4,
-        chat_template=TURNS.format(picture="<IMG_CONTEXT>\n"),
+        chat_template=turns("<IMG_CONTEXT>\n"),
     )
     config = hf.InternVLConfig(
         text_config=text(words) | {"model_type": "qwen2"},

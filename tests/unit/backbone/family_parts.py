@@ -9,16 +9,22 @@ from transformers import AutoTokenizer
 from transferlab.backbone.tiny.build import ASSETS
 
 END = "</s>"
-TURNS = (
+_TURNS = (
     "{{{{ bos_token }}}}{{% for message in messages %}}<|{{{{ message['role'] }}}}|>"
     "{{% if message['role'] == 'assistant' %}}{{% generation %}}"
     "{{% for part in message['content'] %}}{{{{ part['text'] }}}}{{% endfor %}}" + END + "\n"
     "{{% endgeneration %}}{{% else %}}{{% for part in message['content'] %}}"
-    "{{% if part['type'] == 'image' %}}{picture}{{% else %}}{{{{ part['text'] }}}}{{% endif %}}"
+    "{{% if part['type'] == 'image' %}}{picture}"
+    "{{% elif part['type'] == 'audio' %}}{sound}{{% else %}}{{{{ part['text'] }}}}{{% endif %}}"
     "{{% endfor %}}{{% endif %}}{{% endfor %}}"
     "{{% if add_generation_prompt %}}<|assistant|>{{% endif %}}"
 )
-"""A chat template; ``picture`` is how the family writes a picture."""
+
+
+def turns(picture: str, sound: str = "") -> str:
+    """A chat template with the family's ways of writing a picture and a sound."""
+    return _TURNS.format(picture=picture, sound=sound)
+
 
 Made = tuple[Any, Any]
 """A random model and its processor."""

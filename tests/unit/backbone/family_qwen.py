@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import transformers as hf
-from family_parts import TURNS, Made, ids, text, tokenizer
+from family_parts import Made, ids, text, tokenizer, turns
 
 MARKS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 MARK_IDS = dict(
@@ -15,7 +15,7 @@ MARK_IDS = dict(
         strict=True,
     )
 )
-QWEN_TURNS = TURNS.format(picture="<|vision_start|><|image_pad|><|vision_end|>")
+QWEN_TURNS = turns("<|vision_start|><|image_pad|><|vision_end|>")
 
 
 def _text(
@@ -90,7 +90,7 @@ def qwen3_5() -> Made:
 
 
 def qwen2_5_omni() -> Made:
-    """The thinker; its ears are there and hear nothing."""
+    """The thinker, with ears for two seconds."""
     tokens = {"image_token": "<|IMAGE|>", "video_token": "<|VIDEO|>", "audio_token": "<|AUDIO|>"}
     for kind in ("vision", "audio"):
         tokens |= {f"{kind}_{end}_token": f"<|{kind}_{end}|>" for end in ("bos", "eos")}
@@ -99,9 +99,11 @@ def qwen2_5_omni() -> Made:
     processor = hf.Qwen2_5OmniProcessor(
         hf.Qwen2VLImageProcessor(size=size),
         hf.Qwen2VLVideoProcessor(size=size),
-        hf.WhisperFeatureExtractor(feature_size=8),
+        hf.WhisperFeatureExtractor(feature_size=8, chunk_length=2),
         words,
-        chat_template=TURNS.format(picture="<|vision_bos|><|IMAGE|><|vision_eos|>"),
+        chat_template=turns(
+            "<|vision_bos|><|IMAGE|><|vision_eos|>", "<|audio_bos|><|AUDIO|><|audio_eos|>"
+        ),
     )
     config = hf.Qwen2_5OmniThinkerConfig(
         text_config=_text(words, [2, 3, 3]),
@@ -113,7 +115,7 @@ def qwen2_5_omni() -> Made:
             "encoder_attention_heads": 2,
             "encoder_ffn_dim": 16,
             "output_dim": 32,
-            "max_source_positions": 30,
+            "max_source_positions": 100,
         },
         **ids(
             words,

@@ -2,9 +2,9 @@
 
 import shutil
 
-from transferlab.backbone.origin import EMBEDDED, fingerprint
+from transferlab.backbone.origin import fingerprint
 from transferlab.backbone.tiny.build import ASSETS
-from transferlab.config.backbone import BackboneSection
+from transferlab.config.backbone import EMBEDDED, BackboneSection
 
 
 def test_other_weights_under_the_same_name_are_another_backbone(tmp_path):

@@ -7,11 +7,10 @@ from safetensors.torch import load_file
 from transformers import SmolVLMForConditionalGeneration
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from transferlab.backbone.origin import EMBEDDED
 from transferlab.backbone.parts import PartMap
 from transferlab.backbone.precision import check_quantization
 from transferlab.backbone.reload import adapter_difference
-from transferlab.config.backbone import AdapterSection, PartsSection, QuantizationSection
+from transferlab.config.backbone import EMBEDDED, AdapterSection, PartsSection, QuantizationSection
 from transferlab.core import optional
 from transferlab.errors import EnvironmentProblem, ModelError
 

@@ -174,7 +174,7 @@ def test_a_domain_that_sounds_is_refused_as_no_backbone_listens(
     cats.write_text(text.replace("<image>", "<clip>"))
     done = command("validate", pipeline_file, "--domains", domain_folder)
     assert done.code == 2
-    assert "domain 'cats': source.media.clip.sound: none of the backbones" in done.err
+    assert "domain 'cats': source.media.clip.sound: the embedded backbone does not" in done.err
     cats.write_text(cats.read_text().replace("kind: video", "kind: image"))
     done = command("validate", pipeline_file, "--domains", domain_folder)
     assert "sound: only with kind 'video'" in done.err

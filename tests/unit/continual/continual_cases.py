@@ -25,7 +25,18 @@ from transferlab.core.records import Sample
 VOCABULARY, WIDTH, END = 32, 12, 1
 
 
-class ToyModel(nn.Module):
+class OnePass:
+    """What strategies ask of a backbone's view beside its logits: every batch goes through once."""
+
+    def passes(self, batch: Batch) -> int:
+        return 1
+
+    def at_answers(self, outputs: Sequence[Tensor], batch: Batch) -> Tensor:
+        (output,) = outputs
+        return output[batch.labels[:, -output.shape[1] :] != -100]
+
+
+class ToyModel(OnePass, nn.Module):
     """Adds a bag of earlier tokens to each position; two trainable linear layers, as in LoRA."""
 
     def __init__(self, dtype: torch.dtype, dropout: float) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from continual_cases import VOCABULARY, StockEWC, ToyBackbone, learner_with, make_samples
+from continual_cases import VOCABULARY, OnePass, StockEWC, ToyBackbone, learner_with, make_samples
 from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -65,7 +65,7 @@ def test_matrices_need_one_pass_per_batch_and_other_parameters_one_per_sample(xr
     )
 
 
-class TiedModel(nn.Module):
+class TiedModel(OnePass, nn.Module):
     """A language model whose embedding is its output layer too, with peft's trainable tokens."""
 
     def __init__(self, tokens):
@@ -119,7 +119,7 @@ def test_an_embedding_is_counted_in_one_pass(xray):
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-9)
 
 
-class MediaModel(nn.Module):
+class MediaModel(OnePass, nn.Module):
     """A trainable layer over media rows, whose sum goes to the sample that each belongs to."""
 
     def __init__(self):
@@ -173,7 +173,7 @@ def test_drawn_labels_give_the_expectation_under_the_model():
     assert float((observed - expected).abs().sum() / expected.sum()) > 0.2
 
 
-class Regression(nn.Module):
+class Regression(OnePass, nn.Module):
     """Softmax regression on given features: its Fisher information is known in closed form."""
 
     def __init__(self, features):

@@ -1,0 +1,179 @@
+"""CLIP and SigLIP behind the same door: zero-shot classification, training by contrast, ranks."""
+
+from dataclasses import replace
+
+import family_contrast
+import pytest
+import torch
+from backbone_cases import picture, sample, tiny, waken
+from torch.nn.functional import cross_entropy
+
+from transferlab.backbone.reload import adapter_difference
+from transferlab.config.backbone import AdapterSection, BackboneSection
+from transferlab.core.batch import Batch
+from transferlab.errors import DataError, ModelError
+
+CHOICES = ("effusion", "pneumonia", "no finding")
+CLOSED = [
+    sample(1, choices=CHOICES, answer="pneumonia"),
+    sample(
+        2,
+        choices=CHOICES[:2],
+        answer="effusion",
+        media=(picture(2), picture(3, frames=2)),
+        prompt="<image> and <image>?",
+    ),
+    sample(3, choices=CHOICES, answer="no finding", media=(), prompt="What is it?"),
+]
+OPEN = [
+    sample(4, answer="a large heart"),
+    sample(5, answer="clear lungs"),
+    sample(6, answer="a large heart"),
+]
+SAMPLES = CLOSED + OPEN
+
+
+@pytest.fixture(scope="module", params=["clip", "siglip"])
+def folder(request, tmp_path_factory):
+    torch.manual_seed(0)
+    model, processor = getattr(family_contrast, request.param)()
+    where = tmp_path_factory.mktemp(request.param)
+    model.save_pretrained(where)
+    processor.save_pretrained(where)
+    return str(where)
+
+
+@pytest.fixture(scope="module")
+def backbone(folder):
+    """With an adapter that changes it; tests leave it as it was."""
+    made = tiny(model=folder, adapter=AdapterSection(rank=4))
+    waken(made)
+    made.module.eval()
+    return made
+
+
+@pytest.mark.parametrize("asked", [CLOSED[:2], OPEN], ids=["choices", "in_batch"])
+def test_the_loss_falls(backbone, asked):
+    state = backbone.trainable_state()
+    optimizer = torch.optim.AdamW(backbone.module.parameters(), lr=1e-2)
+    batch, targets = backbone.collate(asked)
+    losses = []
+    for _ in range(5):
+        loss = cross_entropy(backbone.module(batch), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    backbone.load_trainable_state(state)
+    assert losses[-1] < losses[0] - 0.03
+
+
+def test_logits_are_the_models_own(backbone):
+    batch, targets = backbone.collate(SAMPLES)
+    assert targets.tolist() == [1, 0, 2, 0, 0, 0]
+    (ref,) = CLOSED[0].media
+    given = backbone.processor(
+        text=list(CHOICES),
+        images=backbone.collator.media._decode(ref),
+        padding="max_length",
+        max_length=family_contrast.LENGTH,
+        return_tensors="pt",
+    )
+    given.pop("attention_mask", None)  # CLIP looks back only, SigLIP was trained without one
+    with torch.no_grad():
+        logits = backbone.module(batch)
+        own = backbone.model(**given).logits_per_image[0]
+    # SigLIP adds one number to all of them, which no softmax sees.
+    torch.testing.assert_close(logits[0, :3] - logits[0, 0], own - own[0], atol=1e-3, rtol=1e-3)
+    assert logits[1, 2] < -1000, "a choice that is another sample's"
+    assert logits[2, :3].unique().numel() == 1, "nothing is seen, so nothing is likelier"
+
+
+def test_texts_of_others_are_wrong_answers_unless_they_are_the_same(backbone):
+    with torch.no_grad():
+        logits = backbone.module(backbone.collate(OPEN)[0])
+    assert logits.shape == (3, 4)
+    possible = logits > -1000
+    assert possible.tolist() == [
+        [True, False, True, False],
+        [True, True, False, True],
+        [True, False, True, False],
+    ]
+
+
+def test_slices_and_joins_of_batches_read_the_same(backbone):
+    batch, _ = backbone.collate(SAMPLES)
+    joined = Batch.cat([backbone.collate(CLOSED)[0], backbone.collate(OPEN)[0]])
+    with torch.no_grad():
+        expected = backbone.module(batch)
+        torch.testing.assert_close(backbone.module(joined), expected)
+        torch.testing.assert_close(
+            backbone.module(batch[[1, 0]])[:, :3], expected[[1, 0], :3], atol=1e-4, rtol=1e-4
+        )
+
+
+def test_choices_are_scored_and_free_text_is_refused(backbone):
+    found = backbone.score_choices(CLOSED, batch_samples=2)
+    assert [p.sample for p in found] == CLOSED
+    for prediction in found:
+        values = torch.tensor(prediction.log_likelihoods)
+        assert torch.isclose(values.exp().sum(), torch.tensor(1.0))
+        assert prediction.text == prediction.sample.choices[int(values.argmax())]
+    with pytest.raises(ModelError, match="task 'finding' of 'toy', which has no choices, cannot"):
+        backbone.generate(OPEN, batch_samples=2, max_new_tokens=3)
+
+
+def test_ranks_count_distinct_answers(backbone):
+    asked = OPEN[:2]
+    ranks = backbone.ranks(asked, batch_samples=1)
+    with torch.no_grad():
+        batch, _ = backbone.collate(asked)
+        scores = backbone.module.pictures(batch) @ backbone.module.texts(batch.input_ids).T
+    expected = (scores >= scores.diagonal().unsqueeze(1)).sum(dim=1)
+    assert ranks.tolist() == expected.tolist()
+    assert backbone.ranks(OPEN[::2], batch_samples=2).tolist() == [1, 1]
+
+
+def test_features_have_length_one_and_read_long_prompts_whole(backbone):
+    long = replace(OPEN[0], id="long", prompt="<image>\n" + "small effusion " * 40)
+    features = backbone.features([OPEN[0], long, CLOSED[2]], batch_samples=2)
+    assert abs(torch.tensor(features.text).norm(dim=1) - 1).max() < 1e-4
+    assert not features.image[2].any()
+    assert abs(features.text[0] - features.text[1]).max() > 1e-4
+
+
+def test_the_adapter_and_the_whole_model_load_again(backbone, tmp_path):
+    backbone.save_adapter(tmp_path / "adapter")
+    assert adapter_difference(backbone, tmp_path / "adapter", SAMPLES) <= 1e-4
+    backbone.save_pretrained(tmp_path / "whole")
+    whole = tiny(model=str(tmp_path / "whole"), adapter=None)
+    whole.module.eval()
+    batch, _ = backbone.collate(SAMPLES)
+    with torch.no_grad():
+        expected, given = backbone.module(batch), whole.module(batch)
+    torch.testing.assert_close(given, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_parts_and_scratch(folder):
+    parts = {"vision": {"mode": "frozen"}}
+    made = tiny(model=folder, parts=parts)
+    names = [name for name, _ in made.module.named_parameters()]
+    assert names
+    assert not any("vision_model" in name for name in names)
+    fresh = tiny(model=folder, fresh=True)
+    assert fresh.trainable_parameters == fresh.total_parameters
+
+
+def test_the_caption_is_what_is_read(folder):
+    written = tiny(model=folder, adapter=None, caption="{prompt} an X-ray of {answer}")
+    plain = tiny(model=folder, adapter=None)
+    ids = [one.collator.prompt(OPEN[0]).ids for one in (written, plain)]
+    text = written.processor.tokenizer.decode([i for i in ids[0] if i > 2])
+    assert "finding does the image show? an X-ray of a large heart" in text
+    assert ids[0] != ids[1]
+    with pytest.raises(DataError, match=r"'s9' of 'toy': an answer or choice is \d+ tokens long"):
+        plain.check_lengths([sample(9, answer="effusion " * 40)])
+    with pytest.raises(ValueError, match=r"must hold \{answer\}"):
+        BackboneSection(caption="an X-ray")
+    with pytest.raises(ModelError, match=r"backbone\.caption: .* writes answers by itself"):
+        tiny(caption="{answer}")

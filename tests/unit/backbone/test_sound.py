@@ -1,0 +1,108 @@
+"""The sound of films, read by a backbone that listens."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from backbone_cases import noise, picture, sample, tiny, waken
+from family_cases import save_family
+from torch.nn.functional import cross_entropy
+
+from transferlab.config.backbone import AdapterSection
+from transferlab.core.batch import Batch
+from transferlab.errors import DataError, ModelError
+
+SAMPLES = [
+    sample(1, media=(picture(3, frames=2, sound=True),), answer="three"),
+    sample(2, answer="a small pleural effusion"),
+    sample(
+        3,
+        media=(picture(5, sound=True), picture(9, sound=True)),
+        prompt="<image> and then <image>: what changed?",
+        answer="nothing",
+    ),
+    sample(4, media=(), prompt="What is an effusion?", answer="none"),
+]
+
+
+@pytest.fixture(scope="module")
+def listening(tmp_path_factory):
+    folder = save_family("qwen2_5_omni_thinker", tmp_path_factory.mktemp("omni"))
+    backbone = tiny(model=str(folder), adapter=AdapterSection(rank=4), hear=noise)
+    waken(backbone)
+    backbone.module.eval()
+    return backbone
+
+
+def test_the_model_gets_what_its_processor_gives(listening):
+    asked = SAMPLES[0]
+    (ref,) = asked.media
+    text = listening.collator.chat.prompt_text(asked.prompt, [2], [True])
+    pictures = listening.collator.media._decode(ref)
+    expected = listening.processor(
+        text=[text], images=[pictures], audio=[noise(ref)], return_tensors="pt"
+    )
+    given = listening.module.inputs(listening.collator.prompts([asked]))
+    length = given["input_features"].shape[-1]
+    assert torch.equal(given["input_ids"], expected["input_ids"])
+    # The processor pads to the longest that can be heard; the mask says so.
+    torch.testing.assert_close(given["input_features"], expected["input_features"][..., :length])
+    assert int(expected["feature_attention_mask"].sum()) == length
+    assert bool(given["feature_attention_mask"].all())
+
+
+def test_sound_counts_and_neighbours_do_not(listening):
+    batch, _ = listening.collate(SAMPLES)
+    parts = [listening.collate([one])[0] for one in SAMPLES]
+    quiet = replace(
+        batch, beside={**batch.beside, "input_features": -batch.beside["input_features"]}
+    )
+    with torch.no_grad():
+        together = listening.module(batch)
+        alone = torch.cat([listening.module(part) for part in parts])
+        joined = listening.module(Batch.cat(parts))
+        sliced = torch.cat([listening.module(batch[at]) for at in range(len(batch))])
+        other = listening.module(quiet)
+    for same in (alone, joined, sliced):
+        torch.testing.assert_close(same, together, atol=1e-4, rtol=1e-4)
+    row = (batch.labels != -100).nonzero()[:, 0]
+    changed = (together - other).abs().amax(dim=1)
+    assert all(changed[row == at].max() > 1e-5 for at in (0, 2))
+    assert changed[(row == 1) | (row == 3)].max() == 0
+
+
+def test_it_learns_answers_and_features_leave_sound_out_of_the_words(listening):
+    optimizer = torch.optim.AdamW(listening.module.parameters(), lr=1e-2)
+    state = listening.trainable_state()
+    batch, targets = listening.collate(SAMPLES)
+    losses = []
+    for _ in range(4):
+        loss = cross_entropy(listening.module(batch), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    listening.load_trainable_state(state)
+    assert losses[-1] < losses[0]
+    assert len(listening.generate(SAMPLES, batch_samples=4, max_new_tokens=2)) == 4
+    other = [replace(SAMPLES[0], id="o", media=(replace(SAMPLES[0].media[0], sound=False),))]
+    with_sound = listening.features(SAMPLES[:1], batch_samples=1)
+    without = listening.features(other, batch_samples=1)
+    # The marks around a sound are words; the sound itself is not.
+    assert abs(with_sound.joint - without.joint).max() > 1e-5
+    assert abs(with_sound.text - without.text).max() < abs(without.text).max()
+
+
+def test_too_long_a_sound_is_named_and_nothing_is_cut(listening):
+    long = sample(7, media=(picture(19, sound=True),))
+    listening.collator.sound._hear = lambda ref: noise(ref).repeat(2)
+    try:
+        with pytest.raises(DataError, match=r"'s7' of 'toy' sounds for 4 seconds; .* at most 2"):
+            listening.check_lengths([long])
+    finally:
+        listening.collator.sound._hear = noise
+
+
+def test_a_backbone_that_does_not_listen_says_so(plain):
+    with pytest.raises(ModelError, match="does not listen, and the media of 'toy' have sound"):
+        plain.check_lengths([SAMPLES[0]])

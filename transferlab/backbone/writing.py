@@ -1,0 +1,113 @@
+"""From a model and its processor to what makes its batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedConfig
+
+from transferlab.backbone.candidates import CandidateCollator
+from transferlab.backbone.chat import Chat
+from transferlab.backbone.collate import Collator
+from transferlab.backbone.explained import explained
+from transferlab.backbone.families import family_of, is_contrastive, max_pictures
+from transferlab.backbone.layouts import LAYOUTS
+from transferlab.backbone.media import MediaEncoder
+from transferlab.backbone.sound import SoundEncoder
+from transferlab.backbone.store import MediaStore
+from transferlab.config.backbone import BackboneSection
+from transferlab.core.records import Decode, Hear
+from transferlab.errors import ModelError
+
+
+def make_collator(
+    section: BackboneSection,
+    model: nn.Module,
+    processor: Any,
+    *,
+    decode: Decode,
+    hear: Hear | None,
+    store: MediaStore | None,
+) -> Collator | CandidateCollator:
+    """What makes the batches of a model.
+
+    Args:
+        section: names the model, and the most tokens of a sample.
+        model: without an adapter.
+        processor: of the model.
+        decode: turns a medium into frames.
+        hear: gives a medium's sound.
+        store: keeps processed media on disk; None keeps them in memory alone.
+
+    Raises:
+        ModelError: the processor lacks what batches need.
+    """
+    name = section.model
+    tokenizer = getattr(processor, "tokenizer", None)
+    family = family_of(model.config)
+    image_token = family.image_token
+    if image_token is None:
+        image_token = getattr(processor, "image_token", None)
+    if tokenizer is None or image_token is None:
+        raise ModelError(
+            f"backbone '{name}': its processor has no image token, so pictures have no place in a "
+            "prompt; choose another backbone"
+        )
+    made = getattr(model, "generation_config", None)
+    ends = None if made is None else made.eos_token_id
+    ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+    if tokenizer.eos_token_id is not None:
+        ends = [tokenizer.eos_token_id, *(e for e in ends if e != tokenizer.eos_token_id)]
+    if not ends:
+        raise ModelError(
+            f"backbone '{name}' names no end token, so its answers would never stop; set "
+            "eos_token_id in its generation_config.json"
+        )
+    pad_id = ends[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    chat = Chat(
+        processor,
+        name=name,
+        end_ids=ends,
+        layout=LAYOUTS[family.layout](processor, image_token=str(image_token)),
+        picture_id=_picture_id(model.config),
+    )
+    with explained(section):
+        media = MediaEncoder(
+            processor,
+            chat=chat,
+            decode=decode,
+            dtype=model.dtype,
+            name=name,
+            store=store,
+        )
+    if is_contrastive(model.config):
+        length = model.config.text_config.max_position_embeddings
+        caption = section.caption or "{answer}"
+        return CandidateCollator(processor, media, caption=caption, length=length, name=name)
+    return Collator(
+        chat,
+        media,
+        pad_id=pad_id,
+        max_length_tokens=section.max_length_tokens,
+        name=name,
+        max_pictures=max_pictures(model.config),
+        sound=_sound(processor, model, hear=hear, end_id=ends[0], name=name),
+    )
+
+
+def _sound(
+    processor: Any, model: nn.Module, *, hear: Hear | None, end_id: int, name: str
+) -> SoundEncoder | None:
+    if not family_of(model.config).listens:
+        return None
+    end = processor.tokenizer.convert_ids_to_tokens(end_id)
+    return SoundEncoder(processor, hear=hear, end=end, dtype=model.dtype, name=name)
+
+
+def _picture_id(config: PreTrainedConfig) -> int | None:
+    """The token that the model reads as picture; its name in configurations has changed."""
+    for key in ("image_token_id", "image_token_index"):
+        if getattr(config, key, None) is not None:
+            return getattr(config, key)
+    return None
