@@ -34,7 +34,7 @@ class Spy(Strategy):
 
 ADDING = [
     {},
-    {"ewc": {"strength": 3.0}, "replay": {}},
+    {"ewc": {"strength": 3.0, "mode": "separate"}, "replay": {}},
     {"si": {}, "replay": {}},
     {"rwalk": {}},
     {"lwf": {}},
