@@ -63,9 +63,9 @@ and off-diagonal parts of H are not seen, so more than one unit may serve better
 takes 2 or 12 unprotected steps on another domain, by which its answers on the first diverge by 1.3
 to 2.9 nats per token. Kronecker factors per matrix (KFAC) foresee 1 to 5 % of that, the diagonal
 less than 1 %, and the whole Fisher 87 to 178 %: what is missing lies between layers, where neither
-looks. For that the factors keep 21 numbers per trainable parameter where the diagonal keeps 2, their
-penalty takes 7.0 ms of a step instead of 0.6, and those of several domains do not add up to factors
-again, so each domain's would have to be kept. It does not pay; there is no `fisher: kfac`.
+looks. For that the factors keep 21 numbers per trainable parameter where the diagonal keeps 2,
+their penalty takes 7.0 ms of a step instead of 0.6, and those of several domains do not add up to
+factors again, so each domain's would have to be kept. It does not pay; there is no `fisher: kfac`.
 
 ## What they cost
 
