@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -266,7 +265,6 @@ def main() -> None:
     given = parser.parse_args()
     # On a CPU its copies are no copies, and it has no effect.
     SynapticIntelligencePlugin.extract_weights = staticmethod(real_copies)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)  # Avalanche's, about itself
     folder = Path(os.environ["TRANSFERLAB_DATA"]) / "mnist-10k"
     split = load_mnist(folder, train=given.train, test=given.test)
     print("| strategy | stream | published | stock here | ours here | seconds, stock and ours |")

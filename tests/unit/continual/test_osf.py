@@ -82,7 +82,7 @@ def test_directions_that_are_used_up_and_another_adapter_are_refused(xray, lectu
     ("adapter", "domains", "sentence"),
     [
         ({"kind": "osf"}, 5, None),
-        ({"kind": "osf"}, 6, "share_per_domain: 5 past domains of 0.1 leave nothing of the 0.5"),
+        ({"kind": "osf"}, 6, "share_per_domain: the last of 6 domains would have nothing"),
         ({"kind": "lora"}, 2, "backbone.adapter is of kind 'lora'; set backbone.adapter"),
         (None, 2, "backbone.adapter is null"),
     ],
