@@ -22,12 +22,8 @@ from torch import nn
 
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.load import load_backbone
-from transferlab.config.pipeline import (
-    AdapterSection,
-    BackboneSection,
-    StrategySpec,
-    TrainSection,
-)
+from transferlab.config.backbone import AdapterSection, BackboneSection
+from transferlab.config.pipeline import StrategySpec, TrainSection
 from transferlab.continual.fisher import exact_fisher
 from transferlab.continual.learner import Learner
 from transferlab.core.batch import Batch

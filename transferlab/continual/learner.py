@@ -22,7 +22,7 @@ from transferlab.core.protocols import Backbone
 from transferlab.core.records import Sample, StepReport
 from transferlab.errors import DataError, InputError, ModelError
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class Learner:

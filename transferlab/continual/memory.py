@@ -6,6 +6,7 @@ holds no data of a patient.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from transferlab.continual.avalanche_api import (
 )
 from transferlab.continual.catalogue.rehearsal import MemoryOptions
 from transferlab.continual.drawing import Order
-from transferlab.continual.passes import collate
+from transferlab.continual.passes import batches_over, collate
 from transferlab.continual.selection import ClosestToCentre, Herding
 from transferlab.continual.strategy import DatasetOf
 from transferlab.errors import InputError
@@ -38,11 +39,37 @@ SELECTIONS = {
 }
 
 
+UNLIMITED = 2**31
+"""More samples than anybody has."""
+
+
+class ByAttribute(ParametricBuffer):
+    """Gives the same share to every value of an attribute."""
+
+    def __init__(self, size: int, attribute: str, selection: Any) -> None:
+        super().__init__(size, groupby=None, selection_strategy=selection)
+        self._attribute = attribute
+        self.values: list[str] = []
+        """Of each group, by its number: digests, as what a sample says is not written down."""
+
+    def _make_groups(self, strategy: Any, data: AvalancheDataset) -> dict[int, AvalancheDataset]:
+        rows: dict[int, list[int]] = {}
+        for row in range(len(data)):
+            value = data[row][0].attributes.get(self._attribute, "")
+            digest = hashlib.sha256(value.encode("utf-8")).hexdigest()[:16]
+            if digest not in self.values:
+                self.values.append(digest)
+            rows.setdefault(self.values.index(digest), []).append(row)
+        return {number: data.subset(some) for number, some in rows.items()}
+
+
 def make_policy(options: MemoryOptions) -> ExemplarsBuffer:
     """Avalanche's storage policy of that name."""
     size = options.memory_samples
     if options.policy in SELECTIONS:
         group_by = options.group_by or "experience"
+        if options.attribute is not None:
+            return ByAttribute(size, options.attribute, SELECTIONS[options.policy]())
         return ParametricBuffer(
             size,
             groupby=None if group_by == "nothing" else group_by,
@@ -63,14 +90,33 @@ class Memory:
         self._options, self._name = options, name
         self.policy = make_policy(options)
         self._order = Order(0)
+        self._met = 0
+        """Samples so far of which ids might be kept."""
 
     def __len__(self) -> int:
         return len(self.policy.buffer)
 
     def take_in(self, strategy: MLLMTemplate) -> None:
         """Let the policy choose from the current experience, unless its ids may not be kept."""
-        if strategy.experience.domain not in self._options.never_keep:
-            self.policy.post_adapt(strategy, strategy.experience)
+        if strategy.experience.domain in self._options.never_keep:
+            return
+        self._met += len(strategy.experience.dataset)
+        if self._options.memory_fraction is not None:
+            self.policy.max_size = max(1, round(self._options.memory_fraction * self._met))
+        elif self._options.memory_tokens is not None:
+            self.policy.max_size = UNLIMITED
+        self.policy.post_adapt(strategy, strategy.experience)
+        if self._options.memory_tokens is not None:
+            self._fit_tokens(strategy, self._options.memory_tokens)
+
+    def _fit_tokens(self, strategy: MLLMTemplate, limit: int) -> None:
+        """Let the policy drop samples until their answers have ``limit`` tokens at most."""
+        counts = answer_tokens(strategy, self.policy.buffer)
+        while len(self) > 1:
+            tokens = sum(counts[name] for name, _ in self.remembered())
+            if tokens <= limit:
+                return
+            self.policy.resize(strategy, max(1, min(len(self) - 1, len(self) * limit // tokens)))
 
     def start_drawing(self) -> None:
         """Begin a new order; what was drawn for the last domain has no influence on the next."""
@@ -102,7 +148,13 @@ class Memory:
             if isinstance(group, ReservoirSamplingBuffer):
                 kept["weights"] = group._buffer_weights.clone()
             groups[key] = kept
-        return {"policy": self._options.policy, "groups": groups}
+        values = self.policy.values if isinstance(self.policy, ByAttribute) else []
+        return {
+            "policy": self._options.policy,
+            "groups": groups,
+            "met": self._met,
+            "values": list(values),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
         """Take up a state.
@@ -127,6 +179,9 @@ class Memory:
             policy.seen_classes = set(groups)
         if isinstance(policy, ParametricBuffer):
             policy.seen_groups = set(groups)
+        if isinstance(policy, ByAttribute):
+            policy.values = list(state["values"])
+        self._met = int(state["met"])
         self.policy = policy
 
     def _restored(self, saved: Mapping[str, Any], dataset_of: DatasetOf) -> ExemplarsBuffer:
@@ -196,6 +251,15 @@ def ids_of(dataset: AvalancheDataset) -> list[tuple[str, int]]:
     """The id and experience of each item of a dataset; nothing is decoded."""
     items = [dataset[position] for position in range(len(dataset))]
     return [(item[0].id, int(item[-1])) for item in items]
+
+
+def answer_tokens(strategy: MLLMTemplate, dataset: AvalancheDataset) -> dict[str, int]:
+    """By sample id; each sample is put through the processor once."""
+    found: dict[str, int] = {}
+    for batch in batches_over(strategy, dataset):
+        counts = batch.labels.ne(-100).sum(dim=1).tolist()
+        found.update(zip(batch.sample_ids, counts, strict=True))
+    return found
 
 
 def id_bytes(remembered: Sequence[tuple[str, int]]) -> int:

@@ -1,8 +1,9 @@
 """Experience replay (Chaudhry et al. 2019): remembered samples are trained on beside new ones.
 
 Every optimizer step has ``batch_samples`` samples of the new domain (the last of an epoch may have
-fewer) and round(batch_ratio * batch_samples) remembered ones, at least one; while nothing is
-remembered, new samples only.
+fewer) and round(batch_ratio * batch_samples) remembered ones, at least one; or an epoch of n new
+samples has round(batch_ratio * n) remembered ones among them. While nothing is remembered, new
+samples only.
 """
 
 from __future__ import annotations
@@ -48,6 +49,20 @@ class MixedBatches(EpochBatches):
         self._memory.rest = list(state["memory"])
 
 
+class MixedEpochs(EpochBatches):
+    """Positions of each step's samples, new and remembered ones shuffled together."""
+
+    def __init__(self, *, new: int, remembered: int, drawn: int, batch_samples: int) -> None:
+        """``drawn``: of the remembered ones, per epoch; more than there are come several times."""
+        super().__init__(new + drawn, batch_samples=batch_samples)
+        self._new, self._remembered, self._drawn = new, remembered, drawn
+
+    def start_epoch(self) -> list[int]:
+        drawn = Order(self._remembered).take(self._drawn)
+        rows = [*range(self._new), *(self._new + row for row in drawn)]
+        return [rows[at] for at in torch.randperm(len(rows)).tolist()]
+
+
 class Replay(Rehearsal, ReplayPlugin):
     """Avalanche's plugin and storage policies, with an exact share of remembered samples."""
 
@@ -58,7 +73,7 @@ class Replay(Rehearsal, ReplayPlugin):
         super().__init__(
             options,
             seed=seed,
-            mem_size=options.memory_samples,
+            mem_size=self.memory.policy.max_size,
             storage_policy=self.memory.policy,
         )
 
@@ -66,14 +81,23 @@ class Replay(Rehearsal, ReplayPlugin):
         if len(self.memory) == 0:
             return
         new, kept = strategy.adapted_dataset, self.memory.policy.buffer
-        strategy.dataloader = strategy.loader_over(
-            new.concat(kept),
-            batch_sampler=MixedBatches(
-                new=len(new),
-                remembered=len(kept),
-                batch_new=strategy.train_mb_size,
-                batch_remembered=max(1, round(self.options.batch_ratio * strategy.train_mb_size)),
-            ),
+        batches = self._batches(len(new), len(kept), strategy.train_mb_size)
+        strategy.dataloader = strategy.loader_over(new.concat(kept), batch_sampler=batches)
+
+    def _batches(self, new: int, remembered: int, batch_samples: int) -> EpochBatches:
+        ratio = self.options.batch_ratio
+        if self.options.mix == "epoch":
+            return MixedEpochs(
+                new=new,
+                remembered=remembered,
+                drawn=max(1, round(ratio * new)),
+                batch_samples=batch_samples,
+            )
+        return MixedBatches(
+            new=new,
+            remembered=remembered,
+            batch_new=batch_samples,
+            batch_remembered=max(1, round(ratio * batch_samples)),
         )
 
     def before_training_iteration(self, strategy: MLLMTemplate, **kwargs) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 
+import numpy as np
 import torch
 from avalanche.training.plugins import (
     EWCPlugin,
@@ -20,9 +22,14 @@ from transferlab.continual.passes import gradient
 from transferlab.continual.strategy import Strategy
 from transferlab.continual.template import MLLMTemplate
 from transferlab.core.batch import Batch
-from transferlab.core.records import Sample
+from transferlab.core.protocols import ExpertLayer, SplitWeight
+from transferlab.core.records import Prediction, Sample
 
 VOCABULARY, WIDTH, END = 32, 12, 1
+A, B = "layer.lora_A.default.weight", "layer.lora_B.default.weight"
+EXPERTS = 4
+HIGH = 3
+"""Directions of a split weight that are preserved from the start, of 12."""
 
 
 class OnePass:
@@ -108,6 +115,116 @@ class ToyBackbone:
         with torch.no_grad():
             for name, parameter in self.module.named_parameters():
                 parameter.copy_(state[name])
+
+
+class LoRAModel(ToyModel):
+    """The toy with peft's names: rank 4, the second matrix zero at first."""
+
+    def __init__(self, dtype, dropout):
+        super().__init__(dtype, dropout)
+        torch.nn.init.zeros_(self.up.weight)
+
+    def named_parameters(self, *args, **kwargs):
+        names = {"down.weight": A, "up.weight": B}
+        for name, parameter in super().named_parameters(*args, **kwargs):
+            yield names[name], parameter
+
+
+class LoRABackbone(ToyBackbone):
+    def __init__(self, dtype=torch.float64):
+        super().__init__(dtype)
+        self.module = LoRAModel(dtype, 0.0)
+
+
+class Gated(nn.Module):
+    """Four experts of rank two."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(6)
+            self.down = nn.Linear(WIDTH, 2 * EXPERTS, bias=False, dtype=dtype)
+        self.gate = nn.Linear(WIDTH, EXPERTS, bias=False, dtype=dtype)
+        nn.init.zeros_(self.gate.weight)
+
+    def forward(self, x):
+        weights = self.gate(x).softmax(-1).repeat_interleave(2, dim=-1)
+        return EXPERTS * weights * self.down(x)
+
+
+class ExpertBackbone(ToyBackbone):
+    def __init__(self, dtype=torch.float64):
+        super().__init__(dtype)
+        self.module = ToyModel(dtype, 0.0)
+        self.module.down = Gated(dtype)
+        self.module.up = nn.Linear(2 * EXPERTS, WIDTH, bias=False, dtype=dtype)
+        nn.init.zeros_(self.module.up.weight)
+
+    def expert_layers(self):
+        inside = self.module.down
+        return [ExpertLayer(inside.down.weight, self.module.up.weight, inside.gate.weight)]
+
+
+class SplitLayer(nn.Module):
+    """A square linear layer, its weight taken apart."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        weight = torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(3), dtype=dtype)
+        u, s, v = torch.linalg.svd(weight)
+        self.u_high, self.v_high = u[:, :HIGH], v[:HIGH]
+        self.preserved = self.u_high * s[:HIGH] @ self.v_high
+        self.left, self.scale = nn.Parameter(u[:, HIGH:].clone()), nn.Parameter(s[HIGH:].clone())
+        self.right = nn.Parameter(v[HIGH:].clone())
+
+    @property
+    def learned(self):
+        return (self.left * self.scale @ self.right).detach()
+
+    def forward(self, x):
+        return x @ (self.preserved + self.left * self.scale @ self.right).T
+
+
+class SplitModel(ToyModel):
+    def __init__(self, dtype, dropout):
+        super().__init__(dtype, dropout)
+        self.down, self.up = SplitLayer(dtype), nn.Identity()
+
+
+class SplitBackbone(ToyBackbone):
+    def __init__(self, dtype=torch.float64):
+        super().__init__(dtype)
+        self.module = SplitModel(dtype, 0.0)
+
+    def split_weights(self):
+        one = self.module.down
+        return [
+            SplitWeight(
+                one.left,
+                one.scale,
+                one.right,
+                lambda columns: columns - one.u_high @ (one.u_high.T @ columns),
+                lambda rows: rows - (rows @ one.v_high.T) @ one.v_high,
+            )
+        ]
+
+
+class AnyBackbone(ToyBackbone):
+    """Does in a simple way what single strategies ask of a backbone."""
+
+    def merge(self, tensors, *, method, weights, density):
+        return [sum(w * one for w, one in zip(weights, ones, strict=True)) for ones in tensors]
+
+    def generate(self, samples, *, batch_samples, max_new_tokens):
+        return [Prediction(sample=sample, text="clear") for sample in samples]
+
+    def features(self, samples, *, batch_samples):
+        rows = [[len(one.prompt), len(one.answer), len(one.id)] for one in samples]
+        return SimpleNamespace(joint=np.array(rows, dtype=np.float32))
+
+
+BACKBONES = {"o_lora": LoRABackbone, "moe_lora": ExpertBackbone, "osf": SplitBackbone}
+"""Of the strategies that need an adapter of their own."""
 
 
 def tokens(text: str) -> list[int]:

@@ -208,16 +208,21 @@ def test_over_all_labels_the_exact_fisher_is_the_analytic_one():
     torch.testing.assert_close(enumerated, expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("limit", [None, 0.05])
 @pytest.mark.parametrize("mode", ["separate", "online"])
-def test_with_batch_fisher_training_is_that_of_avalanches_plugin(mode, xray, lecture):
-    """Three domains, so that separate penalties pile up and online importances decay."""
+def test_with_batch_fisher_training_is_that_of_avalanches_plugin(mode, limit, xray, lecture):
+    """Three domains, so that separate penalties pile up and online importances decay.
+
+    Clipped, the penalty's gradient must count in the norm as it does where it is in the loss.
+    """
     decay = 0.7 if mode == "online" else None
     stock = StockEWC(ewc_lambda=40.0, mode=mode, decay_factor=decay)
     options = EWCOptions(strength=40.0, mode=mode, decay=decay, fisher="batch")
     states = []
     for plugin in (stock, EWC(options, seed=0)):
         backbone = ToyBackbone()
-        learner = learner_with(plugin, backbone, epochs=2)
+        section = {} if limit is None else {"optimizer": "sgd", "learning_rate": 0.3}
+        learner = learner_with(plugin, backbone, epochs=2, max_grad_norm=limit, **section)
         for name, samples in (("x", xray), ("l", lecture), ("s", make_samples("scenes", 15))):
             learner.train(samples, domain=name, stage=name)
         states.append(backbone.trainable_state())

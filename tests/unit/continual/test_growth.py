@@ -1,7 +1,7 @@
 """What a step costs, and what is kept, does not grow with the number of past domains."""
 
 import pytest
-from continual_cases import ToyBackbone, make_samples
+from continual_cases import BACKBONES, AnyBackbone, ToyBackbone, make_samples
 
 from transferlab.continual.registry import OPTIONS
 from transferlab.core.events import StageStarted, TrainStep
@@ -22,12 +22,25 @@ CASES = {
     "from_scratch": {},
     "ema": {},
     "interpolate": {},
+    "naive": {},
+    "merge": {},
+    "per_domain": {},
+    "o_lora": {"rank_per_domain": 1},
+    "moe_lora": {"experts_per_domain": 1},
+    "osf": {},
+    "self_distillation": {**FEW, "memory_batch_samples": 4},
+    "pseudo_replay": {"pseudo_samples": 4, "memory_batch_samples": 2},
+    "plugin": {"path": "avalanche.core.SupervisedPlugin", "stateless": True},
 }
+
+
+def test_no_strategy_is_left_out():
+    assert set(CASES) == set(OPTIONS)
 
 
 def passes_and_bytes(make_learner, name):
     """Samples that go forwards through the model per step, and bytes kept, domain by domain."""
-    backbone, steps, passed = ToyBackbone(), [], []
+    backbone, steps, passed = BACKBONES.get(name, AnyBackbone)(), [], []
 
     def listener(event):
         if isinstance(event, StageStarted):

@@ -1,46 +1,13 @@
 """Which experts a domain trains, and what happens to the others."""
 
 import pytest
-import torch
-from continual_cases import WIDTH, ToyBackbone, ToyModel, learner_with, make_samples
-from torch import nn
+from continual_cases import EXPERTS, ExpertBackbone, ToyBackbone, learner_with, make_samples
 
 from transferlab.continual.catalogue.shares import MoELoRAOptions
 from transferlab.continual.moe_lora import MoELoRA
-from transferlab.core.protocols import ExpertLayer
 from transferlab.errors import ModelError
 
-EXPERTS = 4
 SECTION = {"epochs": 3, "schedule": "constant", "warmup_fraction": 0, "learning_rate": 5e-3}
-
-
-class Gated(nn.Module):
-    """Four experts of rank two."""
-
-    def __init__(self, dtype):
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(6)
-            self.down = nn.Linear(WIDTH, 2 * EXPERTS, bias=False, dtype=dtype)
-        self.gate = nn.Linear(WIDTH, EXPERTS, bias=False, dtype=dtype)
-        nn.init.zeros_(self.gate.weight)
-
-    def forward(self, x):
-        weights = self.gate(x).softmax(-1).repeat_interleave(2, dim=-1)
-        return EXPERTS * weights * self.down(x)
-
-
-class ExpertBackbone(ToyBackbone):
-    def __init__(self, dtype=torch.float64):
-        super().__init__(dtype)
-        self.module = ToyModel(dtype, 0.0)
-        self.module.down = Gated(dtype)
-        self.module.up = nn.Linear(2 * EXPERTS, WIDTH, bias=False, dtype=dtype)
-        nn.init.zeros_(self.module.up.weight)
-
-    def expert_layers(self):
-        inside = self.module.down
-        return [ExpertLayer(inside.down.weight, self.module.up.weight, inside.gate.weight)]
 
 
 class BareBackbone(ToyBackbone):

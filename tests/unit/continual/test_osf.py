@@ -2,62 +2,14 @@
 
 import pytest
 import torch
-from continual_cases import WIDTH, ToyBackbone, ToyModel, learner_with
-from torch import nn
+from continual_cases import HIGH, WIDTH, SplitBackbone, ToyBackbone, learner_with
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.catalogue.shares import OSFOptions
 from transferlab.continual.osf import OSF
-from transferlab.core.protocols import SplitWeight
 from transferlab.errors import ModelError
 
-HIGH = 3
-"""Directions that are preserved from the start, of 12."""
 SECTION = {"epochs": 3, "schedule": "constant", "warmup_fraction": 0, "learning_rate": 5e-3}
-
-
-class SplitLayer(nn.Module):
-    """A square linear layer, its weight taken apart."""
-
-    def __init__(self, dtype):
-        super().__init__()
-        weight = torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(3), dtype=dtype)
-        u, s, v = torch.linalg.svd(weight)
-        self.u_high, self.v_high = u[:, :HIGH], v[:HIGH]
-        self.preserved = self.u_high * s[:HIGH] @ self.v_high
-        self.left, self.scale = nn.Parameter(u[:, HIGH:].clone()), nn.Parameter(s[HIGH:].clone())
-        self.right = nn.Parameter(v[HIGH:].clone())
-
-    @property
-    def learned(self):
-        return (self.left * self.scale @ self.right).detach()
-
-    def forward(self, x):
-        return x @ (self.preserved + self.left * self.scale @ self.right).T
-
-
-class SplitModel(ToyModel):
-    def __init__(self, dtype, dropout):
-        super().__init__(dtype, dropout)
-        self.down, self.up = SplitLayer(dtype), nn.Identity()
-
-
-class SplitBackbone(ToyBackbone):
-    def __init__(self, dtype=torch.float64):
-        super().__init__(dtype)
-        self.module = SplitModel(dtype, 0.0)
-
-    def split_weights(self):
-        one = self.module.down
-        return [
-            SplitWeight(
-                one.left,
-                one.scale,
-                one.right,
-                lambda columns: columns - one.u_high @ (one.u_high.T @ columns),
-                lambda rows: rows - (rows @ one.v_high.T) @ one.v_high,
-            )
-        ]
 
 
 class BareBackbone(ToyBackbone):
@@ -130,7 +82,7 @@ def test_directions_that_are_used_up_and_another_adapter_are_refused(xray, lectu
     ("adapter", "domains", "sentence"),
     [
         ({"kind": "osf"}, 5, None),
-        ({"kind": "osf"}, 6, "share_per_domain: 5 past domains of 0.1 leave nothing of the 0.5"),
+        ({"kind": "osf"}, 6, "share_per_domain: the last of 6 domains would have nothing"),
         ({"kind": "lora"}, 2, "backbone.adapter is of kind 'lora'; set backbone.adapter"),
         (None, 2, "backbone.adapter is null"),
     ],

@@ -18,6 +18,7 @@ STRATEGIES = [
     {"lwf": {}, "si": {}},
     {"er_ace": {}},
     {"agem": {}},
+    {"ewc": {"strength": 3.0, "mode": "separate"}},
 ]
 
 

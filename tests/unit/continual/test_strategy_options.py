@@ -31,6 +31,15 @@ def test_sound_lists_have_no_problems():
         ([spec("ewc", mode="seperate")], ["strategy.ewc.mode", "'separate'"]),
         ([spec("ewc", mode="separate", decay=0.9)], ["strategy.ewc.decay", "online"]),
         ([spec("ewc", fisher="batch", labels="model")], ["strategy.ewc.labels", "exact"]),
+        (
+            [spec("replay", memory_samples=9, memory_fraction=0.1)],
+            ["strategy.replay.memory_fraction", "memory_samples says already"],
+        ),
+        (
+            [spec("replay", policy="random", group_by="attribute")],
+            ["strategy.replay.attribute", "set both"],
+        ),
+        ([spec("replay", attribute="sex")], ["strategy.replay.attribute", "set both"]),
         ([spec("replay", memory_samples=0)], ["strategy.replay.memory_samples", "at least 1"]),
         ([spec("naive", strength=1)], ["strategy.naive.strength", "unknown key"]),
         ([spec("ewcc")], ["'ewcc'", "'ewc'", "replay"]),

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from continual_cases import StockEWC, ToyBackbone, learner_with
+from continual_cases import BACKBONES, AnyBackbone, StockEWC, ToyBackbone, learner_with
 
 from transferlab.continual.avalanche_api import SupervisedPlugin
+from transferlab.continual.registry import STRATEGIES
 from transferlab.continual.strategy import Strategy
 from transferlab.errors import ModelError
 
@@ -33,7 +34,7 @@ class Spy(Strategy):
 
 ADDING = [
     {},
-    {"ewc": {"strength": 3.0}, "replay": {}},
+    {"ewc": {"strength": 3.0, "mode": "separate"}, "replay": {}},
     {"si": {}, "replay": {}},
     {"rwalk": {}},
     {"lwf": {}},
@@ -46,20 +47,40 @@ ADDING = [
 ]
 
 
+OPTIONS = {
+    **{name: {} for name in STRATEGIES.names()},
+    "er_ace": {"memory_batch_samples": 8},
+    "agem": {"memory_batch_samples": 8},
+    "gss": {"memory_samples": 12, "compared_samples": 2},
+    "o_lora": {"rank_per_domain": 2},
+    "moe_lora": {"experts_per_domain": 2},
+    "pseudo_replay": {"pseudo_samples": 6},
+    "plugin": {"path": "avalanche.core.SupervisedPlugin", "stateless": True},
+}
+
+
 @pytest.mark.parametrize(
-    ("dtype", "options"), [(torch.float32, ADDING[1]), *((torch.float64, one) for one in ADDING)]
+    ("dtype", "options"),
+    [
+        (torch.float32, ADDING[1]),
+        *((torch.float64, one) for one in ADDING[1:3]),
+        *((torch.float64, {name: given}) for name, given in OPTIONS.items()),
+    ],
+    ids=str,
 )
 def test_accumulation_changes_nothing(make_learner, xray, lecture, dtype, options):
+    """For every registered strategy: a step in pieces is the step."""
     outcomes = []
-    for pieces in (1, 2, 8):
-        backbone = ToyBackbone(dtype)
-        learner = make_learner(
-            backbone, train={"batch_samples": 8, "accumulation_steps": pieces}, **options
-        )
+    for pieces in (1, 4):
+        backbone = BACKBONES.get(next(iter(options), ""), AnyBackbone)(dtype)
+        train = {"epochs": 1, "batch_samples": 8, "accumulation_steps": pieces}
+        learner = make_learner(backbone, train=train, **options)
+        start = backbone.trainable_state()
         first = learner.train(xray, domain="xray", stage="one").losses
         second = learner.train(lecture, domain="lecture", stage="two").losses
         outcomes.append((first + second, backbone.trainable_state()))
     whole_losses, whole_state = outcomes[0]
+    assert any(not torch.equal(value, start[name]) for name, value in whole_state.items())
     for losses, state in outcomes[1:]:
         assert losses == pytest.approx(whole_losses, rel=1e-6)
         for name, value in state.items():

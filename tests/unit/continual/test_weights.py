@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from continual_cases import ToyBackbone, ToyModel, learner_with, make_samples
+from continual_cases import A, B, LoRABackbone, ToyBackbone, learner_with, make_samples
 
 from transferlab.continual.averaging import EMA, Interpolate
 from transferlab.continual.catalogue.rehearsal import MemoryOptions
@@ -20,27 +20,7 @@ from transferlab.core.events import TrainStep, Warned
 from transferlab.core.records import Prediction
 from transferlab.errors import ModelError
 
-A, B = "layer.lora_A.default.weight", "layer.lora_B.default.weight"
 SECTION = {"epochs": 3, "schedule": "constant", "warmup_fraction": 0, "learning_rate": 5e-3}
-
-
-class LoRAModel(ToyModel):
-    """The toy with peft's names: rank 4, the second matrix zero at first."""
-
-    def __init__(self, dtype, dropout):
-        super().__init__(dtype, dropout)
-        torch.nn.init.zeros_(self.up.weight)
-
-    def named_parameters(self, *args, **kwargs):
-        names = {"down.weight": A, "up.weight": B}
-        for name, parameter in super().named_parameters(*args, **kwargs):
-            yield names[name], parameter
-
-
-class LoRABackbone(ToyBackbone):
-    def __init__(self, dtype=torch.float64):
-        super().__init__(dtype)
-        self.module = LoRAModel(dtype, 0.0)
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])

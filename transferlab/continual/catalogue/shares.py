@@ -131,11 +131,11 @@ class OSFOptions(StrategyOptions):
                 f"backbone.adapter is {kind}; set backbone.adapter: {{kind: osf}}"
             )
             return
-        past = len(config.stream) - 1
+        still = self.share_per_domain * (len(config.stream) - 1)
         most = 1 - adapter.effective_fraction
-        if self.share_per_domain * past >= most:
+        if still >= most:
             yield (
-                f"share_per_domain: {past} past domains of {self.share_per_domain} leave nothing "
-                f"of the {most:g} that backbone.adapter.preserved_fraction leaves; lower one of "
-                "them"
+                f"share_per_domain: the last of {len(config.stream)} domains would have nothing to "
+                f"train, as {still:g} stands still by then and backbone.adapter.preserved_fraction "
+                f"leaves {most:g}; lower one of them"
             )

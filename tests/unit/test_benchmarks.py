@@ -1,0 +1,24 @@
+"""Benchmarks are not run by the tests, but what they import must still be there."""
+
+import ast
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = sorted((Path(__file__).parents[2] / "benchmarks").glob("*.py"))
+
+
+def test_there_are_benchmarks():
+    assert len(BENCHMARKS) >= 10
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
+def test_what_a_benchmark_imports_of_the_package_exists(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("transferlab"):
+            module = import_module(node.module)
+            missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+            # A name may be a submodule that nothing has imported yet.
+            for name in missing:
+                import_module(f"{node.module}.{name}")
