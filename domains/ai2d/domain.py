@@ -1,13 +1,13 @@
 """AI2D's question files, one per diagram, as one row per question."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 CATEGORIES = "categories.json"
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     named = root / CATEGORIES
     categories = json.loads(named.read_text("utf-8")) if named.is_file() else {}
     for row in rows:

@@ -5,7 +5,7 @@ from: the collections differ in age, scanner and labelling.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ADULT_YEARS = 18
@@ -23,7 +23,7 @@ GIVEN_AWAY = re.compile(
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     """Every image, with one column per question; a question that does not fit has an empty one."""
     for row in rows:
         collection = row["collection"].split()[0]

@@ -1,7 +1,7 @@
 """Segments of the education pack's videos, with what they are, teach and show."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SEGMENTS = 4
@@ -51,7 +51,7 @@ RECORDINGS = {
 GENERIC = ("Animation ", "Generated test", "Test asset")
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     """Every segment; a file with sound only stays as one row about which nothing is asked."""
     for row in rows:
         has_picture = bool(row["video_codec"])

@@ -3,7 +3,7 @@
 import csv
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 METADATA = "mimic-cxr-2.0.0-metadata.csv.gz"
@@ -23,7 +23,7 @@ def _section(report: str, name: str) -> str:
     return ""
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     views = {one["dicom_id"]: one["ViewPosition"] for one in _table(root / METADATA)}
     labels = {one["study_id"]: one for one in _table(root / CHEXPERT)}
     for row in rows:

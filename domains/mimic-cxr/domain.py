@@ -1,7 +1,7 @@
 """MIMIC-CXR's records with the sections of their study's report."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SECTION = re.compile(r"^\s*([A-Z][A-Z /]+):", flags=re.MULTILINE)
@@ -16,7 +16,7 @@ def _section(report: str, name: str) -> str:
     return ""
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     for row in rows:
         report = root / f"{row['path'].rpartition('/')[0]}.txt"
         text = report.read_text("utf-8", errors="replace") if report.is_file() else ""

@@ -1,10 +1,10 @@
 """NIH ChestX-ray14's labels as answers, and the folder that each image was published in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     folders = {
         path.name: f"{path.parent.relative_to(root).as_posix()}/"
         for pattern in ("images_*/images/*.png", "images/*.png")

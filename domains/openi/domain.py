@@ -1,11 +1,11 @@
 """OpenI's reports, one XML file each, as one row per image."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     """A report without an image gives no row: there are some."""
     for row in rows:
         try:

@@ -1,10 +1,10 @@
 """PathVQA's questions: those that yes or no answers, and all others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     for row in rows:
         word = row["answer"].strip().lower()
         closed = word in ("yes", "no")

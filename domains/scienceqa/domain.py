@@ -1,11 +1,11 @@
 """ScienceQA's problems, with the answer as words."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     for row in rows:
         choices = json.loads(row["choices"])
         yield row | {

@@ -13,15 +13,16 @@ TEXT_CHARACTERS = 160
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(])")
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     """Every figure with its chapter, a caption to be judged and a description."""
     with (root / QUESTIONS).open(encoding="utf-8", newline="") as file:
         questions = {question["image"]: question for question in csv.DictReader(file)}
+    figures = list(rows)  # read twice: a wrong caption is taken from the same chapter
     captions_of = defaultdict(list)
-    for row in rows:
+    for row in figures:
         captions_of[row["book"], row["chapter_no"]].append(_words(row["caption"]))
     true_for = _half(questions)
-    for row in rows:
+    for row in figures:
         shown, belongs = "", ""
         if row["file"] in questions:
             question = questions[row["file"]]

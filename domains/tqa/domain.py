@@ -1,13 +1,13 @@
 """TQA's lessons as one row per question with a diagram."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     for lesson in rows:
         asked = json.loads(lesson["questions"])["diagramQuestions"]
         for number, question in asked.items():

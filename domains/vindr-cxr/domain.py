@@ -1,11 +1,11 @@
 """VinDr-CXR's labels: of three radiologists in train, and of their consensus in test."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
-def rows(rows: list[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
+def rows(rows: Iterable[dict[str, str]], root: Path) -> Iterator[dict[str, str]]:
     """One row per image; what most of its readers say counts."""
     readings = defaultdict(list)
     for row in rows:

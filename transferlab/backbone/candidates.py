@@ -79,19 +79,13 @@ class CandidateCollator:
         return Prompt(ids=ids, start=ids, frames=frames, beside={}, sounds=sounds)
 
     def answer(self, sample: Sample, answer: str) -> list[int]:
-        """One label: its place among the candidates."""
-        return [0]
-
-    def check_lengths(self, samples: Sequence[Sample]) -> None:
-        """Read every sample once, so that training does not stop half way.
+        """One label: its place among the candidates.
 
         Raises:
-            DataError: a medium cannot be read, or a candidate is too long.
+            DataError: the candidate is too long.
         """
-        for sample in samples:
-            self.media.encode(sample.media)
-            for candidate in sample.choices or (sample.answer,):
-                self._tokens(sample, candidate)
+        self._tokens(sample, answer)
+        return [0]
 
     def words(self, sample: Sample) -> Tensor:
         """(pieces, length) int64: the prompt's words, in as many pieces as the model needs."""

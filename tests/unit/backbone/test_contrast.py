@@ -9,6 +9,7 @@ from backbone_cases import picture, sample, tiny, waken
 from torch.nn.functional import cross_entropy
 
 from transferlab.backbone.reload import adapter_difference
+from transferlab.backbone.seen import length_tokens
 from transferlab.config.backbone import AdapterSection, BackboneSection
 from transferlab.core.batch import Batch
 from transferlab.errors import DataError, ModelError
@@ -172,7 +173,7 @@ def test_the_caption_is_what_is_read(folder):
     assert "finding does the image show? an X-ray of a large heart" in text
     assert ids[0] != ids[1]
     with pytest.raises(DataError, match=r"'s9' of 'toy': an answer or choice is \d+ tokens long"):
-        plain.check_lengths([sample(9, answer="effusion " * 40)])
+        length_tokens(plain, sample(9, answer="effusion " * 40))
     with pytest.raises(ValueError, match=r"must hold \{answer\}"):
         BackboneSection(caption="an X-ray")
     with pytest.raises(ModelError, match=r"backbone\.caption: .* writes answers by itself"):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from backbone_cases import sample, tiny, waken
 from safetensors.torch import load_file
-from transformers import SmolVLMForConditionalGeneration
+from transformers import PreTrainedConfig, SmolVLMForConditionalGeneration
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from transferlab.backbone.parts import PartMap
@@ -127,6 +127,8 @@ def test_a_missing_library_is_named(monkeypatch):
 
 def test_a_model_without_the_two_parts_says_so():
     class Whole(torch.nn.Module):
+        config = PreTrainedConfig()
+
         def get_encoder(self, _):
             return self
 

@@ -8,6 +8,7 @@ from backbone_cases import noise, picture, sample, tiny, waken
 from family_cases import save_family
 from torch.nn.functional import cross_entropy
 
+from transferlab.backbone.seen import length_tokens
 from transferlab.config.backbone import AdapterSection
 from transferlab.core.batch import Batch
 from transferlab.errors import DataError, ModelError
@@ -98,11 +99,11 @@ def test_too_long_a_sound_is_named_and_nothing_is_cut(listening):
     listening.collator.sound._hear = lambda ref: noise(ref).repeat(2)
     try:
         with pytest.raises(DataError, match=r"'s7' of 'toy' sounds for 4 seconds; .* at most 2"):
-            listening.check_lengths([long])
+            length_tokens(listening, long)
     finally:
         listening.collator.sound._hear = noise
 
 
 def test_a_backbone_that_does_not_listen_says_so(plain):
     with pytest.raises(ModelError, match="does not listen, and the media of 'toy' have sound"):
-        plain.check_lengths([SAMPLES[0]])
+        length_tokens(plain, SAMPLES[0])
