@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 from transferlab.core.records import Quarantined
 from transferlab.domain.catalogue import DomainEntry
 from transferlab.domain.chat import stream_chat
 from transferlab.domain.films import list_films
+from transferlab.domain.own_rows import transformed
 from transferlab.domain.places import inside
 from transferlab.domain.privacy.guard import RESERVED, Guard, media_columns
 from transferlab.domain.shards import stream_shards
@@ -21,7 +20,7 @@ from transferlab.domain.table import WHERE, BadRow, Row, Unread, stream_table
 from transferlab.domain.template import check_columns, columns_of
 from transferlab.domain.transcript import CUE_COLUMNS, explode
 from transferlab.domain.tree import list_files
-from transferlab.errors import DataError, TransferlabError
+from transferlab.errors import DataError
 
 _TABLES = ("table", "generated", "webdataset", "huggingface")
 """Kinds whose rows are read one after another."""
@@ -87,7 +86,7 @@ class RowSource:
         if self._items is not None:
             return self._items
         if self._entry.rows_file is not None:
-            return _transformed(self._entry.rows_file, self._source, self._root)
+            return transformed(self._entry.rows_file, self._source, self._root)
         return self._source
 
 
@@ -246,58 +245,3 @@ def _with_cues(entry: DomainEntry, row: Row, root: Path) -> Iterator[Row | Quara
         yield from explode(row, entry.config.source.transcript, root)
     except BadRow as error:
         yield Quarantined(domain=entry.name, where=row[WHERE], reason=str(error))
-
-
-def _transformed(file: Path, items: Iterable[Row | Unread], root: Path) -> Iterator[Row | Unread]:
-    """What the domain's own ``rows(rows, root)`` makes of the rows, one after another."""
-    transform = _rows_function(file)
-    unread: list[Unread] = []
-
-    def readable() -> Iterator[Row]:
-        for item in items:
-            if isinstance(item, Unread):
-                unread.append(item)
-            else:
-                yield item
-
-    number = 0
-    try:
-        for number, row in enumerate(transform(readable(), root), start=1):
-            odd = [key for key, value in row.items() if not isinstance(value, str)]
-            if odd:
-                raise DataError(f"{file}: rows() gave column '{odd[0]}' a value that is not text")
-            row.setdefault(WHERE, f"{file.name} row {number}")
-            yield row
-    except TransferlabError:
-        raise
-    except (AttributeError, LookupError, TypeError, ValueError, OSError) as error:
-        line = error.__traceback__.tb_next.tb_lineno if error.__traceback__.tb_next else 0
-        raise DataError(
-            f"{file} line {line}: rows() failed with {type(error).__name__}; "
-            "run with --debug to see why"
-        ) from error
-    yield from unread
-    if not number:
-        raise DataError(f"{file}: rows() returned no rows")
-
-
-def _rows_function(file: Path) -> Callable[[list[Row], Path], Iterable[Row]]:
-    module = _module(file)
-    transform = getattr(module, "rows", None)
-    if not callable(transform):
-        raise DataError(f"{file}: defines no function rows(rows, root)")
-    return transform
-
-
-def _module(file: Path) -> ModuleType:
-    """The domain's own code, which runs only for a domain that is being loaded."""
-    name = f"transferlab_domain_{file.parent.name.replace('-', '_')}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise DataError(f"{file}: is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (SyntaxError, ImportError) as error:
-        raise DataError(f"{file}: cannot be imported ({error})") from error
-    return module

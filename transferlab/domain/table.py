@@ -27,7 +27,6 @@ Row = dict[str, str]
 WHERE = "_where"
 """Reserved column: "metadata.csv row 3". It travels with a row, so that messages can name it."""
 
-
 LISTED = "_media"
 """Reserved column of conversations: a JSON list of [kind, path] for the slots of their text."""
 
