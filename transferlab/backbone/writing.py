@@ -44,42 +44,19 @@ def make_collator(
         ModelError: the processor lacks what batches need.
     """
     name = section.model
-    tokenizer = getattr(processor, "tokenizer", None)
-    family = family_of(model.config)
-    image_token = family.image_token
-    if image_token is None:
-        image_token = getattr(processor, "image_token", None)
-    if tokenizer is None or image_token is None:
-        raise ModelError(
-            f"backbone '{name}': its processor has no image token, so pictures have no place in a "
-            "prompt; choose another backbone"
-        )
-    made = getattr(model, "generation_config", None)
-    ends = None if made is None else made.eos_token_id
-    ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-    if tokenizer.eos_token_id is not None:
-        ends = [tokenizer.eos_token_id, *(e for e in ends if e != tokenizer.eos_token_id)]
-    if not ends:
-        raise ModelError(
-            f"backbone '{name}' names no end token, so its answers would never stop; set "
-            "eos_token_id in its generation_config.json"
-        )
-    pad_id = ends[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    family, image_token = family_of(model.config), _image_token(processor, model, name=name)
+    ends = _end_ids(processor, model, name=name)
+    pad_id = processor.tokenizer.pad_token_id
     chat = Chat(
         processor,
         name=name,
         end_ids=ends,
-        layout=LAYOUTS[family.layout](processor, image_token=str(image_token)),
+        layout=LAYOUTS[family.layout](processor, image_token=image_token),
         picture_id=_picture_id(model.config),
     )
     with explained(section):
         media = MediaEncoder(
-            processor,
-            chat=chat,
-            decode=decode,
-            dtype=model.dtype,
-            name=name,
-            store=store,
+            processor, chat=chat, decode=decode, dtype=model.dtype, name=name, store=store
         )
     if is_contrastive(model.config):
         length = model.config.text_config.max_position_embeddings
@@ -88,12 +65,41 @@ def make_collator(
     return Collator(
         chat,
         media,
-        pad_id=pad_id,
+        pad_id=ends[0] if pad_id is None else pad_id,
         max_length_tokens=section.max_length_tokens,
         name=name,
         max_pictures=max_pictures(model.config),
         sound=_sound(processor, model, hear=hear, end_id=ends[0], name=name),
     )
+
+
+def _image_token(processor: Any, model: nn.Module, *, name: str) -> str:
+    """What stands for a picture in a text; "" where nothing does."""
+    token = family_of(model.config).image_token
+    if token is None:
+        token = getattr(processor, "image_token", None)
+    if token is None or getattr(processor, "tokenizer", None) is None:
+        raise ModelError(
+            f"backbone '{name}': its processor has no image token, so pictures have no place in a "
+            "prompt; choose another backbone"
+        )
+    return str(token)
+
+
+def _end_ids(processor: Any, model: nn.Module, *, name: str) -> list[int]:
+    """The tokens at which generation stops, the tokenizer's own first."""
+    made = getattr(model, "generation_config", None)
+    ends = None if made is None else made.eos_token_id
+    ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+    own = processor.tokenizer.eos_token_id
+    if own is not None:
+        ends = [own, *(end for end in ends if end != own)]
+    if not ends:
+        raise ModelError(
+            f"backbone '{name}' names no end token, so its answers would never stop; set "
+            "eos_token_id in its generation_config.json"
+        )
+    return ends
 
 
 def _sound(
