@@ -91,7 +91,7 @@ about 370 ms of processor time. In the last column the token embeddings are trai
 | what | promised | measured | with embeddings |
 |---|---|---|---|
 | `ewc`: its penalty's share of a step | at most 3 % | 0.4 % | 0.5 % |
-| `ewc` over Avalanche's own EWC, what each adds to a step | at most 0.20 | 0.18 (0.08 on another day) | 0.20 (0.10) |
+| `ewc` over Avalanche's own EWC, added to a step | at most 0.20 | 0.18 | 0.20 |
 | exact Fisher over a forward and backward of the same samples | at most 2.5 | 1.12 | 1.18 |
 | `si`: its share of a step | at most 10 % | 0.7 % | 0.9 % |
 | `rwalk`, `mas`, `l2`, `ema`: their shares | | 0.8, 0.4, 0.4, 0.1 % | 1.2, 0.5, 0.4, 0.1 % |
