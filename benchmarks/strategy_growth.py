@@ -19,18 +19,17 @@ from typing import Any
 
 from overhead import clock, make_samples, noise
 from report import table
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from thin import thin_backbone
 
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.load import load_backbone
-from transferlab.backbone.tiny.build import ASSETS
 from transferlab.config.backbone import AdapterSection, BackboneSection
 from transferlab.config.pipeline import StrategySpec, TrainSection
 from transferlab.continual.learner import Learner
 from transferlab.continual.registry import OPTIONS, STRATEGIES
 from transferlab.core.events import Event, TrainStep
 
-DOMAINS, SAMPLES, BATCH, SIDE = 5, 12, 4, 32
+DOMAINS, SAMPLES, BATCH = 5, 12, 4
 MEMORY = {"memory_samples": 12}
 """Full after one domain: what a fuller memory costs is not what is asked."""
 CASES: dict[str, dict[str, Any]] = {
@@ -52,21 +51,6 @@ CASES: dict[str, dict[str, Any]] = {
     "plugin": {"path": "avalanche.core.SupervisedPlugin", "stateless": True},
 }
 ADAPTERS = {"osf": AdapterSection(kind="osf"), "moe_lora": AdapterSection(experts=8)}
-
-
-def thin_backbone(folder: Path) -> None:
-    """Write the embedded backbone with one block in each stage, on pictures of four patches."""
-    model = AutoModelForImageTextToText.from_pretrained(ASSETS)
-    for stage in model.model.vision_tower.encoder.stages:
-        del stage.layers[1:]
-    del model.model.language_model.layers[1:]
-    model.config.vision_config.depths = [1, 1, 1]
-    model.config.text_config.num_hidden_layers = 1
-    model.config.vision_config.image_size = SIDE
-    model.save_pretrained(folder)
-    processor = AutoProcessor.from_pretrained(ASSETS)
-    processor.image_processor.size = {"height": SIDE, "width": SIDE}
-    processor.save_pretrained(folder)
 
 
 def step_seconds(backbone: HFBackbone, name: str, *, epochs: int) -> Mapping[int, float]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from transferlab.backbone.load import load_backbone
-from transferlab.backbone.tiny.build import ASSETS
 from transferlab.config.backbone import AdapterSection, BackboneSection
 from transferlab.config.pipeline import StrategySpec, TrainOverride, TrainSection
 from transferlab.continual import fisher
@@ -84,17 +83,9 @@ ADAPTERS = {"osf": AdapterSection(kind="osf"), "moe_lora": AdapterSection(rank=8
 def thin(tmp_path_factory) -> str:
     """The embedded backbone, one block in each of its stages, on pictures of four patches."""
     folder = tmp_path_factory.mktemp("thin")
-    model = AutoModelForImageTextToText.from_pretrained(ASSETS)
-    for stage in model.model.vision_tower.encoder.stages:
-        del stage.layers[1:]
-    del model.model.language_model.layers[1:]
-    model.config.vision_config.depths = [1, 1, 1]
-    model.config.text_config.num_hidden_layers = 1
-    model.config.vision_config.image_size = SIDE
-    model.save_pretrained(folder)
-    processor = AutoProcessor.from_pretrained(ASSETS)
-    processor.image_processor.size = {"height": SIDE, "width": SIDE}
-    processor.save_pretrained(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+        importlib.import_module("thin").thin_backbone(folder)
     return str(folder)
 
 

@@ -181,8 +181,7 @@ class Collator:
                 f"'{self._name}', has {len(parts) - 1} image token(s) for {len(texts)} frame(s); "
                 f"remove '{self.chat.image_token}' from its text"
             )
-        whole = parts[0] + "".join(t + part for t, part in zip(texts, parts[1:], strict=True))
-        return self.chat.layout.joined(whole)
+        return self.chat.layout.joined(_filled(parts, texts))
 
     def _heard(self, sample: Sample) -> list[EncodedSound]:
         sounding = [ref for ref in sample.media if ref.sound]
@@ -203,7 +202,7 @@ class Collator:
                 f"a prompt for backbone '{self._name}' has {len(parts) - 1} sound token(s) for "
                 f"{len(heard)} sound(s): remove '{self.sound.token}' from its text"
             )
-        return parts[0] + "".join(s.text + p for s, p in zip(heard, parts[1:], strict=True))
+        return _filled(parts, [one.text for one in heard])
 
     def _check_expansion(self, text: str, ids: list[int], sample: Sample) -> None:
         # Once per backbone: what is put together here must be what its processor makes of all.
@@ -236,3 +235,8 @@ class Collator:
                 f"included: {named}{more}; raise the limit, or shorten the text or the number of "
                 "frames; `transferlab validate PIPELINE --data` names their rows"
             )
+
+
+def _filled(parts: Sequence[str], between: Sequence[str]) -> str:
+    """The parts with a text after each but the last."""
+    return "".join(p + t for p, t in zip(parts, [*between, ""], strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,9 @@ class OwnBlocks(Strategy):
         self._mine = slice(0, 0)
         self._before: list[Tensor] = []
 
+    @abstractmethod
     def blocks(self, strategy: MLLMTemplate) -> Blocks:
         """The parameters that come in blocks."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def after_backward(self, strategy: MLLMTemplate, **kwargs) -> None:

@@ -6,6 +6,7 @@ of some of these answers counts in every step. What the model says so becomes it
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,9 @@ class OwnAnswers(Strategy):
         super().__init__(options, seed=seed)
         self._answered: list[Sample] = []
 
+    @abstractmethod
     def asked(self, strategy: MLLMTemplate) -> Sequence[Sample]:
         """What the model is asked before the domain at hand; answers in it are not looked at."""
-        raise NotImplementedError
 
     def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         samples = self.asked(strategy) if strategy.settings.epochs else ()

@@ -5,6 +5,7 @@ Of the old model only a copy of the trainable parameters is kept.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -82,9 +83,9 @@ class Distillation(Strategy):
         super().__init__(options, seed=seed)
         self.previous = Previous(self.name)
 
+    @abstractmethod
     def apart(self, strategy: MLLMTemplate) -> Tensor:
         """The distance of the two models on the current micro-batch, a scalar with a gradient."""
-        raise NotImplementedError
 
     def before_training(self, strategy: MLLMTemplate, **kwargs) -> None:
         self.previous.bring(strategy)

@@ -12,16 +12,10 @@ if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
 
 
-class Rehearsal(Strategy):
-    """Its memory takes in every domain after it, and is drawn from during the next."""
+class WithMemory(Strategy):
+    """What it keeps is its memory."""
 
     memory: Memory | PerDomainMemory
-
-    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self.memory.start_drawing()
-
-    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
-        self.memory.take_in(strategy)
 
     def kept_bytes(self) -> int:
         return self.memory.kept_bytes()
@@ -31,6 +25,16 @@ class Rehearsal(Strategy):
 
     def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
         self.memory.load_state_dict(state, dataset_of)
+
+
+class Rehearsal(WithMemory):
+    """The memory takes in every domain after it, and is drawn from during the next."""
+
+    def before_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self.memory.start_drawing()
+
+    def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
+        self.memory.take_in(strategy)
 
     def stage_state(self) -> dict[str, Any]:
         return {"drawing": self.memory.drawing_state()}

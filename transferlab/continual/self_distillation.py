@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from transferlab.continual.catalogue.weights import SelfDistillationOptions
 from transferlab.continual.memory import Memory
 from transferlab.continual.own_answers import OwnAnswers
-from transferlab.continual.strategy import DatasetOf
+from transferlab.continual.rehearsal import WithMemory
 from transferlab.core.records import Sample
 
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
 
 
-class SelfDistillation(OwnAnswers):
+class SelfDistillation(WithMemory, OwnAnswers):
     """A memory of prompts, answered by the model as it was before the domain."""
 
     name = "self_distillation"
@@ -31,12 +31,3 @@ class SelfDistillation(OwnAnswers):
     def after_training_exp(self, strategy: MLLMTemplate, **kwargs) -> None:
         super().after_training_exp(strategy, **kwargs)
         self.memory.take_in(strategy)
-
-    def kept_bytes(self) -> int:
-        return self.memory.kept_bytes()
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.memory.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
-        self.memory.load_state_dict(state, dataset_of)

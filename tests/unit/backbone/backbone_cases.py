@@ -80,6 +80,22 @@ def tiny(pictures=None, *, seed=0, fresh=False, sharing=None, hear=None, **secti
     )
 
 
+def losses_of(backbone, samples, *, steps: int) -> list[float]:
+    """Of some steps on one batch; the parameters are then put back."""
+    state = backbone.trainable_state()
+    optimizer = torch.optim.AdamW(backbone.module.parameters(), lr=1e-2)
+    batch, targets = backbone.collate(samples)
+    losses = []
+    for _ in range(steps):
+        loss = torch.nn.functional.cross_entropy(backbone.module(batch), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    backbone.load_trainable_state(state)
+    return losses
+
+
 def waken(backbone) -> None:
     """Give the adapter values that change the model: LoRA starts as no change at all."""
     random = torch.Generator().manual_seed(1)

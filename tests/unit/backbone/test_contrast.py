@@ -5,8 +5,7 @@ from dataclasses import replace
 import family_contrast
 import pytest
 import torch
-from backbone_cases import picture, sample, tiny, waken
-from torch.nn.functional import cross_entropy
+from backbone_cases import losses_of, picture, sample, tiny, waken
 
 from transferlab.backbone.reload import adapter_difference
 from transferlab.backbone.seen import length_tokens
@@ -55,17 +54,7 @@ def backbone(folder):
 
 @pytest.mark.parametrize("asked", [CLOSED[:2], OPEN], ids=["choices", "in_batch"])
 def test_the_loss_falls(backbone, asked):
-    state = backbone.trainable_state()
-    optimizer = torch.optim.AdamW(backbone.module.parameters(), lr=1e-2)
-    batch, targets = backbone.collate(asked)
-    losses = []
-    for _ in range(5):
-        loss = cross_entropy(backbone.module(batch), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    backbone.load_trainable_state(state)
+    losses = losses_of(backbone, asked, steps=5)
     assert losses[-1] < losses[0] - 0.03
 
 

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from backbone_cases import noise, picture, sample, tiny, waken
+from backbone_cases import losses_of, noise, picture, sample, tiny, waken
 from family_cases import save_family
-from torch.nn.functional import cross_entropy
 
 from transferlab.backbone.seen import length_tokens
 from transferlab.config.backbone import AdapterSection
@@ -73,17 +72,7 @@ def test_sound_counts_and_neighbours_do_not(listening):
 
 
 def test_it_learns_answers_and_features_leave_sound_out_of_the_words(listening):
-    optimizer = torch.optim.AdamW(listening.module.parameters(), lr=1e-2)
-    state = listening.trainable_state()
-    batch, targets = listening.collate(SAMPLES)
-    losses = []
-    for _ in range(4):
-        loss = cross_entropy(listening.module(batch), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    listening.load_trainable_state(state)
+    losses = losses_of(listening, SAMPLES, steps=4)
     assert losses[-1] < losses[0]
     assert len(listening.generate(SAMPLES, batch_samples=4, max_new_tokens=2)) == 4
     other = [replace(SAMPLES[0], id="o", media=(replace(SAMPLES[0].media[0], sound=False),))]
