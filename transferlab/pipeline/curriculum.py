@@ -13,7 +13,7 @@ from transferlab.backbone.tiny.look import Asked, Look
 from transferlab.backbone.tiny.sentences import field_sentences
 from transferlab.config.pretrain import PretrainConfig, PretrainStage, VisionStage
 from transferlab.core.registry import did_you_mean
-from transferlab.domain.synthetic.scenes import KINDS, exchange, scene
+from transferlab.domain.synthetic.scenes import KINDS, ask_for, exchange, scene, worded
 from transferlab.domain.synthetic.scenes_record import Scene, SceneExchange
 from transferlab.errors import InputError
 
@@ -31,10 +31,10 @@ def tokenizer_texts(config: PretrainConfig) -> Iterator[str]:
     kinds = tuple(KINDS)
     for index in range(config.tokenizer_scenes):
         drawn = scene(rng, kind=kinds[index % len(kinds)])
-        yield drawn.ask
+        yield ask_for(drawn, rng)
         yield drawn.description
         for question in drawn.questions:
-            yield question.text
+            yield worded(question, rng)
             yield question.answer
 
 
@@ -128,11 +128,11 @@ def _draw_kind(rng: np.random.Generator, kinds: Mapping[str, float]) -> str:
 def _converse(rng: np.random.Generator, drawn: Scene, stage: PretrainStage) -> Example:
     """A description, or questions of different tasks one after another."""
     if rng.random() < stage.describe:
-        return Example(images=drawn.images, turns=((drawn.ask, drawn.description),))
+        return Example(images=drawn.images, turns=((ask_for(drawn, rng), drawn.description),))
     chosen: dict[str, tuple[str, str]] = {}
     for index in rng.permutation(len(drawn.questions)):
         question = drawn.questions[index]
-        chosen.setdefault(question.task, (question.text, question.answer))
+        chosen.setdefault(question.task, (worded(question, rng), question.answer))
     return Example(images=drawn.images, turns=tuple(chosen.values())[: stage.questions])
 
 

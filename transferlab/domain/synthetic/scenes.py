@@ -13,19 +13,27 @@ from pathlib import Path
 import numpy as np
 
 from transferlab.core.records import MEDIA_SLOT
+from transferlab.domain.synthetic.scenes_charts import chart, diagram
+from transferlab.domain.synthetic.scenes_clips import clip
 from transferlab.domain.synthetic.scenes_files import write_film, write_picture
 from transferlab.domain.synthetic.scenes_grey import grey
-from transferlab.domain.synthetic.scenes_objects import clip, objects
-from transferlab.domain.synthetic.scenes_record import Scene, SceneExchange
-from transferlab.domain.synthetic.scenes_signs import characters, pattern
+from transferlab.domain.synthetic.scenes_objects import objects
+from transferlab.domain.synthetic.scenes_outlines import outline
+from transferlab.domain.synthetic.scenes_record import Question, Scene, SceneExchange
+from transferlab.domain.synthetic.scenes_signs import characters, grating, pattern, written
 from transferlab.errors import InputError
 
 KINDS: dict[str, Callable[[np.random.Generator], Scene]] = {
     "single": partial(objects, most=1),
     "objects": partial(objects, least=2),
     "characters": characters,
+    "word": written,
     "pattern": pattern,
+    "grating": grating,
     "grey": grey,
+    "outline": outline,
+    "chart": chart,
+    "diagram": diagram,
     "clip": clip,
 }
 """Every kind of scene, by name."""
@@ -44,6 +52,26 @@ def scene(rng: np.random.Generator, *, kind: str | None = None) -> Scene:
     return KINDS[kind](rng)
 
 
+LISTED_SHARE = 0.2
+"""Of closed questions, those that name their choices."""
+_MOST_LISTED = 7
+
+
+def worded(question: Question, rng: np.random.Generator) -> str:
+    """One of a question's wordings; some name the choices, in any order."""
+    texts = (question.text, *question.others)
+    text = texts[int(rng.integers(len(texts)))]
+    if rng.random() < LISTED_SHARE and len(question.choices) <= _MOST_LISTED:
+        choices = [str(one) for one in rng.permutation(question.choices)]
+        text += f" Choose from: {', '.join(choices)}."
+    return text
+
+
+def ask_for(drawn: Scene, rng: np.random.Generator) -> str:
+    """One of the ways to ask for a scene's description."""
+    return drawn.asks[int(rng.integers(len(drawn.asks)))]
+
+
 COLUMNS = ("scene", "kind", "task", "file", "question", "answer", "choices")
 _EXCHANGES_PER_SCENE = 3
 
@@ -59,7 +87,7 @@ def exchange(
     drawn = scene(rng, kind=kind)
     group = f"{int(rng.integers(2**63)):016x}"
     if rng.random() < describe_share:
-        return _description(drawn, group=group)
+        return _description(drawn, rng, group=group)
     return _question(drawn, rng, group=group, spent=frozenset())
 
 
@@ -104,7 +132,7 @@ def _write_media(folder: Path, name: str, drawn: Scene) -> str:
 def _exchanges(drawn: Scene, rng: np.random.Generator, *, group: str) -> list[SceneExchange]:
     """A description, or questions of different tasks; one scene in four is described."""
     if rng.integers(4) == 0:
-        return [_description(drawn, group=group)]
+        return [_description(drawn, rng, group=group)]
     tasks = {question.task for question in drawn.questions}
     made: list[SceneExchange] = []
     while len(made) < min(_EXCHANGES_PER_SCENE, len(tasks)):
@@ -117,10 +145,10 @@ def _slots(drawn: Scene) -> str:
     return MEDIA_SLOT * len(drawn.images) + "\n"
 
 
-def _description(drawn: Scene, *, group: str) -> SceneExchange:
+def _description(drawn: Scene, rng: np.random.Generator, *, group: str) -> SceneExchange:
     return SceneExchange(
         images=drawn.images,
-        prompt=_slots(drawn) + drawn.ask,
+        prompt=_slots(drawn) + ask_for(drawn, rng),
         answer=drawn.description,
         choices=(),
         task="describe",
@@ -139,7 +167,7 @@ def _question(
     asked = fitting[int(rng.integers(len(fitting)))]
     return SceneExchange(
         images=drawn.images,
-        prompt=_slots(drawn) + asked.text,
+        prompt=_slots(drawn) + worded(asked, rng),
         answer=asked.answer,
         choices=asked.choices,
         task=task,

@@ -7,6 +7,7 @@ of brightness, extent and symmetry under noise.
 import numpy as np
 
 from transferlab.domain.synthetic.scenes_draw import SIDE, finish
+from transferlab.domain.synthetic.scenes_questions import YES_NO, pick
 from transferlab.domain.synthetic.scenes_record import Question, Scene
 
 SIDES = ("left", "right", "neither")
@@ -24,10 +25,6 @@ def _oval(
     across, down = x + np.float32(tilt) * y, y - np.float32(tilt) * x
     distance = np.sqrt((across / np.float32(radii[0])) ** 2 + (down / np.float32(radii[1])) ** 2)
     return np.clip((1 - distance) / np.float32(softness) + np.float32(0.5), 0, 1)
-
-
-def _choose(rng: np.random.Generator, options: tuple[str, ...]) -> str:
-    return options[int(rng.integers(len(options)))]
 
 
 def _fields(
@@ -67,10 +64,10 @@ def _stripes(rng: np.random.Generator) -> np.ndarray:
 
 def grey(rng: np.random.Generator) -> Scene:
     """A grey picture whose differences are described and asked for."""
-    brighter = _choose(rng, SIDES)
-    filled = _choose(rng, SIDES)
-    spot = _choose(rng, SPOTS) if rng.integers(2) else ""
-    wide = _choose(rng, WIDTHS)
+    brighter = pick(rng, SIDES)
+    filled = pick(rng, SIDES)
+    spot = pick(rng, SPOTS) if rng.integers(2) else ""
+    wide = pick(rng, WIDTHS)
     striped = bool(rng.integers(2))
 
     darkness, extents = _fields(rng, brighter=brighter, filled=filled)
@@ -88,7 +85,7 @@ def grey(rng: np.random.Generator) -> Scene:
     return Scene(
         kind="grey",
         images=(finish(np.repeat(level[:, :, None], 3, axis=2)),),
-        ask="Describe the grey picture.",
+        asks=("Describe the grey picture.", "What does the grey picture show?"),
         description=_describe(brighter, filled, spot, wide, striped),
         questions=_questions(brighter, filled, spot, wide, striped),
     )
@@ -110,28 +107,51 @@ def _describe(brighter: str, filled: str, spot: str, wide: str, striped: bool) -
 def _questions(
     brighter: str, filled: str, spot: str, wide: str, striped: bool
 ) -> tuple[Question, ...]:
-    yes_no = ("yes", "no")
     asked = [
-        Question(task="side", text="Which field is brighter?", answer=brighter, choices=SIDES),
-        Question(task="base", text="Which base is filled?", answer=filled, choices=SIDES),
-        Question(task="width", text="Is the centre narrow or wide?", answer=wide, choices=WIDTHS),
+        Question(
+            task="side",
+            text="Which field is brighter?",
+            answer=brighter,
+            choices=SIDES,
+            others=("Is one field brighter than the other, and which?",),
+        ),
+        Question(
+            task="base",
+            text="Which base is filled?",
+            answer=filled,
+            choices=SIDES,
+            others=("Where is a base filled?",),
+        ),
+        Question(
+            task="width",
+            text="Is the centre narrow or wide?",
+            answer=wide,
+            choices=WIDTHS,
+            others=("How wide is the centre?",),
+        ),
         Question(
             task="spot",
             text="Is there a bright spot?",
             answer="yes" if spot else "no",
-            choices=yes_no,
+            choices=YES_NO,
+            others=("Do you see a bright spot?",),
         ),
         Question(
             task="stripes",
             text="Are there stripes?",
             answer="yes" if striped else "no",
-            choices=yes_no,
+            choices=YES_NO,
+            others=("Does the picture show stripes?",),
         ),
     ]
     if spot:
         asked.append(
             Question(
-                task="spot_place", text="Where is the bright spot?", answer=spot, choices=SPOTS
+                task="spot_place",
+                text="Where is the bright spot?",
+                answer=spot,
+                choices=SPOTS,
+                others=("In which field does the bright spot lie?",),
             )
         )
     return tuple(asked)

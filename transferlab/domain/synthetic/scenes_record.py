@@ -13,6 +13,8 @@ class Question:
     text: str
     answer: str
     choices: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    """The same question in other words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +24,8 @@ class Scene:
     kind: str
     images: tuple[np.ndarray, ...]
     """(112, 112, 3) uint8 each; one for a still picture, three in time order for a clip."""
-    ask: str
-    """What to say to get the description."""
+    asks: tuple[str, ...]
+    """Ways to ask for the description."""
     description: str
     questions: tuple[Question, ...]
 

@@ -12,12 +12,23 @@ from transferlab.config.domain import DomainConfig
 from transferlab.config.load import load_yaml
 from transferlab.core.records import MediaRef
 from transferlab.domain.synthetic import GENERATORS
-from transferlab.domain.synthetic.scenes import COLUMNS, KINDS, scene, write
+from transferlab.domain.synthetic.scenes import COLUMNS, KINDS, scene, worded, write
+from transferlab.domain.synthetic.scenes_charts import chart, diagram
+from transferlab.domain.synthetic.scenes_clips import (
+    CLIP_FRAMES,
+    appearing,
+    clip,
+    growing,
+    moving,
+)
 from transferlab.domain.synthetic.scenes_draw import COLOURS
 from transferlab.domain.synthetic.scenes_files import write_film
 from transferlab.domain.synthetic.scenes_grey import grey
-from transferlab.domain.synthetic.scenes_objects import CLIP_FRAMES, PLACES, clip, objects
-from transferlab.domain.synthetic.scenes_signs import pattern
+from transferlab.domain.synthetic.scenes_objects import objects
+from transferlab.domain.synthetic.scenes_outlines import outline
+from transferlab.domain.synthetic.scenes_questions import PLACES
+from transferlab.domain.synthetic.scenes_record import Question
+from transferlab.domain.synthetic.scenes_signs import grating, pattern
 from transferlab.domain.video import decode_video
 from transferlab.errors import InputError
 
@@ -55,7 +66,12 @@ def test_no_question_can_be_answered_without_the_picture(kind):
     for _ in range(200):
         for question in scene(rng, kind=kind).questions:
             assert question.answer in question.choices
-            counted[question.task, question.choices][question.answer] += 1
+            assert len({question.text, *question.others}) == 1 + len(question.others)
+            if question.task == "compare":  # two colours out of seven: which of them is named first
+                said = ("first", "second")[question.choices.index(question.answer)]
+                counted["compare", ("first", "second")][said] += 1
+            else:
+                counted[question.task, question.choices][question.answer] += 1
     for (task, choices), counts in counted.items():
         if kind == "single" and task == "count":
             continue  # the same words are asked of several objects, so the picture decides there
@@ -78,18 +94,149 @@ def test_the_colour_named_is_the_colour_painted():
 def test_the_place_named_is_where_the_object_is():
     for drawn in drawn_scenes(lambda rng: objects(rng, most=1)):
         image = drawn.images[0].astype(float)
-        differs = np.abs(image - np.median(image, axis=(0, 1))).sum(axis=2) > 60
-        rows, columns = np.nonzero(differs)
+        rows, columns = np.nonzero(lit(image))
         cell = 3 * int(rows.mean() // 37.4) + int(columns.mean() // 37.4)
         assert PLACES[cell] == answers(drawn)["place"]
 
 
+def lit(image) -> np.ndarray:
+    """(112, 112) bool: what is not background."""
+    return np.abs(image.astype(float) - np.median(image, axis=(0, 1))).sum(axis=2) > 60
+
+
+def painted(image, colour: str, among=tuple(COLOURS)) -> np.ndarray:
+    """(112, 112) bool: what is lit and nearer to ``colour`` than to the others, bright or dark."""
+
+    def hue(values):
+        return values / np.linalg.norm(values, axis=-1, keepdims=True).clip(min=1)
+
+    alike = hue(image.astype(float)) @ hue(np.asarray([COLOURS[one] for one in among], float)).T
+    return lit(image) & (alike.argmax(axis=-1) == among.index(colour))
+
+
+def test_an_object_grows_or_shrinks_as_is_said():
+    for drawn in drawn_scenes(growing, 20):
+        first, last = (lit(image).sum() for image in (drawn.images[0], drawn.images[-1]))
+        assert ("grows" if last > first else "shrinks") == answers(drawn)["growth"]
+
+
+def test_the_colours_of_a_clip_come_in_the_order_that_is_said():
+    for drawn in drawn_scenes(appearing, 20):
+        named = [colour for colour in COLOURS if f" {colour} " in drawn.description]
+        shown = [
+            max(named, key=lambda colour: painted(image, colour, named).sum())
+            for image in drawn.images
+        ]
+        assert sorted(shown) == sorted(named)
+        order = next(q for q in drawn.questions if q.task == "order")
+        assert order.answer == (shown[0] if "first" in order.text else shown[-1])
+        before = next(q for q in drawn.questions if q.task == "before")
+        one, other = (c for c in before.text.rstrip("?").split() if c in COLOURS)
+        said = "before" if shown.index(one) < shown.index(other) else "after"
+        assert before.answer == said
+
+
+def test_bars_are_as_tall_as_is_said():
+    judged = 0
+    for drawn in drawn_scenes(chart, 60):
+        said = answers(drawn)
+        if "tallest" not in said:
+            continue
+        named = [colour for colour in COLOURS if colour in drawn.description]
+        # A wide bar of one colour fills rows; counting those leaves single grey pixels out.
+        heights = {c: (painted(drawn.images[0], c).sum(axis=1) > 8).sum() for c in named}
+        assert said["tallest"] == max(heights, key=heights.get)
+        assert said["shortest"] == min(heights, key=heights.get)
+        judged += 1
+    assert judged > 10
+
+
+def test_a_line_does_what_is_said():
+    judged = 0
+    for drawn in drawn_scenes(chart, 60):
+        said = answers(drawn).get("trend")
+        colour = next((c for c in COLOURS if f"a {c} line" in drawn.description), None)
+        if said is None or colour == "white":  # the axes are nearly white
+            continue
+        rows, columns = np.nonzero(painted(drawn.images[0], colour))
+        left, middle, right = (
+            -rows[(columns >= a) & (columns < b)].mean() for a, b in ((17, 30), (53, 66), (92, 108))
+        )
+        lowest, highest = min(left, right), max(left, right)
+        if middle > highest + 15:
+            assert said == "peaks"
+        elif middle < lowest - 15:
+            assert said == "dips"
+        else:
+            assert said == ("rises" if right > left else "falls")
+        judged += 1
+    assert judged > 10
+
+
+def test_an_arrow_leads_where_is_said():
+    judged = 0
+    for drawn in drawn_scenes(diagram, 30):
+        image, said = drawn.images[0], answers(drawn)
+        ink = image.min(axis=2) > 235
+        if ink.sum() > 400:  # a white box; the arrow alone has fewer
+            continue
+        start, end = (
+            np.argwhere(painted(image, said[part])).mean(axis=0)
+            for part in ("arrow_start", "arrow_end")
+        )
+        # The head is the heavier half of the arrow.
+        share = (np.argwhere(ink).mean(axis=0) - start) @ (end - start) / np.sum((end - start) ** 2)
+        assert share > 0.5
+        judged += 1
+    assert judged > 10
+
+
+def test_the_smaller_lobe_covers_less():
+    for drawn in drawn_scenes(outline, 40):
+        said = answers(drawn)
+        wide = []
+        for half in (slice(4, 50), slice(62, 108)):
+            columns = np.nonzero((drawn.images[0][:, half, 0] > 130).any(axis=1))[0]
+            wide.append(columns.max() - columns.min() if columns.size else 0)
+        if said["smaller"] == "left":
+            assert wide[0] < wide[1]
+        elif said["smaller"] == "right":
+            assert wide[0] > wide[1]
+
+
+def test_stripes_run_as_is_said():
+    for drawn in drawn_scenes(grating, 40):
+        grey = drawn.images[0][:, :, 0].astype(float)
+        power = np.abs(np.fft.fft2(grey - grey.mean()))
+        row, column = np.unravel_index(power.argmax(), power.shape)
+        down, across = (at if at <= 56 else at - 112 for at in (row, column))
+        tilted = min(abs(down), abs(across)) > 0.5 * max(abs(down), abs(across))
+        if tilted:
+            said = "rising" if down * across > 0 else "falling"
+        else:
+            said = "level" if abs(down) > abs(across) else "upright"
+        assert said == answers(drawn)["direction"]
+
+
+def test_a_question_is_worded_in_several_ways_and_may_name_its_choices():
+    question = Question(
+        task="size",
+        text="Is it small or large?",
+        answer="small",
+        choices=("small", "large"),
+        others=("How big is it?",),
+    )
+    rng = np.random.default_rng(0)
+    texts = {worded(question, rng) for _ in range(200)}
+    assert {"Is it small or large?", "How big is it? Choose from: large, small."} <= texts
+    assert len(texts) == 6
+
+
 def test_the_object_of_a_clip_moves_the_way_that_is_said():
-    for drawn in drawn_scenes(clip, 30):
+    for drawn in drawn_scenes(moving, 30):
         centres = []
         for image in (drawn.images[0], drawn.images[-1]):
-            lit = np.abs(image.astype(float) - np.median(image, axis=(0, 1))).sum(axis=2) > 60
-            rows, columns = np.nonzero(lit)
+            rows, columns = np.nonzero(lit(image))
             centres.append((columns.mean(), rows.mean()))
         across, down = np.subtract(centres[1], centres[0])
         horizontal = abs(across) > abs(down)
@@ -156,7 +303,7 @@ def test_a_clip_survives_its_film(tmp_path):
 def test_the_domain_asks_every_task_that_is_written(tmp_path):
     config = load_yaml(SCENES, DomainConfig)
     assert GENERATORS.get(config.source.generator) is write
-    write(tmp_path / "scenes", seed=0, samples=250)
+    write(tmp_path / "scenes", seed=0, samples=400)
     with (tmp_path / "scenes" / "metadata.csv").open(encoding="utf-8") as file:
         written = {row["task"] for row in csv.DictReader(file)}
     asked = [task for section in config.tasks.values() for task in section.where["task"]]
