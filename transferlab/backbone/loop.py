@@ -35,6 +35,16 @@ class Recipe:
     checkpoint_steps: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a loop did."""
+
+    seconds: float
+    """Of this process; a part that a checkpoint brought is not in it."""
+    losses: tuple[float, ...]
+    """Of every step from the first, those before a checkpoint too."""
+
+
 class _Steps(Dataset):
     """Batch by step number; made in a worker process while the model computes."""
 
@@ -56,7 +66,7 @@ def run_steps(
     listener: Listener,
     slower: nn.Module | None = None,
     slowdown: float = 1.0,
-) -> float:
+) -> Trained:
     """Train ``model`` in place, and leave it in evaluation mode.
 
     Args:
@@ -68,14 +78,12 @@ def run_steps(
         stage: the name of the stage that a step belongs to, for the listener.
         slower: a part of ``model`` whose learning rate is multiplied by ``slowdown``.
 
-    Returns:
-        The seconds that it took, this time.
-
     Raises:
         ModelError: the checkpoint is damaged or of another backbone, or the loss is not finite.
     """
     optimizer = _optimizer(model, recipe, slower=slower, slowdown=slowdown)
-    first = _resume(checkpoint, model, optimizer)
+    losses = _resume(checkpoint, model, optimizer)
+    first = len(losses)
     loader = DataLoader(
         _Steps(batch_of),
         batch_size=None,
@@ -87,14 +95,15 @@ def run_steps(
     started = began = time.perf_counter()
     for step, batch in enumerate(loader, start=first):
         loss = _step(model, loss_of(batch), optimizer, step=step, recipe=recipe)
+        losses.append(loss)
         now = time.perf_counter()
         rate = _samples(batch) / (now - began)
         listener(_event(step, recipe, stage=stage(step), loss=loss, samples_per_second=rate))
         began = now
         if (step + 1) % recipe.checkpoint_steps == 0 or step + 1 == recipe.total_steps:
-            _save(checkpoint, model, optimizer, steps=step + 1)
+            _save(checkpoint, model, optimizer, losses)
     model.eval()
-    return time.perf_counter() - started
+    return Trained(seconds=time.perf_counter() - started, losses=tuple(losses))
 
 
 def _samples(batch: Batch) -> int:
@@ -159,21 +168,23 @@ def _optimizer(
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
-def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, steps: int) -> None:
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "steps": steps}
+def _save(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float]
+) -> None:
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "losses": losses}
     save_checkpoint(path, state)
 
 
-def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """The number of steps that the checkpoint has behind it; 0 without a checkpoint."""
+def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[float]:
+    """The losses of the steps that the checkpoint has behind it; none without a checkpoint."""
     if not path.exists():
-        return 0
+        return []
     state = load_checkpoint(path)
     try:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
+        return list(state["losses"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise ModelError(
             f"{path}: this checkpoint is of another backbone; choose another --out folder"
         ) from error
-    return int(state["steps"])

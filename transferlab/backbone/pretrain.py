@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from transferlab.backbone.loop import Recipe, run_steps
+from transferlab.backbone.loop import Recipe, Trained, run_steps
 from transferlab.core.events import Listener
 from transferlab.core.records import MEDIA_SLOT
 
@@ -110,7 +110,7 @@ def train(
     checkpoint: Path,
     stage: Callable[[int], str],
     listener: Listener,
-) -> float:
+) -> Trained:
     """Train ``model`` in place, and leave it in evaluation mode.
 
     Args:
@@ -119,9 +119,6 @@ def train(
         checkpoint: a file that is written every ``recipe.checkpoint_steps`` steps, and continued
             from when it is there.
         stage: the name of the stage that a step belongs to, for the listener.
-
-    Returns:
-        The seconds that it took, this time.
 
     Raises:
         ModelError: the checkpoint is damaged or of another backbone, or the loss is not finite.

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,7 +30,8 @@ from transferlab.pipeline.curriculum import (
     held_out,
     tokenizer_texts,
 )
-from transferlab.pipeline.pretrain_card import TaskScore, write_card
+from transferlab.pipeline.pretrain_card import CURVES, TaskScore, write_card
+from transferlab.tracking.figures import learning_curves
 
 CHOICES_PER_BATCH = 128
 
@@ -54,10 +56,11 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     curriculum = Curriculum(
         stages=tuple(config.stages), batch_samples=config.batch_samples, seed=config.seed
     )
+    losses = {}
     if config.vision is not None:
-        _look(model, config, config.vision, out, listener=listener)
+        losses["vision tower alone"] = _look(model, config, config.vision, out, listener=listener)
     listener(StageStarted(stage="pretraining", total_steps=config.total_steps))
-    seconds = train(
+    trained = train(
         model,
         processor,
         curriculum,
@@ -67,8 +70,10 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
         stage=lambda step: curriculum.stage(step).name,
         listener=listener,
     )
-    listener(StageFinished(stage="pretraining", seconds=seconds))
+    listener(StageFinished(stage="pretraining", seconds=trained.seconds))
+    losses["answers"] = trained.losses
     save(model, processor, out)
+    learning_curves(losses).savefig(out / CURVES, dpi=110)
 
     listener(StageStarted(stage="scoring", total_steps=0))
     untrained = model_for(tokenizer, seed=config.seed)
@@ -87,7 +92,7 @@ def score(
     conversations: Conversations,
     questions: dict[str, list[SceneExchange]],
 ) -> dict[str, TaskScore]:
-    """Accuracy per task, beside the three controls."""
+    """Accuracy per task, beside the four controls."""
 
     def chosen_by(of: TinyModel, closed: list[ClosedQuestion]) -> list[str]:
         return choose(of, conversations, closed, batch_samples=CHOICES_PER_BATCH)
@@ -96,10 +101,16 @@ def score(
     for task, asked in questions.items():
         answers = [one.answer for one in asked]
         seen = [_closed(one) for one in asked]
+        # The picture of the next question of the task; all of a task have the same number.
+        exchanged = [
+            replace(one, images=other.images)
+            for one, other in zip(seen, seen[1:] + seen[:1], strict=True)
+        ]
         blind = [_closed(one, blind=True) for one in asked]
         scores[task] = TaskScore(
             samples=len(asked),
             pretrained=_share_right(chosen_by(model, seen), answers),
+            exchanged=_share_right(chosen_by(model, exchanged), answers),
             text_only=_share_right(chosen_by(model, blind), answers),
             random_weights=_share_right(chosen_by(untrained, seen), answers),
             majority=Counter(answers).most_common(1)[0][1] / len(answers),
@@ -121,8 +132,8 @@ def _closed(exchange: SceneExchange, *, blind: bool = False) -> ClosedQuestion:
 
 def _look(
     model: TinyModel, config: PretrainConfig, stage: VisionStage, out: Path, *, listener: Listener
-) -> None:
-    """Train the model's vision tower in place."""
+) -> tuple[float, ...]:
+    """Train the model's vision tower in place; the losses of its steps."""
     looks = Looks(stage=stage, seed=config.seed)
     catalogue = Catalogue(looks.specimens())
     with torch.random.fork_rng(devices=[]):
@@ -134,7 +145,7 @@ def _look(
             places=model.config.image_seq_length,
         )
     listener(StageStarted(stage="vision", total_steps=stage.steps))
-    seconds = run_steps(
+    trained = run_steps(
         looker,
         lambda step: catalogue.batch(looks(step)),
         looker.loss,
@@ -143,7 +154,8 @@ def _look(
         stage=lambda step: "vision",
         listener=listener,
     )
-    listener(StageFinished(stage="vision", seconds=seconds))
+    listener(StageFinished(stage="vision", seconds=trained.seconds))
+    return trained.losses
 
 
 def _recipe(config: PretrainConfig, steps: int, learning_rate: float) -> Recipe:

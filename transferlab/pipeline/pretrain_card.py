@@ -6,6 +6,9 @@ from pathlib import Path
 
 from transferlab.config.pretrain import PretrainConfig
 
+CURVES = "curves.png"
+"""The file of the losses, beside the card."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskScore:
@@ -13,6 +16,8 @@ class TaskScore:
 
     samples: int
     pretrained: float
+    exchanged: float
+    """The pretrained backbone with the picture of another question of the task."""
     text_only: float
     """The pretrained backbone without the pictures."""
     random_weights: float
@@ -60,10 +65,11 @@ pictures; the frames of a clip are pictures.
 
 ## Data
 
-Generated pictures only, the `scenes` domain: coloured shapes, characters, brightness patterns, grey
-noisy near-symmetric pictures, and clips of one moving object. No photograph, no medical picture, no
-text of others. Generated sentences with words of medicine and teaching trained the tokenizer; they
-are repeated where the table below says "words", so that every word has an embedding of its own.
+Generated pictures only, the `scenes` domain: coloured shapes, characters and words, brightness
+patterns and stripes, grey noisy near-symmetric pictures, outlines, simple charts and diagrams, and
+clips of three frames. No photograph, no medical picture, no text of others. Generated sentences
+with words of medicine and teaching trained the tokenizer; they are repeated where the table below
+says "words", so that every word has an embedding of its own.
 """
 
 
@@ -99,16 +105,18 @@ only.
 {stages}
 
 Scenes that are not described are asked about, several questions each.
+
+![Losses by step]({CURVES})
 """
 
 
 _SCORES_HEAD = """## Held-out closed questions
 
-Accuracy on scenes that training never drew, beside the same model without the picture, the same
-architecture with random weights, and the commonest answer.
+Accuracy on scenes that training never drew, beside the same model with the picture of another
+question, without any, the same architecture with random weights, and the commonest answer.
 
-| task | questions | pretrained | text only | random weights | majority |
-|---|---|---|---|---|---|"""
+| task | questions | pretrained | exchanged pictures | text only | random weights | majority |
+|---|---|---|---|---|---|---|"""
 
 
 def _mixture(kinds: Mapping[str, float]) -> str:
@@ -118,13 +126,13 @@ def _mixture(kinds: Mapping[str, float]) -> str:
 
 def _row(task: str, score: TaskScore) -> str:
     return (
-        f"| {task} | {score.samples} | {score.pretrained:.2f} | {score.text_only:.2f} "
-        f"| {score.random_weights:.2f} | {score.majority:.2f} |"
+        f"| {task} | {score.samples} | {score.pretrained:.2f} | {score.exchanged:.2f} "
+        f"| {score.text_only:.2f} | {score.random_weights:.2f} | {score.majority:.2f} |"
     )
 
 
 def _mean_row(scores: Mapping[str, TaskScore]) -> str:
     """The unweighted mean over tasks."""
-    columns = ("pretrained", "text_only", "random_weights", "majority")
+    columns = ("pretrained", "exchanged", "text_only", "random_weights", "majority")
     means = (sum(getattr(s, c) for s in scores.values()) / len(scores) for c in columns)
     return f"| **mean of tasks** | | {' | '.join(f'{mean:.2f}' for mean in means)} |"

@@ -56,7 +56,7 @@ def recipe(**changes) -> Recipe:
 
 def run(processor, folder, *, listener=ignore, tower_slowdown=1.0, **changes):
     model = model_for(processor.tokenizer, seed=0)
-    train(
+    trained = train(
         model,
         processor,
         colour_examples,
@@ -66,6 +66,7 @@ def run(processor, folder, *, listener=ignore, tower_slowdown=1.0, **changes):
         stage=lambda step: "colours",
         listener=listener,
     )
+    model.losses = trained.losses
     return model
 
 
@@ -88,6 +89,7 @@ def test_it_learns_and_a_killed_run_ends_the_same(processor, tmp_path):
     resumed_events = []
     resumed = run(processor, tmp_path / "killed", listener=resumed_events.append)
     assert resumed_events[0].step == 4
+    assert resumed.losses == straight.losses == tuple(losses)
     for name, value in straight.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
 

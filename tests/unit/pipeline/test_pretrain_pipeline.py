@@ -15,9 +15,10 @@ from transferlab.config.load import load_yaml
 from transferlab.config.pretrain import PretrainConfig, PretrainStage
 from transferlab.core.events import TrainStep
 from transferlab.domain.synthetic.scenes import exchange
+from transferlab.domain.synthetic.scenes_record import SceneExchange
 from transferlab.errors import InputError
 from transferlab.pipeline.curriculum import Curriculum, held_out, tokenizer_texts
-from transferlab.pipeline.pretrain import pretrain
+from transferlab.pipeline.pretrain import pretrain, score
 
 SHIPPED = Path(__file__).parents[3] / "pipelines" / "pretrain-tiny.yaml"
 
@@ -52,15 +53,43 @@ def test_the_folder_loads_and_the_scores_are_the_cards(tmp_path):
     AutoModelForImageTextToText.from_pretrained(out)
     assert len(AutoProcessor.from_pretrained(out).tokenizer) == 700
     written = json.loads((out / "scores.json").read_text("utf-8"))
-    assert written == {task: vars(score) for task, score in scores.items()}
+    assert written == {task: vars(one) for task, one in scores.items()}
     assert {"colour", "motion", "side"} <= set(written)
-    for score in scores.values():
-        assert score.samples == 1
-        assert 0 <= score.text_only <= 1
-        assert score.majority == 1
+    for one in scores.values():
+        assert one.samples == 1
+        assert 0 <= one.text_only <= 1
+        assert one.majority == 1
     card = (out / "README.md").read_text("utf-8")
     for task in scores:
         assert re.search(rf"^\| {task} \| 1 \|", card, re.MULTILINE), task
+    assert "![Losses by step](curves.png)" in card
+    assert (out / "curves.png").stat().st_size > 5000
+
+
+def test_with_the_picture_of_another_question_a_model_that_looks_is_wrong(monkeypatch):
+    """A stand-in reads the answer off the first pixel, and says the first choice when blind."""
+
+    def reads(model, conversations, closed, *, batch_samples):
+        return [
+            one.choices[int(one.images[0][0, 0, 0])] if one.images else one.choices[0]
+            for one in closed
+        ]
+
+    monkeypatch.setattr("transferlab.pipeline.pretrain.choose", reads)
+    asked = [
+        SceneExchange(
+            images=(np.full((2, 2, 3), at, np.uint8),),
+            prompt="<image>\nWhich?",
+            answer="abc"[at],
+            choices=("a", "b", "c"),
+            task="letter",
+            group=str(at),
+        )
+        for at in range(3)
+    ]
+    found = score(None, None, None, {"letter": asked})["letter"]
+    assert (found.pretrained, found.exchanged) == (1.0, 0.0)
+    assert found.text_only == pytest.approx(1 / 3)
 
 
 def test_a_kind_that_does_not_exist_is_named_before_anything_is_trained(tmp_path):
