@@ -14,11 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from transferlab.config.pretrain import OptimizerName, Precision
 from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
 from transferlab.core.events import Listener, TrainStep
 from transferlab.errors import ModelError
 
 Batch = dict[str, Tensor]
+Optimizers = list[torch.optim.Optimizer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,11 @@ class Recipe:
     weight_decay: float
     max_grad_norm: float
     checkpoint_steps: int
+    optimizer: OptimizerName = "adamw"
+    """``muon`` turns the steps of linear layers' matrices into rotations (Jordan et al. 2024); what
+    is no such matrix, and embeddings, stay with AdamW."""
+    precision: Precision = "float32"
+    """What products are computed in; weights and the optimizer stay float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +79,7 @@ def run_steps(
     Args:
         batch_of: the tensors of a step, the same for the same step; called in a worker process.
             The first dimension of ``input_ids`` or else of ``pixel_values`` counts the samples.
-        loss_of: a scalar, of the model.
+        loss_of: a scalar, of the model; computed on the device that the model is on.
         checkpoint: a file that is written every ``recipe.checkpoint_steps`` steps, and continued
             from when it is there.
         stage: the name of the stage that a step belongs to, for the listener.
@@ -81,8 +88,9 @@ def run_steps(
     Raises:
         ModelError: the checkpoint is damaged or of another backbone, or the loss is not finite.
     """
-    optimizer = _optimizer(model, recipe, slower=slower, slowdown=slowdown)
-    losses = _resume(checkpoint, model, optimizer)
+    optimizers = _optimizers(model, recipe, slower=slower, slowdown=slowdown)
+    losses = _resume(checkpoint, model, optimizers)
+    device = next(model.parameters()).device
     first = len(losses)
     loader = DataLoader(
         _Steps(batch_of),
@@ -94,14 +102,17 @@ def run_steps(
     model.train()
     started = began = time.perf_counter()
     for step, batch in enumerate(loader, start=first):
-        loss = _step(model, loss_of(batch), optimizer, step=step, recipe=recipe)
+        batch = {name: tensor.to(device) for name, tensor in batch.items()}
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            computed = loss_of(batch)
+        loss = _step(model, computed, optimizers, step=step, recipe=recipe)
         losses.append(loss)
         now = time.perf_counter()
         rate = _samples(batch) / (now - began)
         listener(_event(step, recipe, stage=stage(step), loss=loss, samples_per_second=rate))
         began = now
         if (step + 1) % recipe.checkpoint_steps == 0 or step + 1 == recipe.total_steps:
-            _save(checkpoint, model, optimizer, losses)
+            _save(checkpoint, model, optimizers, losses)
     model.eval()
     return Trained(seconds=time.perf_counter() - started, losses=tuple(losses))
 
@@ -124,17 +135,19 @@ def _event(
 
 
 def _step(
-    model: nn.Module, loss: Tensor, optimizer: torch.optim.Optimizer, *, step: int, recipe: Recipe
+    model: nn.Module, loss: Tensor, optimizers: Optimizers, *, step: int, recipe: Recipe
 ) -> float:
     """One optimizer step; the loss as a number."""
-    for group in optimizer.param_groups:
-        group["lr"] = _rate(step, recipe) * group["scale"]
-    optimizer.zero_grad()
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = _rate(step, recipe) * group["scale"]
+        optimizer.zero_grad()
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
     if not (math.isfinite(loss.item()) and torch.isfinite(norm)):
         raise ModelError(f"step {step + 1}: the loss is not finite; lower learning_rate")
-    optimizer.step()
+    for optimizer in optimizers:
+        optimizer.step()
     return loss.item()
 
 
@@ -150,39 +163,57 @@ def _rate(step: int, recipe: Recipe) -> float:
     return recipe.learning_rate * min(1.0, rising, falling)
 
 
-def _optimizer(
+def _optimizers(
     model: nn.Module, recipe: Recipe, *, slower: nn.Module | None, slowdown: float
-) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices only, in up to four groups."""
+) -> Optimizers:
+    """Weight decay on matrices only; a group per rate and decay."""
     slow = {id(parameter) for parameter in slower.parameters()} if slower is not None else set()
-    groups = []
-    for is_slow in (False, True):
-        mine = [p for p in model.parameters() if (id(p) in slow) == is_slow]
-        for decay, chosen in (
-            (recipe.weight_decay, [p for p in mine if p.ndim >= 2]),
-            (0.0, [p for p in mine if p.ndim < 2]),
-        ):
-            scale = slowdown if is_slow else 1.0
-            if chosen:
-                groups.append({"params": chosen, "weight_decay": decay, "scale": scale})
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
+    turned = {id(one) for one in _linear_weights(model)} if recipe.optimizer == "muon" else set()
+
+    def groups(parameters: list[nn.Parameter]) -> list[dict]:
+        found = []
+        for is_slow in (False, True):
+            mine = [p for p in parameters if (id(p) in slow) == is_slow]
+            for decay, chosen in (
+                (recipe.weight_decay, [p for p in mine if p.ndim >= 2]),
+                (0.0, [p for p in mine if p.ndim < 2]),
+            ):
+                if chosen:
+                    scale = slowdown if is_slow else 1.0
+                    found.append({"params": chosen, "weight_decay": decay, "scale": scale})
+        return found
+
+    others = groups([p for p in model.parameters() if id(p) not in turned])
+    rate = recipe.learning_rate
+    optimizers: Optimizers = [torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), fused=True)]
+    if turned:
+        matrices = groups([p for p in model.parameters() if id(p) in turned])
+        # So adjusted, a step is about as long as AdamW's, and one learning rate serves both.
+        optimizers.append(torch.optim.Muon(matrices, lr=rate, adjust_lr_fn="match_rms_adamw"))
+    return optimizers
 
 
-def _save(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float]
-) -> None:
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "losses": losses}
-    save_checkpoint(path, state)
+def _linear_weights(model: nn.Module) -> list[nn.Parameter]:
+    """Weights of linear layers, without one that is an embedding too."""
+    embeddings = {id(one.weight) for one in model.modules() if isinstance(one, nn.Embedding)}
+    linear = [one.weight for one in model.modules() if isinstance(one, nn.Linear)]
+    return [weight for weight in linear if id(weight) not in embeddings]
 
 
-def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[float]:
+def _save(path: Path, model: nn.Module, optimizers: Optimizers, losses: list[float]) -> None:
+    states = [optimizer.state_dict() for optimizer in optimizers]
+    save_checkpoint(path, {"model": model.state_dict(), "optimizers": states, "losses": losses})
+
+
+def _resume(path: Path, model: nn.Module, optimizers: Optimizers) -> list[float]:
     """The losses of the steps that the checkpoint has behind it; none without a checkpoint."""
     if not path.exists():
         return []
     state = load_checkpoint(path)
     try:
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         return list(state["losses"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise ModelError(

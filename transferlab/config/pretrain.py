@@ -1,6 +1,6 @@
 """The schema of a pretraining recipe: what the embedded backbone is made from."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,8 @@ from transferlab.config.section import Section
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+OptimizerName = Literal["adamw", "muon"]
+Precision = Literal["float32", "bfloat16"]
 
 
 class PretrainStage(Section):
@@ -57,6 +59,13 @@ class PretrainConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     max_grad_norm: PositiveFloat = 1.0
     checkpoint_steps: PositiveInt = 200
+    optimizer: OptimizerName = "adamw"
+    precision: Precision = "float32"
+    """What products are computed in. Processors with instructions for bfloat16 take half the time
+    for it; others take longer than for float32."""
+    compile: bool = False
+    """Whether the vision tower is compiled, which needs a C++ compiler and takes a minute at each
+    start; steps are then faster by a half."""
     vision: VisionStage | None = None
     stages: Annotated[list[PretrainStage], Field(min_length=1)]
     held_out_samples: PositiveInt = 100

@@ -52,7 +52,12 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     listener(StageStarted(stage="tokenizer", total_steps=0))
     tokenizer = train_tokenizer(tokenizer_texts(config), vocabulary=config.vocabulary)
     processor = processor_for(tokenizer)
-    model = model_for(tokenizer, seed=config.seed)
+    model = model_for(tokenizer, seed=config.seed).to(_device())
+    # At these lengths the backward pass of plain attention is faster than the fused one's.
+    model.set_attn_implementation("eager")
+    if config.compile:
+        # A step's pictures are always as many, but for clips: one program for each number of them.
+        model.model.vision_tower.compile(dynamic=False)
     curriculum = Curriculum(
         stages=tuple(config.stages), batch_samples=config.batch_samples, seed=config.seed
     )
@@ -72,6 +77,7 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     )
     listener(StageFinished(stage="pretraining", seconds=trained.seconds))
     losses["answers"] = trained.losses
+    model = _plain(model, model_for(tokenizer, seed=config.seed))
     save(model, processor, out)
     learning_curves(losses).savefig(out / CURVES, dpi=110)
 
@@ -84,6 +90,16 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     parameters = sum(parameter.numel() for parameter in model.parameters())
     write_card(out / "README.md", config, scores, parameters=parameters)
     return scores
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _plain(trained: TinyModel, fresh: TinyModel) -> TinyModel:
+    """The same weights on the processor, uncompiled: scoring has batches of many sizes."""
+    fresh.load_state_dict(trained.state_dict())
+    return fresh.eval()
 
 
 def score(
@@ -143,7 +159,7 @@ def _look(
             catalogue,
             width=model.config.vision_config.hidden_size,
             places=model.config.image_seq_length,
-        )
+        ).to(model.device)
     listener(StageStarted(stage="vision", total_steps=stage.steps))
     trained = run_steps(
         looker,
@@ -167,4 +183,6 @@ def _recipe(config: PretrainConfig, steps: int, learning_rate: float) -> Recipe:
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         checkpoint_steps=config.checkpoint_steps,
+        optimizer=config.optimizer,
+        precision=config.precision,
     )

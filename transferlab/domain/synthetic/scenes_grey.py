@@ -4,7 +4,10 @@ Nothing here is anatomy; the pictures ask for what reading radiographs asks for:
 of brightness, extent and symmetry under noise.
 """
 
+import math
+
 import numpy as np
+from PIL import Image
 
 from transferlab.domain.synthetic.scenes_draw import SIDE, finish
 from transferlab.domain.synthetic.scenes_questions import YES_NO, pick
@@ -13,6 +16,7 @@ from transferlab.domain.synthetic.scenes_record import Question, Scene
 SIDES = ("left", "right", "neither")
 SPOTS = tuple(f"{level} {side}" for level in ("upper", "middle", "lower") for side in SIDES[:2])
 WIDTHS = ("narrow", "wide")
+HAZY = ("left", "right", "both", "neither")
 
 _AXIS = np.linspace(-1, 1, SIDE, dtype=np.float32)
 
@@ -62,6 +66,38 @@ def _stripes(rng: np.random.Generator) -> np.ndarray:
     return np.clip(wave - 0.3, 0, 1).astype(np.float32)
 
 
+def _haze(rng: np.random.Generator) -> np.ndarray:
+    """(112, 112) float32 around 0.08: soft clouds of several sizes."""
+    clouds = np.zeros((SIDE, SIDE), dtype=np.float32)
+    for cells in (5, 9, 16):
+        coarse = Image.fromarray(rng.random((cells, cells), dtype=np.float32))
+        clouds += np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    return clouds / 3 - np.float32(0.42)
+
+
+def _taken(level: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture as if taken from elsewhere: moved, turned by up to 7 degrees, nearer or farther.
+
+    Nothing is mirrored, so that sides stay what they are.
+    """
+    turn, nearer = math.radians(rng.uniform(-7, 7)), rng.uniform(0.75, 1.15)
+    across, down = nearer * math.cos(turn), nearer * math.sin(turn)
+    shift = rng.uniform(-6, 6, size=2)
+    middle = (SIDE - 1) / 2
+    corner = (
+        middle - across * middle + down * middle + shift[0],
+        middle - down * middle - across * middle + shift[1],
+    )
+    moved = Image.fromarray(level).transform(
+        (SIDE, SIDE),
+        Image.Transform.AFFINE,
+        (across, -down, corner[0], down, across, corner[1]),
+        Image.Resampling.BILINEAR,
+        fillcolor=float(rng.uniform(0, 0.3)),
+    )
+    return np.asarray(moved)
+
+
 def grey(rng: np.random.Generator) -> Scene:
     """A grey picture whose differences are described and asked for."""
     brighter = pick(rng, SIDES)
@@ -69,29 +105,36 @@ def grey(rng: np.random.Generator) -> Scene:
     spot = pick(rng, SPOTS) if rng.integers(2) else ""
     wide = pick(rng, WIDTHS)
     striped = bool(rng.integers(2))
+    hazy = pick(rng, HAZY)
 
     darkness, extents = _fields(rng, brighter=brighter, filled=filled)
     body = _oval((rng.uniform(-0.05, 0.05), 0.1), (0.9, 1.15), softness=0.15)
     heart = (rng.uniform(0.30, 0.38), 0.3) if wide == "wide" else (rng.uniform(0.13, 0.19), 0.28)
     centre = _oval((rng.uniform(0.0, 0.12), 0.2), heart, softness=0.3)
     picture = body * 0.75 - 0.55 * darkness * (1 - centre)
+    if hazy != "neither":
+        clouded = sum(extents[side] for side in (SIDES[:2] if hazy == "both" else (hazy,)))
+        picture = picture + _haze(rng) * clouded * (1 - centre) * rng.uniform(0.7, 1.2)
     if spot:
         picture = picture + _spot(rng, spot) * rng.uniform(0.25, 0.45)
     if striped:
         inside = np.clip(extents["left"] + extents["right"], 0, 1)
         picture = picture + _stripes(rng) * inside * rng.uniform(0.12, 0.22)
+    picture = _taken(np.clip(picture, 0, 1) ** np.float32(rng.uniform(0.7, 1.5)), rng)
     noise = rng.standard_normal((SIDE, SIDE), dtype=np.float32) * np.float32(rng.uniform(0, 0.07))
     level = (picture + noise) * rng.uniform(200, 300) + rng.uniform(0, 40)
     return Scene(
         kind="grey",
         images=(finish(np.repeat(level[:, :, None], 3, axis=2)),),
         asks=("Describe the grey picture.", "What does the grey picture show?"),
-        description=_describe(brighter, filled, spot, wide, striped),
-        questions=_questions(brighter, filled, spot, wide, striped),
+        description=_describe(brighter, filled, spot, wide, striped, hazy),
+        questions=_questions(brighter, filled, spot, wide, striped, hazy),
     )
 
 
-def _describe(brighter: str, filled: str, spot: str, wide: str, striped: bool) -> str:
+def _describe(
+    brighter: str, filled: str, spot: str, wide: str, striped: bool, hazy: str
+) -> str:
     parts = [
         f"the centre is {wide}",
         "both fields are equally dark"
@@ -100,12 +143,13 @@ def _describe(brighter: str, filled: str, spot: str, wide: str, striped: bool) -
         "no base is filled" if filled == "neither" else f"the {filled} base is filled",
         f"a bright spot in the {spot} field" if spot else "no bright spot",
         "stripes" if striped else "no stripes",
+        {"both": "both fields are hazy", "neither": "no haze"}.get(hazy, f"the {hazy} field is hazy"),
     ]
     return "; ".join(parts) + "."
 
 
 def _questions(
-    brighter: str, filled: str, spot: str, wide: str, striped: bool
+    brighter: str, filled: str, spot: str, wide: str, striped: bool, hazy: str
 ) -> tuple[Question, ...]:
     asked = [
         Question(
@@ -142,6 +186,13 @@ def _questions(
             answer="yes" if striped else "no",
             choices=YES_NO,
             others=("Does the picture show stripes?",),
+        ),
+        Question(
+            task="haze",
+            text="Which field is hazy, left, right, both or neither?",
+            answer=hazy,
+            choices=HAZY,
+            others=("Where is there haze?",),
         ),
     ]
     if spot:
