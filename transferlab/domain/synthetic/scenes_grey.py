@@ -66,13 +66,14 @@ def _stripes(rng: np.random.Generator) -> np.ndarray:
     return np.clip(wave - 0.3, 0, 1).astype(np.float32)
 
 
-def _haze(rng: np.random.Generator) -> np.ndarray:
-    """(112, 112) float32 around 0.08: soft clouds of several sizes."""
+def _haze(extent: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(112, 112) float32: soft clouds within ``extent``, which hardly change its mean."""
     clouds = np.zeros((SIDE, SIDE), dtype=np.float32)
     for cells in (5, 9, 16):
         coarse = Image.fromarray(rng.random((cells, cells), dtype=np.float32))
         clouds += np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-    return clouds / 3 - np.float32(0.42)
+    uneven = clouds - (clouds * extent).sum() / extent.sum()
+    return (uneven * np.float32(rng.uniform(0.25, 0.4)) + np.float32(0.05)) * extent
 
 
 def _taken(level: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -113,8 +114,8 @@ def grey(rng: np.random.Generator) -> Scene:
     centre = _oval((rng.uniform(0.0, 0.12), 0.2), heart, softness=0.3)
     picture = body * 0.75 - 0.55 * darkness * (1 - centre)
     if hazy != "neither":
-        clouded = sum(extents[side] for side in (SIDES[:2] if hazy == "both" else (hazy,)))
-        picture = picture + _haze(rng) * clouded * (1 - centre) * rng.uniform(0.7, 1.2)
+        for side in SIDES[:2] if hazy == "both" else (hazy,):
+            picture = picture + _haze(extents[side] * (1 - centre), rng)
     if spot:
         picture = picture + _spot(rng, spot) * rng.uniform(0.25, 0.45)
     if striped:
@@ -132,9 +133,7 @@ def grey(rng: np.random.Generator) -> Scene:
     )
 
 
-def _describe(
-    brighter: str, filled: str, spot: str, wide: str, striped: bool, hazy: str
-) -> str:
+def _describe(brighter: str, filled: str, spot: str, wide: str, striped: bool, hazy: str) -> str:
     parts = [
         f"the centre is {wide}",
         "both fields are equally dark"
@@ -143,7 +142,9 @@ def _describe(
         "no base is filled" if filled == "neither" else f"the {filled} base is filled",
         f"a bright spot in the {spot} field" if spot else "no bright spot",
         "stripes" if striped else "no stripes",
-        {"both": "both fields are hazy", "neither": "no haze"}.get(hazy, f"the {hazy} field is hazy"),
+        {"both": "both fields are hazy", "neither": "no haze"}.get(
+            hazy, f"the {hazy} field is hazy"
+        ),
     ]
     return "; ".join(parts) + "."
 

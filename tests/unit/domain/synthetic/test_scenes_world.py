@@ -11,7 +11,7 @@ import pytest
 from transferlab.config.domain import DomainConfig
 from transferlab.config.load import load_yaml
 from transferlab.core.records import MediaRef
-from transferlab.domain.synthetic import GENERATORS
+from transferlab.domain.synthetic import GENERATORS, scenes_grey
 from transferlab.domain.synthetic.scenes import COLUMNS, KINDS, scene, worded, write
 from transferlab.domain.synthetic.scenes_charts import chart, diagram
 from transferlab.domain.synthetic.scenes_clips import (
@@ -257,7 +257,8 @@ def test_the_brightest_edge_and_the_symmetry_are_measurable():
         assert answers(drawn)["gradient"] in sorted(edges, key=edges.get)[-2:]
 
 
-def test_the_brighter_field_is_brighter():
+def test_the_brighter_field_is_brighter(monkeypatch):
+    monkeypatch.setattr(scenes_grey, "_taken", lambda level, rng: level)
     judged = 0
     for drawn in drawn_scenes(grey, 500):
         said = answers(drawn)
@@ -272,16 +273,17 @@ def test_the_brighter_field_is_brighter():
     assert judged > 10
 
 
-def test_haze_is_uneven_where_it_is_said_to_be():
+def test_haze_is_uneven_where_it_is_said_to_be(monkeypatch):
     """Noise and stripes are finer than clouds: they leave the means of small squares alone."""
+    monkeypatch.setattr(scenes_grey, "_taken", lambda level, rng: level)
     uneven = {"left": [], "right": [], "both": [], "neither": []}
     for drawn in drawn_scenes(grey, 600):
         said = answers(drawn)
         if said["base"] != "neither" or said["spot"] == "yes" or said["stripes"] == "yes":
             continue
         image = drawn.images[0][:, :, 0].astype(float)
-        sides = (image[32:68, 26:42], image[32:68, 70:86])
-        left, right = (part.reshape(9, 4, 4, 4).mean(axis=(1, 3)).std() for part in sides)
+        sides = (image[28:48, 26:42], image[28:48, 70:86])
+        left, right = (part.reshape(5, 4, 4, 4).mean(axis=(1, 3)).std() for part in sides)
         uneven[said["haze"]].append((left, right))
     medians = {where: np.median(found, axis=0) for where, found in uneven.items()}
     assert medians["left"][0] > 1.3 * medians["neither"][0]
