@@ -104,6 +104,9 @@ class SimilaritySection(Section):
 class DataSection(Section):
     """What of each domain is used."""
 
+    tasks: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
+    """By domain, the source among them: the tasks that are trained and scored. A domain that is
+    not named keeps all of its tasks."""
     max_train_samples: PositiveInt | None = None
     """Per task of each stream domain; None uses all."""
     max_source_samples: PositiveInt = 400

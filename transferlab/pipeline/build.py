@@ -21,7 +21,7 @@ from transferlab.domain.media import decode
 from transferlab.domain.sound import decode_sound
 from transferlab.errors import InputError
 from transferlab.pipeline.check import check
-from transferlab.pipeline.sampling import capped
+from transferlab.pipeline.sampling import capped, only_tasks
 from transferlab.pipeline.stages import StageStore, experiment_digest
 from transferlab.tracking.tracker import Tracker
 
@@ -101,12 +101,13 @@ def load_domains(
     loaded = {}
     for name in names:
         with told(listener, f"loading {name}"):
-            loaded[name] = load_domain(
+            data = load_domain(
                 entries[name],
                 data_root=config.data_root,
                 on_bad_sample=config.data.on_bad_sample,
                 generated_samples=config.data.max_generated_samples,
             )
+            loaded[name] = only_tasks(data, config.data.tasks.get(name))
     return loaded
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transferlab.config.backbone import EMBEDDED
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.catalogue.check import check_strategies
 from transferlab.core.registry import did_you_mean
-from transferlab.domain.catalogue import find_domains
+from transferlab.domain.catalogue import DomainEntry, find_domains
 from transferlab.metrics.answers import check_metrics
 
 
@@ -49,4 +49,26 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
                 f"domain '{name}': tasks.{task}.metrics: {problem}"
                 for problem in check_metrics(section.kind, section.metrics)
             ]
+    problems += _check_tasks(config, entries)
     return problems + check_strategies(config.strategy, config)
+
+
+def _check_tasks(config: PipelineConfig, entries: Mapping[str, DomainEntry]) -> list[str]:
+    """What ``data.tasks`` names and is not there."""
+    used = [*config.stream, *([config.source] if config.source else [])]
+    problems = []
+    for domain, tasks in config.data.tasks.items():
+        if domain not in used:
+            problems.append(
+                f"data.tasks: the pipeline does not use the domain '{domain}'."
+                f"{did_you_mean(domain, used)} It uses: {', '.join(used)}."
+            )
+        elif domain in entries:
+            known = list(entries[domain].config.tasks)
+            problems += [
+                f"data.tasks.{domain}: there is no task '{task}'.{did_you_mean(task, known)} "
+                f"Known: {', '.join(known)}."
+                for task in tasks
+                if task not in known
+            ]
+    return problems

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from transferlab.core.records import Sample
+from transferlab.core.records import DomainData, Sample
 
 
 def capped(samples: Sequence[Sample], limit: int | None, *, per_task: bool) -> tuple[Sample, ...]:
@@ -24,3 +25,21 @@ def capped(samples: Sequence[Sample], limit: int | None, *, per_task: bool) -> t
         ranked = sorted(members, key=lambda sample: hashlib.sha256(sample.id.encode()).digest())
         kept.update(sample.id for sample in ranked[:limit])
     return tuple(sample for sample in samples if sample.id in kept)
+
+
+def only_tasks(data: DomainData, tasks: Collection[str] | None) -> DomainData:
+    """``data`` with nothing but these of its tasks; None keeps it as it is.
+
+    Its digest stays that of the whole domain: which tasks are used is a setting of the pipeline.
+    """
+    if tasks is None:
+        return data
+    return dataclasses.replace(
+        data,
+        primary_metrics={name: one for name, one in data.primary_metrics.items() if name in tasks},
+        metrics={name: several for name, several in data.metrics.items() if name in tasks},
+        splits={
+            split: tuple(sample for sample in samples if sample.task in tasks)
+            for split, samples in data.splits.items()
+        },
+    )

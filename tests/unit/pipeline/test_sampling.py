@@ -1,8 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transferlab.core.records import Sample
-from transferlab.pipeline.sampling import capped
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.core.records import DomainData, Sample
+from transferlab.pipeline.check import check
+from transferlab.pipeline.sampling import capped, only_tasks
 
 
 def sample(index: int, task: str) -> Sample:
@@ -32,3 +34,36 @@ def test_larger_limits_contain_smaller_ones_whatever_the_order(first, second, ra
     many = {one.id for one in capped(shuffled, large, per_task=False)}
     assert few <= many
     assert len(few) == small
+
+
+def test_only_the_named_tasks_of_a_domain_are_used():
+    data = DomainData(
+        name="d",
+        version=1,
+        title="D",
+        licence="none",
+        primary_metrics={"a": "accuracy", "b": "accuracy"},
+        metrics={"a": ("accuracy",), "b": ("accuracy",)},
+        splits={"train": tuple(SAMPLES), "validation": (), "test": tuple(SAMPLES[:4])},
+        digest="0",
+    )
+    kept = only_tasks(data, ["b"])
+    assert kept.tasks == tuple(kept.metrics) == ("b",)
+    assert kept.splits["train"] == tuple(SAMPLES[1::2])
+    assert kept.splits["test"] == (SAMPLES[1], SAMPLES[3])
+    assert only_tasks(data, None) is data
+
+
+def test_a_task_or_a_domain_that_is_not_there_is_named():
+    config = PipelineConfig.model_validate(
+        {
+            "name": "p",
+            "stream": ["chest-xray"],
+            "data": {"tasks": {"chest-xray": ["findng"], "scenes": ["grey"]}},
+        }
+    )
+    first, second = check(config)
+    assert first.startswith(
+        "data.tasks.chest-xray: there is no task 'findng'. Did you mean 'finding'? Known:"
+    )
+    assert second.startswith("data.tasks: the pipeline does not use the domain 'scenes'.")
