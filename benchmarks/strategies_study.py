@@ -20,18 +20,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import yaml
 from report import CONTROLS as SCORE_CONTROLS
+from side_by_side import side_by_side
 from strategies_page import Found, draw, page
 from strategies_settings import ADAPTERS, ALWAYS, CATALOGUE, CHOSEN, CONTROLS, Setting, settings_of
 
@@ -74,17 +71,7 @@ class Study:
         """What the runs of ``plans`` found; those that are not there yet are made."""
         missing = {plan.folder: plan for plan in plans if self._finished(plan) is None}
         if missing:
-            # Set before the processes start, since libraries read it when they are loaded.
-            os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // self.given.jobs))
-            spawn = get_context("spawn")
-            with ProcessPoolExecutor(self.given.jobs, mp_context=spawn) as pool:
-                runs = [pool.submit(self._run, plan) for plan in missing.values()]
-                for one in as_completed(runs):
-                    # A run that failed is told when the others have ended.
-                    said = f"{one.result()}: done" if one.exception() is None else one.exception()
-                    print(said, file=sys.stderr, flush=True)
-            for one in runs:
-                one.result()
+            side_by_side(self._run, [(plan,) for plan in missing.values()], jobs=self.given.jobs)
         return [found_in(self._finished(plan) or {}, joint=plan.setting.joint) for plan in plans]
 
     def _run(self, plan: Plan) -> str:

@@ -1,0 +1,27 @@
+"""Independent pieces of a study, some at a time, with the processor's cores shared out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from typing import Any
+
+
+def side_by_side(work: Callable[..., str], items: Sequence[tuple[Any, ...]], *, jobs: int) -> None:
+    """Call ``work`` with the arguments of each item, ``jobs`` at a time, each in a process.
+
+    What a call returns is printed, with "done". One that fails is printed at once and raised when
+    the others have ended.
+    """
+    # Set before the processes start, since libraries read it when they are loaded.
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        calls = [pool.submit(work, *item) for item in items]
+        for one in as_completed(calls):
+            said = f"{one.result()}: done" if one.exception() is None else one.exception()
+            print(said, file=sys.stderr, flush=True)
+    for one in calls:
+        one.result()

@@ -1,0 +1,131 @@
+"""The page of benchmarks/transfer_study.py."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from report import table
+
+from transferlab.core.records import DomainScore
+from transferlab.metrics.bootstrap import Interval, percentile_interval, resample
+
+DRAWS = 2000
+CONFIDENCE = 0.95
+PROBES = ("pretrained, mean", "pretrained, grid", "random, mean", "random, grid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One task of a domain at one number of training samples."""
+
+    domain: str
+    task: str
+    samples: int
+    metric: str
+    scores: Mapping[str, Sequence[DomainScore]]
+    """By arm, of every seed: the domain's scores, of which this task is one."""
+    majority: float
+    pixels: float
+    probes: Mapping[str, float]
+    steps: Mapping[str, int]
+    """By arm, as chosen on the validation split."""
+
+    def values(self, arm: str) -> list[float]:
+        """The task's value at every seed."""
+        return [score.tasks[self.task].value for score in self.scores[arm]]
+
+    def gain(self) -> tuple[float, Interval | None]:
+        """Pretrained less scratch, with an interval over test groups and seeds.
+
+        Each draw takes test groups and seeds with replacement, the same groups for both arms.
+        """
+        both = [
+            replace(score, tasks={self.task: score.tasks[self.task]})
+            for arm in ("pretrained", "scratch")
+            for score in self.scores[arm]
+        ]
+        drawn = resample(both, draws=DRAWS, seed=0)
+        seeds = len(both) // 2
+        chosen = np.random.default_rng(0).integers(seeds, size=(2, seeds, DRAWS))
+        here, there = (
+            np.take_along_axis(rows, which, axis=0).mean(axis=0)
+            for rows, which in zip((drawn[:seeds], drawn[seeds:]), chosen, strict=True)
+        )
+        value = statistics.mean(self.values("pretrained")) - statistics.mean(self.values("scratch"))
+        return value, percentile_interval(here - there, CONFIDENCE)
+
+
+def page(rows: Sequence[Row], *, seeds: int) -> str:
+    """Markdown; nothing in it is written by hand but what does not depend on the results."""
+    return "\n".join(
+        [
+            "# What pretraining on scenes is worth to X-rays",
+            "",
+            "Made by `python benchmarks/transfer_study.py pipelines/study-transfer.yaml` (how: see",
+            f"there). {seeds} seeds; a score is their mean ± sample standard deviation. The gain",
+            f"has a {CONFIDENCE:.0%} bootstrap interval over test groups (patients) and seeds. The",
+            "`pixels` control, logistic regression on 20 principal components of the picture in",
+            "32 x 32 grey values, saw the same training samples; so did the probes, the same",
+            "classifier on the features of the vision tower, pretrained or random (mean over",
+            "seeds). `steps` are those of the pretrained arm and of scratch.",
+            "",
+            _table(rows),
+            "",
+            *_said(rows),
+            "",
+        ]
+    )
+
+
+def _table(rows: Sequence[Row]) -> str:
+    head = ["domain", "task", "metric", "samples", "pretrained", "scratch", "gain", "pixels"]
+    head += ["majority", *(f"probe: {name}" for name in PROBES), "steps"]
+    lines = []
+    for row in rows:
+        value, interval = row.gain()
+        lines.append(
+            [
+                row.domain,
+                row.task,
+                row.metric,
+                str(row.samples),
+                _spread(row.values("pretrained")),
+                _spread(row.values("scratch")),
+                f"{value:+.3f} {_written(interval)}",
+                f"{row.pixels:.3f}",
+                f"{row.majority:.3f}",
+                *(f"{row.probes[name]:.3f}" for name in PROBES),
+                f"{row.steps['pretrained']} / {row.steps['scratch']}",
+            ]
+        )
+    return table(head, lines)
+
+
+def _spread(values: Sequence[float]) -> str:
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
+
+
+def _written(interval: Interval | None) -> str:
+    return "(no interval)" if interval is None else f"[{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def _said(rows: Sequence[Row]) -> list[str]:
+    """Counts that the table holds, in words."""
+    gains = [(row, *row.gain()) for row in rows]
+    above = [row for row, _, interval in gains if interval and interval.low > 0]
+    below = [row for row, _, interval in gains if interval and interval.high < 0]
+    level = [row for row in rows if statistics.mean(row.values("pretrained")) >= row.pixels]
+    return [
+        f"- Of {len(rows)} rows, the interval of the gain over scratch lies above zero in "
+        f"{len(above)} and below zero in {len(below)}.",
+        f"- The tuned pretrained backbone is at least level with raw pixels in {len(level)} rows"
+        f"{_named(level)}.",
+    ]
+
+
+def _named(rows: Sequence[Row]) -> str:
+    return ": " + ", ".join(f"{row.task} at {row.samples}" for row in rows) if rows else ""
