@@ -95,10 +95,10 @@ def _recipe(config: PretrainConfig) -> str:
     return f"""## Recipe
 
 `transferlab pretrain {config.name} --out DIR` makes it anew. {config.total_steps:,} steps of
-{config.batch_samples} scenes (half as many where they are clips), seed {config.seed}; AdamW at
-{config.learning_rate:g} with {config.warmup_steps} steps of warm-up, a plateau, and a linear decay
-over the last {config.decay_fraction:.0%}; weight decay {config.weight_decay:g}; loss on answers
-only.
+{config.batch_samples} scenes (half as many where they are clips), seed {config.seed};
+{_OPTIMIZERS[config.optimizer]} at {config.learning_rate:g} with {config.warmup_steps} steps of
+warm-up, a plateau, and a linear decay over the last {config.decay_fraction:.0%}; weight decay
+{config.weight_decay:g}; products in {config.precision}; loss on answers only.
 {looked}
 | stage | steps | scenes | described | words |
 |---|---|---|---|---|
@@ -109,6 +109,11 @@ Scenes that are not described are asked about, several questions each.
 ![Losses by step]({CURVES})
 """
 
+
+_OPTIMIZERS = {
+    "adamw": "AdamW",
+    "muon": "Muon for the matrices of linear layers and AdamW for the rest",
+}
 
 _SCORES_HEAD = """## Held-out closed questions
 

@@ -70,11 +70,16 @@ def run(processor, folder, *, listener=ignore, tower_slowdown=1.0, **changes):
     return model
 
 
-def test_it_learns_and_a_killed_run_ends_the_same(processor, tmp_path):
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"optimizer": "muon"}, {"optimizer": "muon", "precision": "bfloat16"}],
+    ids=["adamw", "muon", "muon in bfloat16"],
+)
+def test_it_learns_and_a_killed_run_ends_the_same(processor, tmp_path, how):
     events = []
     (tmp_path / "straight").mkdir()
     (tmp_path / "killed").mkdir()
-    straight = run(processor, tmp_path / "straight", listener=events.append)
+    straight = run(processor, tmp_path / "straight", listener=events.append, **how)
     losses = [event.loss for event in events]
     assert [event.step for event in events] == list(range(1, STEPS + 1))
     assert losses[-1] < losses[0] / 2
@@ -85,13 +90,36 @@ def test_it_learns_and_a_killed_run_ends_the_same(processor, tmp_path):
             raise Killed
 
     with pytest.raises(Killed):
-        run(processor, tmp_path / "killed", listener=kill)
+        run(processor, tmp_path / "killed", listener=kill, **how)
     resumed_events = []
-    resumed = run(processor, tmp_path / "killed", listener=resumed_events.append)
+    resumed = run(processor, tmp_path / "killed", listener=resumed_events.append, **how)
     assert resumed_events[0].step == 4
     assert resumed.losses == straight.losses == tuple(losses)
     for name, value in straight.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_precision_and_optimizer_change_what_is_computed_but_weights_stay_float32(
+    processor, tmp_path
+):
+    made = {}
+    for name, how in {
+        "plain": {},
+        "coarse": {"precision": "bfloat16"},
+        "turned": {"optimizer": "muon"},
+    }.items():
+        (tmp_path / name).mkdir()
+        made[name] = run(processor, tmp_path / name, total_steps=1, **how)
+        assert {value.dtype for value in made[name].parameters()} == {torch.float32}
+    assert made["plain"].losses == made["turned"].losses  # the first loss is before any step
+    assert made["plain"].losses != made["coarse"].losses
+    assert made["plain"].losses == pytest.approx(made["coarse"].losses, rel=0.02)
+    weight = "model.language_model.layers.0.mlp.up_proj.weight"
+    plain, turned = (made[name].state_dict()[weight] for name in ("plain", "turned"))
+    assert not torch.allclose(plain, turned)
+    embedding = "model.language_model.embed_tokens.weight"
+    plain, turned = (made[name].state_dict()[embedding] for name in ("plain", "turned"))
+    assert torch.equal(plain, turned)
 
 
 def test_a_slower_tower_moves_less_and_the_rest_does_not_wait_for_it(processor, tmp_path):
