@@ -7,6 +7,7 @@ from typing import Literal
 
 from transformers import PreTrainedConfig
 
+from transferlab.backbone.kind import CONTRASTIVE
 from transferlab.errors import ModelError
 
 Layout = Literal["inline", "prefix", "hidden", "marked", "woven", "encoded", "opened", "absent"]
@@ -52,9 +53,6 @@ class Family:
     """Whether choices may be scored after a copied cache of the prompt. Where positions or masks
     are not a function of the attention mask alone, every choice is read with its whole prompt."""
 
-
-CONTRASTIVE = frozenset({"clip", "siglip"})
-"""They compare pictures with texts, and say nothing."""
 
 FAMILIES: dict[str, Family] = {
     "llava": Family(continues=True),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from transferlab.backbone.kind import CONTRASTIVE, cannot_write, known_type
 from transferlab.config.backbone import EMBEDDED
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.catalogue.check import check_strategies
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.catalogue import find_domains
-from transferlab.metrics.answers import check_metrics
+from transferlab.metrics.answers import ANSWERS, check_metrics
 
 
 def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
@@ -28,6 +29,7 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
     """
     entries = find_domains(domains)
     problems = []
+    compares = known_type(config.backbone) in CONTRASTIVE
     named = [("source", config.source)] if config.source else []
     named += [(f"stream.{index}", name) for index, name in enumerate(config.stream)]
     for path, name in named:
@@ -43,6 +45,11 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
             "set it to false, or choose one that does (docs/backbones.md)"
             for medium, section in entries[name].config.source.media.items()
             if section.sound and config.backbone.model == EMBEDDED
+        ]
+        problems += [
+            f"domain '{name}': tasks.{task}: {cannot_write(config.backbone.model, kind=one.kind)}"
+            for task, one in entries[name].config.tasks.items()
+            if compares and ANSWERS[one.kind] == "free"
         ]
         for task, section in entries[name].config.tasks.items():
             problems += [
