@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,13 @@ class Meter:
 def main() -> int:
     meter = Meter()
     code = pytest.main(["-q", "-p", "no:cacheprovider", str(TESTS / "test_families.py")], [meter])
-    from family_cases import FAMILIES  # on the path since the tests were collected
+    from family_cases import FAMILIES, NEEDS  # on the path since the tests were collected
 
     print("\n| family | parameters of the tiny model | seconds of CPU |\n|---|---|---|")
     for name, make in FAMILIES.items():
+        if name in NEEDS and find_spec(NEEDS[name]) is None:
+            print(f"| `{name}` | needs {NEEDS[name]}, which is not installed | - |")
+            continue
         model, _ = make()
         parameters = sum(parameter.numel() for parameter in model.parameters())
         print(f"| `{name}` | {parameters:,} | {meter.seconds[name]:.1f} |")

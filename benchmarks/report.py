@@ -19,7 +19,7 @@ import numpy as np
 from transferlab.metrics.continual import forward_transfer
 
 SUMMARY = ("acc", "bwt", "fwt", "forgetting", "source_retention")
-CONTROLS = ("majority", "no_image", "pixels", "frequent_answer", "copied_answer")
+CONTROLS = ("majority", "no_image", "pixels", "frequent_answer", "copied_answer", "chance")
 
 Result = Mapping[str, Any]
 

@@ -205,6 +205,9 @@ def test_each_domain_is_answered_with_its_own_adapter(route, fresh):
     torch.testing.assert_close([answers[0], answers[3]], at_first, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(answers[1:3], after_door, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(answers[4:], ask(backbone, kite), rtol=1e-4, atol=1e-4)
+    names = DOMAINS["door"][0].choices
+    found = learner.answering().score_candidates(DOMAINS["door"], names, batch_samples=8)
+    torch.testing.assert_close(found.tolist(), list(map(list, after_door)), rtol=1e-4, atol=1e-4)
     assert ask(backbone, DOMAINS["door"])[0] != pytest.approx(after_door[0], rel=1e-3)
     assert same(state, backbone.trainable_state())
 

@@ -87,6 +87,18 @@ class CandidateCollator:
         self._tokens(sample, answer)
         return [0]
 
+    def candidates(self, sample: Sample, given: Sequence[str]) -> Tensor:
+        """(candidates, length) int64: each as the caption writes it for this sample.
+
+        Raises:
+            DataError: one is too long.
+        """
+        return torch.tensor([self._tokens(sample, one) for one in given])
+
+    def asked(self, sample: Sample) -> str:
+        """What of the prompt the caption writes beside a candidate."""
+        return words_of(sample.prompt) if "{prompt}" in self.caption else ""
+
     def words(self, sample: Sample) -> Tensor:
         """(pieces, length) int64: the prompt's words, in as many pieces as the model needs."""
         given = self._tokenizer(
@@ -98,10 +110,11 @@ class CandidateCollator:
         return torch.tensor([self._padded(piece) for piece in given["input_ids"]])
 
     def _tokens(self, sample: Sample, candidate: str) -> list[int]:
-        key = (sample.prompt, candidate)
+        asked = self.asked(sample)
+        key = (asked, candidate)
         kept = self._texts.get(key)
         if kept is None:
-            text = self.caption.replace("{prompt}", words_of(sample.prompt))
+            text = self.caption.replace("{prompt}", asked)
             ids = self._tokenizer(text.replace("{answer}", candidate))["input_ids"]
             if len(ids) > self._length:
                 raise DataError(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from transferlab.backbone.candidates import GIVEN, TEXTS, CandidateCollator
 from transferlab.backbone.hf import HFBackbone
+from transferlab.backbone.kind import cannot_write
 from transferlab.backbone.view import TrainableView, innermost
 from transferlab.core.batch import Batch
 from transferlab.core.records import Features, Prediction, Sample
@@ -80,6 +82,8 @@ class ContrastBackbone(HFBackbone):
     collator: CandidateCollator
     module: ContrastView
     view = ContrastView
+    writes = False
+    max_candidates = None
 
     @torch.no_grad()
     def score_choices(self, samples: Sequence[Sample], *, batch_samples: int) -> list[Prediction]:
@@ -112,9 +116,8 @@ class ContrastBackbone(HFBackbone):
         """
         if samples:
             raise ModelError(
-                f"backbone '{self.name}' compares pictures with texts and says nothing, so task "
-                f"'{samples[0].task}' of '{samples[0].domain}', which has no choices, cannot be "
-                "answered; give the task choices, or choose another backbone"
+                f"task '{samples[0].task}' of '{samples[0].domain}': "
+                f"{cannot_write(self.name, kind=samples[0].kind)}"
             )
         return []
 
@@ -135,28 +138,32 @@ class ContrastBackbone(HFBackbone):
         return Features(image=image, text=text, joint=(image + text) / 2)
 
     @torch.no_grad()
-    def ranks(self, samples: Sequence[Sample], *, batch_samples: int) -> Tensor:
-        """Retrieval: the place, from 1, of each sample's own answer among all distinct answers.
+    def score_candidates(
+        self, samples: Sequence[Sample], candidates: Sequence[str], *, batch_samples: int
+    ) -> np.ndarray:
+        """Retrieval: the cosine of each sample's pictures and each candidate, (N, C) float32.
 
-        Args:
-            samples: without choices; every answer is a candidate for every picture.
-            batch_samples: pictures and texts that go through the model at once.
-
-        Returns:
-            (N,) int64; ties count against the sample.
+        A candidate is read once for all samples; where the caption holds the prompt, once for each
+        prompt. Samples without pictures have 0 with all of them.
         """
-        pictures, texts = [], []
+        found = np.empty((len(samples), len(candidates)), np.float32)
         with self._evaluating():
-            for start in range(0, len(samples), batch_samples):
-                chosen = samples[start : start + batch_samples]
-                batch = self.collator.collate(chosen).to(self.device)
-                pictures.append(self.module.pictures(batch))
-                texts.append(batch.input_ids)
-            distinct, own = torch.cat(texts).unique(dim=0, return_inverse=True)
-            told = [self.module.texts(some) for some in distinct.split(batch_samples)]
-        scores = torch.cat(pictures) @ torch.cat(told).T
-        mine = scores.gather(1, own.unsqueeze(1))
-        return (scores >= mine).sum(dim=1).cpu()
+            for asked in self._asked_alike(samples):
+                ids = self.collator.candidates(samples[asked[0]], candidates).to(self.device)
+                told = torch.cat([self.module.texts(some) for some in ids.split(batch_samples)])
+                for start in range(0, len(asked), batch_samples):
+                    some = asked[start : start + batch_samples]
+                    batch = self.collator.collate([samples[at] for at in some]).to(self.device)
+                    scores = self.module.pictures(batch) @ told.T
+                    found[some] = scores.float().cpu().numpy()
+        return found
+
+    def _asked_alike(self, samples: Sequence[Sample]) -> list[list[int]]:
+        """Positions of samples for which a candidate is the same text."""
+        groups: dict[str, list[int]] = {}
+        for at, sample in enumerate(samples):
+            groups.setdefault(self.collator.asked(sample), []).append(at)
+        return list(groups.values())
 
 
 def _pooled(output: object) -> Tensor:

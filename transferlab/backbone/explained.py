@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from huggingface_hub.errors import (
@@ -17,7 +18,7 @@ from safetensors import SafetensorError
 
 from transferlab.backbone.quiet import no_progress_bars
 from transferlab.config.backbone import BackboneSection
-from transferlab.errors import EnvironmentProblem, ModelError
+from transferlab.errors import EnvironmentProblem, MissingExtra, ModelError
 
 
 @contextmanager
@@ -33,6 +34,11 @@ def explained(section: BackboneSection) -> Iterator[None]:
         ) from error
     except ImportError as error:
         library = str(error).strip().splitlines()[0]
+        if "timm" in library and find_spec("timm") is None:
+            raise MissingExtra(
+                f"backbone '{name}' has a vision tower of the library 'timm': "
+                "pip install 'transferlab[timm]'"
+            ) from error
         raise EnvironmentProblem(
             f"backbone '{name}' needs a library that is not installed: {library}"
         ) from error

@@ -7,10 +7,24 @@ from typing import Literal
 
 from transformers import PreTrainedConfig
 
+from transferlab.backbone.kind import CONTRASTIVE
 from transferlab.errors import ModelError
 
 Layout = Literal["inline", "prefix", "hidden", "marked", "woven", "encoded", "opened", "absent"]
 """A name in ``transferlab.backbone.layouts.LAYOUTS``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hearing:
+    """How a family takes the sound of media."""
+
+    mask: str
+    """What its ``forward`` calls the mask of spectrograms."""
+    time_first: bool = False
+    """Spectrograms are (T, bands), not (bands, T), and the mask is of booleans."""
+    silence_frames: int = 0
+    """Frames of silence after every sound, outside the mask. Where convolutions run over the end of
+    a sound, what comes after it must not depend on its neighbours in the batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +56,11 @@ class Family:
     projected: str = ""
     """The module that makes pictures ready for the language model, where they are not among its
     embeddings."""
-    listens: bool = False
-    """Sound stands in prompts as the processor's audio token."""
+    listens: Hearing | None = None
+    """Sound stands in prompts as the processor's audio token; None where nothing is heard."""
+    pads_with_end: bool = False
+    """The end token pads. The padding token's embedding is all zeros at birth, and the family takes
+    square roots of lengths of embeddings, which have no gradient there."""
     vision: tuple[str, ...] = ()
     """Modules of the vision tower, where transformers does not find them."""
     language: tuple[str, ...] = ()
@@ -52,9 +69,6 @@ class Family:
     """Whether choices may be scored after a copied cache of the prompt. Where positions or masks
     are not a function of the attention mask alone, every choice is read with its whole prompt."""
 
-
-CONTRASTIVE = frozenset({"clip", "siglip"})
-"""They compare pictures with texts, and say nothing."""
 
 FAMILIES: dict[str, Family] = {
     "llava": Family(continues=True),
@@ -66,7 +80,12 @@ FAMILIES: dict[str, Family] = {
     "smolvlm": Family(continues=True),
     "internvl": Family(continues=True),
     "paligemma": Family(layout="prefix", answer_types=True),
-    "qwen2_5_omni_thinker": Family(listens=True),
+    "qwen2_5_omni_thinker": Family(listens=Hearing(mask="feature_attention_mask")),
+    # Two convolutions of kernel 3 and stride 2 reach 6 frames over the end of a sound.
+    "gemma3n": Family(
+        listens=Hearing(mask="input_features_mask", time_first=True, silence_frames=8),
+        pads_with_end=True,
+    ),
     "blip-2": Family(layout="hidden", language=("language_model",)),
     "instructblip": Family(layout="hidden", language=("language_model",)),
     "mllama": Family(sees="next", by_sample=True, apart=True, projected="multi_modal_projector"),

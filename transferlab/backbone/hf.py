@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +27,10 @@ class HFBackbone:
     """Any image-text-to-text model of transformers; see ``transferlab.core.protocols.Backbone``."""
 
     view: type[TrainableView] = TrainableView
+    writes: bool = True
+    """Whether it writes answers, and does not only compare what is given."""
+    max_candidates: int | None = score.MAX_CANDIDATES
+    """Answers at most among which it finds a sample's own; None where there is no limit."""
 
     def __init__(
         self,
@@ -80,6 +85,20 @@ class HFBackbone:
         with self._evaluating():
             return score.score_choices(
                 self.model, self.module, self.collator, samples, batch_samples=batch_samples
+            )
+
+    def score_candidates(
+        self, samples: Sequence[Sample], candidates: Sequence[str], *, batch_samples: int
+    ) -> np.ndarray:
+        """Retrieval: the log-likelihood of each candidate, end token included, (N, C) float32."""
+        with self._evaluating():
+            return score.score_candidates(
+                self.model,
+                self.module,
+                self.collator,
+                samples,
+                candidates,
+                batch_samples=batch_samples,
             )
 
     def generate(

@@ -143,7 +143,7 @@ class ModelInputs:
     def _beside(self, batch: Batch) -> dict[str, Tensor]:
         """What else is read of prompts: a row for every sound, or of words for every picture."""
         if self.family.listens:
-            return heard(batch.beside)
+            return heard(batch.beside, self.family.listens)
         counts = torch.tensor(batch.media_rows, device=batch.device)
         if not any(batch.media_rows):
             counts[0] = 1  # for the blank picture

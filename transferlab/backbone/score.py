@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import GenerationConfig
@@ -13,6 +15,9 @@ from transferlab.backbone.view import TrainableView
 from transferlab.core.batch import Batch
 from transferlab.core.records import Prediction, Sample
 
+MAX_CANDIDATES = 200
+"""Answers at most among which a sample's own is sought: each is read with each sample, so that a
+thousand samples and a thousand answers would be a million answers to read at every scoring."""
 ROWS_PER_SAMPLE = 8
 """Choices scored at once, per sample of a batch: bounds the memory that copied prompts take."""
 
@@ -54,6 +59,31 @@ def score_choices(
                 sample=sample, text=sample.choices[best], log_likelihoods=values
             )
     return [predictions[position] for position in range(len(samples))]
+
+
+def score_candidates(
+    model: nn.Module,
+    view: TrainableView,
+    collator: Collator,
+    samples: Sequence[Sample],
+    candidates: Sequence[str],
+    *,
+    batch_samples: int,
+) -> np.ndarray:
+    """The log-likelihood of every candidate as the answer to every sample, (N, C) float32.
+
+    A candidate's likelihood is that of all its tokens, so that short and common ones have an
+    advantage, whatever the picture shows: the control without the image says how large it is.
+    """
+    at_once = ROWS_PER_SAMPLE * batch_samples
+    parts = []
+    for start in range(0, len(candidates), at_once):
+        some = tuple(candidates[start : start + at_once])
+        # What is asked is scored with each choice; which of them is right plays no part in it.
+        asked = [replace(sample, choices=some, answer=some[0]) for sample in samples]
+        found = score_choices(model, view, collator, asked, batch_samples=batch_samples)
+        parts.append(np.array([one.log_likelihoods for one in found], np.float32))
+    return np.concatenate(parts, axis=1)
 
 
 def _groups(

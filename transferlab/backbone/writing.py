@@ -65,7 +65,7 @@ def make_collator(
     return Collator(
         chat,
         media,
-        pad_id=ends[0] if pad_id is None else pad_id,
+        pad_id=ends[0] if pad_id is None or family.pads_with_end else pad_id,
         max_length_tokens=section.max_length_tokens,
         name=name,
         max_pictures=max_pictures(model.config),
@@ -105,10 +105,13 @@ def _end_ids(processor: Any, model: nn.Module, *, name: str) -> list[int]:
 def _sound(
     processor: Any, model: nn.Module, *, hear: Hear | None, end_id: int, name: str
 ) -> SoundEncoder | None:
-    if not family_of(model.config).listens:
+    hearing = family_of(model.config).listens
+    if hearing is None:
         return None
     end = processor.tokenizer.convert_ids_to_tokens(end_id)
-    return SoundEncoder(processor, hear=hear, end=end, dtype=model.dtype, name=name)
+    return SoundEncoder(
+        processor, hearing=hearing, hear=hear, end=end, dtype=model.dtype, name=name
+    )
 
 
 def _picture_id(config: PreTrainedConfig) -> int | None:

@@ -27,6 +27,12 @@ ARMS = {
 CONTROLS = {"majority": "majority", "no_image": "no image", "pixels": "pixels"}
 FREE_CONTROLS = {"frequent_answer": "frequent answer", "copied_answer": "copied answer"}
 """Of answers in free text, which come in a table of their own."""
+RANKED_CONTROLS = {
+    "chance": "chance",
+    "frequent_answer": "frequent answer",
+    "no_image": "no image",
+}
+"""Of answers that are to be found among all of them, likewise."""
 SIGNED = ("bwt", "fwt", "source_retention")
 """Entries of the summary that are differences."""
 WIDE_COLUMNS = 100
@@ -129,17 +135,16 @@ def arms_and_controls(result: Result, *, wide: bool = True) -> list[Table]:
 
 
 def _tables_of(result: Result, domain: str, *, wide: bool) -> Iterator[Table]:
-    """Tasks with answers to choose from, and those with answers in free text."""
-    tasks = _tasks_of(result, domain)
-    free = {
-        task: metric
-        for task, metric in tasks.items()
-        if FREE_CONTROLS.keys() & _controls_of(result, domain, task).keys()
-    }
-    closed = {task: metric for task, metric in tasks.items() if task not in free}
+    """Tasks with answers to choose from, with answers to find, and with answers in free text."""
+    kinds: dict[str, dict[str, str]] = {"closed": {}, "ranked": {}, "free": {}}
+    for task, metric in _tasks_of(result, domain).items():
+        known = _controls_of(result, domain, task).keys()
+        ranked, free = "chance" in known, FREE_CONTROLS.keys() & known
+        kinds["ranked" if ranked else "free" if free else "closed"][task] = metric
     for label, chosen, controls in (
-        ("arms and controls", closed, CONTROLS),
-        ("free answers", free, FREE_CONTROLS),
+        ("arms and controls", kinds["closed"], CONTROLS),
+        ("retrieval", kinds["ranked"], RANKED_CONTROLS),
+        ("free answers", kinds["free"], FREE_CONTROLS),
     ):
         if chosen:
             title = f"{domain}: {label}"
@@ -212,7 +217,7 @@ def _task(result: Result, arm: str, domain: str, task: str) -> Mapping[str, Any]
 def _controls_of(result: Result, domain: str, task: str) -> dict[str, float]:
     """Those that are defined for a task."""
     found = ((result.get("controls") or {}).get(domain) or {}).get(task) or {}
-    keys = (*CONTROLS, *FREE_CONTROLS)
+    keys = (*CONTROLS, *FREE_CONTROLS, "chance")
     return {key: found[key] for key in keys if found.get(key) is not None}
 
 

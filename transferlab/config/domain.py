@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from transferlab.config.privacy import PrivacySection
 from transferlab.config.section import Name, Section
-from transferlab.core.records import SPLITS, SplitName
+from transferlab.core.records import SPLITS, SplitName, TaskKind
 
 USUAL_WORDS: dict[SplitName, list[str]] = {
     "train": ["train", "training"],
@@ -209,7 +209,9 @@ class SplitsSection(Section):
 class TaskSection(Section):
     """What is asked of a row."""
 
-    kind: Literal["classify", "answer", "describe"]
+    kind: TaskKind
+    """classify: one of ``choices``. answer, describe: text. retrieve: the row's own answer is to be
+    found among those of all rows in the split that is scored."""
     prompt: str
     """Template over the row's columns; <name> marks where a medium of ``source.media`` belongs."""
     answer: str

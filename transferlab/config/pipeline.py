@@ -84,7 +84,8 @@ class EvaluationSection(Section):
     batch_samples: PositiveInt = 32
     max_new_tokens: PositiveInt = 48
     controls: bool = True
-    """Score majority class, no image and raw pixels beside every closed task."""
+    """Score majority class, no image and raw pixels beside every closed task, chance and no image
+    beside every one that retrieves, frequent and copied answers beside free text."""
     interference_samples: Annotated[int, Field(ge=0)] = 16
     """Training samples of each domain whose gradients are compared before every step; 0 leaves
     that out."""

@@ -13,8 +13,9 @@ is smallest, or, where the domain is known, with that domain's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +28,8 @@ from transferlab.core.records import Prediction, Sample
 
 if TYPE_CHECKING:
     from transferlab.continual.template import MLLMTemplate
+
+Said = TypeVar("Said")
 
 FLOOR = 0.01
 """Of the mean variance, added to each: what is the same in a few samples is no certainty."""
@@ -105,6 +108,20 @@ class Routed:
             lambda some: self._strategy.backbone.score_choices(some, batch_samples=batch_samples),
         )
 
+    def score_candidates(
+        self, samples: Sequence[Sample], candidates: Sequence[str], *, batch_samples: int
+    ) -> np.ndarray:
+        """As the backbone's own."""
+        rows = self._answered(
+            samples,
+            lambda some: list(
+                self._strategy.backbone.score_candidates(
+                    some, candidates, batch_samples=batch_samples
+                )
+            ),
+        )
+        return np.stack(rows)
+
     def generate(
         self, samples: Sequence[Sample], *, batch_samples: int, max_new_tokens: int
     ) -> list[Prediction]:
@@ -118,13 +135,13 @@ class Routed:
 
     @torch.no_grad()
     def _answered(
-        self, samples: Sequence[Sample], answer: Callable[[list[Sample]], list[Prediction]]
-    ) -> list[Prediction]:
+        self, samples: Sequence[Sample], answer: Callable[[list[Sample]], list[Said]]
+    ) -> list[Said]:
         plugin, strategy = self._plugin, self._strategy
         own = flatten(strategy.trainable)
         try:
             routes = plugin.routes(strategy, samples)
-            found: dict[int, Prediction] = {}
+            found: dict[int, Said] = {}
             for route in dict.fromkeys(routes):
                 rows = [row for row, taken in enumerate(routes) if taken == route]
                 # A domain that has not been trained yet is answered by the backbone as it was.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -66,6 +67,13 @@ class Backbone(Protocol):
 
     def score_choices(self, samples: Sequence[Sample], *, batch_samples: int) -> list[Prediction]:
         """For closed samples: the summed log-likelihood of each choice, and the likeliest."""
+        ...
+
+    def score_candidates(
+        self, samples: Sequence[Sample], candidates: Sequence[str], *, batch_samples: int
+    ) -> np.ndarray:
+        """For samples of kind retrieve: how well each candidate answers each of them, (N, C)
+        float32; higher is better. Their own answers are not looked at."""
         ...
 
     def generate(

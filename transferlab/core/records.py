@@ -15,7 +15,9 @@ MEDIA_SLOT = "<image>"
 """Stands in a prompt where a medium belongs; a video's slot becomes as many as it has frames."""
 
 MediaKind = Literal["image", "dicom", "video"]
-TaskKind = Literal["classify", "answer", "describe"]
+TaskKind = Literal["classify", "answer", "describe", "retrieve"]
+"""``classify`` picks from choices, ``answer`` and ``describe`` write text, ``retrieve`` finds a
+sample's own answer among those of all samples that are scored."""
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
@@ -145,14 +147,28 @@ class Features:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a sample's own answer stands among its task's candidates."""
+
+    better: int
+    """Candidates that scored higher than it, 0 or more."""
+    equal: int
+    """Candidates that scored the same, it among them: 1 or more."""
+    candidates: int
+    """All of them: ``better + equal`` or more."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """What the backbone said to one sample."""
 
     sample: Sample
     text: str
-    """The likeliest choice, or the generated text."""
+    """The likeliest choice, the generated text, or the candidate that was found."""
     log_likelihoods: tuple[float, ...] = ()
     """Per choice, summed over its tokens, in the order of ``choices``; empty for free text."""
+    place: Place | None = None
+    """Retrieval only: where the sample's own answer came in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +182,13 @@ class TaskScore:
     value: float
     """The primary metric, in [0, 1]; higher is better."""
     metrics: Mapping[str, float]
-    """Every metric of the task, the primary one too."""
+    """Every metric of the task, the primary one too; in [0, 1] but for ``median_rank``."""
     samples: int
     groups: Sequence[str]
     """Per sample: its group."""
     sample_values: Sequence[float]
-    """Per sample: its contribution to an additive metric (correct or not, token F1), in [0, 1]."""
+    """Per sample: its contribution to an additive metric (correct or not, token F1, the inverse of
+    its rank), in [0, 1]."""
     labels: Sequence[int] = ()
     """Closed tasks, per sample: the answer's position in the task's sorted label set."""
     predicted: Sequence[int] = ()

@@ -12,9 +12,10 @@ from transferlab.config.pipeline import EvaluationSection
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import Decode, DomainData, Prediction, Sample
 from transferlab.evaluation.pixels import PixelVectors, predict_from_pixels
-from transferlab.evaluation.predict import predict
+from transferlab.evaluation.predict import candidates_of, predict
 from transferlab.evaluation.score import evaluated_samples, metrics_of, outcomes_of
 from transferlab.metrics.answers import measure
+from transferlab.metrics.retrieval import chance, place_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,15 +26,20 @@ class Controls:
     task: str
     metric: str
     closed: bool
-    """Whether the task has choices; the first three controls are for those, the others for not."""
+    """Whether the task has choices."""
+    candidates: int | None = None
+    """Retrieval: how many answers there are to choose among."""
+    chance: float | None = None
+    """Retrieval: the candidates in any order."""
     majority: float | None = None
     """Closed: always the most frequent training answer among the sample's choices."""
     no_image: float | None = None
-    """Closed: the same model, asked the same question without its media."""
+    """Closed and retrieval: the same model, asked the same question without its media."""
     pixels: float | None = None
     """Closed: logistic regression on 20 principal components of the 32x32 grey picture."""
     frequent_answer: float | None = None
-    """Free text: always the most frequent training answer."""
+    """Free text: always the most frequent training answer. Retrieval: the candidates in the order
+    of how often training gave them as answers."""
     copied_answer: float | None = None
     """Free text: the answer of a random training sample, drawn anew for each test sample."""
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -67,14 +73,18 @@ def score_controls(
     """
     vectors = PixelVectors(decode)
     test = evaluated_samples(data, section, split=section.split)
+    candidates = candidates_of(data, section.split)
     found = {}
     for task in data.tasks:
         asked = [sample for sample in test if sample.task == task]
         learned = [sample for sample in train if sample.task == task]
         controls = Controls(task=task, metric=metrics_of(data, task)[0], closed=asked[0].closed)
-        controls = _learned(controls, learned, asked, vectors=vectors, seed=seed)
-        if controls.closed:
-            controls = _with_no_image(controls, backbone, asked, section)
+        if task in candidates:
+            controls = _ranked(controls, learned, asked, candidates[task])
+        else:
+            controls = _learned(controls, learned, asked, vectors=vectors, seed=seed)
+        if controls.closed or task in candidates:
+            controls = _with_no_image(controls, backbone, asked, section, candidates)
         found[task] = controls
     return found
 
@@ -119,13 +129,44 @@ def _majority(train: Sequence[Sample], sample: Sample) -> Prediction:
 
 
 def _with_no_image(
-    controls: Controls, backbone: Backbone, test: Sequence[Sample], section: EvaluationSection
+    controls: Controls,
+    backbone: Backbone,
+    test: Sequence[Sample],
+    section: EvaluationSection,
+    candidates: Mapping[str, Sequence[str]],
 ) -> Controls:
     if not any(sample.media for sample in test):
         reasons = {**controls.reasons, "no_image": "the task's samples have no media"}
         return replace(controls, reasons=reasons)
-    blind = predict(backbone, [sample.without_media() for sample in test], section)
+    unseen = [sample.without_media() for sample in test]
+    blind = predict(backbone, unseen, section, candidates=candidates)
     return replace(controls, no_image=_value(blind, controls.metric))
+
+
+def _ranked(
+    controls: Controls,
+    train: Sequence[Sample],
+    test: Sequence[Sample],
+    candidates: Sequence[str],
+) -> Controls:
+    of_chance = [
+        Prediction(sample=one, text=candidates[0], place=chance(len(candidates))) for one in test
+    ]
+    controls = replace(
+        controls, candidates=len(candidates), chance=_value(of_chance, controls.metric)
+    )
+    if not train:
+        reason = "the model saw no training samples of this task"
+        return replace(controls, reasons={"frequent_answer": reason})
+    seen = Counter(one.answer for one in train)
+    often = np.array([seen[answer] for answer in candidates])
+    first = candidates[int(often.argmax())]
+    position = {answer: at for at, answer in enumerate(candidates)}
+    guesses = [
+        Prediction(sample=one, text=first, place=place_of(often, position[one.answer]))
+        for one in test
+    ]
+    return replace(controls, frequent_answer=_value(guesses, controls.metric))
 
 
 def _free(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from transferlab.config.pipeline import EvaluationSection
 from transferlab.core.protocols import Backbone
-from transferlab.core.records import Prediction, Sample
-from transferlab.errors import ModelError
+from transferlab.core.records import DomainData, Prediction, Sample, SplitName
+from transferlab.errors import DataError, ModelError
+from transferlab.metrics.retrieval import distinct, place_of
 
 
 def select_samples(samples: Sequence[Sample], *, limit: int | None) -> tuple[Sample, ...]:
@@ -35,18 +36,52 @@ def select_samples(samples: Sequence[Sample], *, limit: int | None) -> tuple[Sam
     return tuple(sample for sample in samples if (sample.task, sample.id) in kept)
 
 
+def candidates_of(data: DomainData, split: SplitName) -> dict[str, tuple[str, ...]]:
+    """By task of kind retrieve: all distinct answers of the split, sorted.
+
+    They are those of the whole split, also where fewer samples are asked, so that the limit on test
+    samples does not make the task easier.
+
+    Raises:
+        DataError: there is only one, so that there is nothing to find.
+    """
+    answers: dict[str, list[str]] = {}
+    for sample in data.splits[split]:
+        if sample.kind == "retrieve":
+            answers.setdefault(sample.task, []).append(sample.answer)
+    for task, given in answers.items():
+        if len(set(given)) < 2:
+            raise DataError(
+                f"task '{task}' of '{data.name}': all {len(given)} samples of the {split} split "
+                "have the same answer, so that there is nothing to find among; give the split more "
+                "groups or remove the task from domain.yaml"
+            )
+    return {task: distinct(given) for task, given in answers.items()}
+
+
 def predict(
-    backbone: Backbone, samples: Sequence[Sample], section: EvaluationSection
+    backbone: Backbone,
+    samples: Sequence[Sample],
+    section: EvaluationSection,
+    *,
+    candidates: Mapping[str, Sequence[str]] = {},
 ) -> list[Prediction]:
-    """Answers in the order of ``samples``: the likeliest choice where there are choices, else
-    generated text.
+    """Answers in the order of ``samples``: the likeliest choice where there are choices, the best
+    candidate where the task is to retrieve, else generated text.
+
+    Args:
+        backbone: answers.
+        samples: of one domain.
+        section: limits and batch sizes.
+        candidates: by task of kind retrieve, as ``candidates_of`` has them.
 
     Raises:
         ModelError: the backbone answered for other samples than it was asked about, or a closed
             sample with something that is none of its choices.
     """
     closed = [sample for sample in samples if sample.closed]
-    free = [sample for sample in samples if not sample.closed]
+    sought = [sample for sample in samples if sample.kind == "retrieve"]
+    free = [one for one in samples if not one.closed and one.kind != "retrieve"]
     answers: list[Prediction] = []
     if closed:
         answers += backbone.score_choices(closed, batch_samples=section.batch_samples)
@@ -66,8 +101,35 @@ def predict(
                 f"backbone '{backbone.name}' answered sample '{answer.sample.id}' with a text that "
                 "is none of its choices; its score_choices breaks the contract"
             )
-    by_key = dict(zip(asked, answers, strict=True))
+    for task in dict.fromkeys(sample.task for sample in sought):
+        of_task = [sample for sample in sought if sample.task == task]
+        answers += _retrieve(backbone, of_task, candidates[task], section)
+    by_key = {_key(answer.sample): answer for answer in answers}
     return [by_key[_key(sample)] for sample in samples]
+
+
+def _retrieve(
+    backbone: Backbone,
+    samples: Sequence[Sample],
+    candidates: Sequence[str],
+    section: EvaluationSection,
+) -> list[Prediction]:
+    scores = backbone.score_candidates(samples, candidates, batch_samples=section.batch_samples)
+    if scores.shape != (len(samples), len(candidates)):
+        raise ModelError(
+            f"backbone '{backbone.name}' was asked to compare {len(samples)} samples with "
+            f"{len(candidates)} candidates and gave {scores.shape} scores; its score_candidates "
+            "breaks the contract"
+        )
+    position = {answer: at for at, answer in enumerate(candidates)}
+    return [
+        Prediction(
+            sample=sample,
+            text=candidates[int(row.argmax())],
+            place=place_of(row, position[sample.answer]),
+        )
+        for sample, row in zip(samples, scores, strict=True)
+    ]
 
 
 def _key(sample: Sample) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from transferlab.metrics.transfer import Gain
 
 CLOSED_CONTROLS = ("majority", "no_image", "pixels")
 FREE_CONTROLS = ("frequent_answer", "copied_answer")
+RANKED_CONTROLS = ("chance", "frequent_answer", "no_image")
 
 
 def summary_record(summaries: Mapping[str, Summary]) -> dict[str, Any]:
@@ -129,7 +130,9 @@ def controls_record(controls: Mapping[str, Mapping[str, Controls]]) -> dict[str,
     Returns:
         By domain and task ``{"metric", "reasons": {control: why it is None}}`` and, for closed
         tasks, ``majority``, ``no_image`` and ``pixels``; for free text ``frequent_answer`` and
-        ``copied_answer``. Scores are in the task's primary metric.
+        ``copied_answer``; for retrieval ``candidates`` (how many answers there are to choose
+        among), ``chance``, ``frequent_answer`` and ``no_image``. Scores are in the task's primary
+        metric.
     """
     return {
         domain: {task: _controls_of(one) for task, one in tasks.items()}
@@ -139,9 +142,13 @@ def controls_record(controls: Mapping[str, Mapping[str, Controls]]) -> dict[str,
 
 def _controls_of(controls: Controls) -> dict[str, Any]:
     names = CLOSED_CONTROLS if controls.closed else FREE_CONTROLS
+    sought = {}
+    if controls.candidates is not None:
+        names, sought = RANKED_CONTROLS, {"candidates": controls.candidates}
     values = {name: getattr(controls, name) for name in names}
     return {
         "metric": controls.metric,
+        **sought,
         **{name: None if value is None else _number(value) for name, value in values.items()},
         "reasons": dict(controls.reasons),
     }

@@ -17,7 +17,7 @@ from transferlab.core.records import (
     TaskScore,
 )
 from transferlab.errors import DataError
-from transferlab.evaluation.predict import predict, select_samples
+from transferlab.evaluation.predict import candidates_of, predict, select_samples
 from transferlab.metrics.answers import METRICS, Outcomes, measure, undefined_because
 
 
@@ -31,7 +31,8 @@ def score_domain(
     """Score a split of a domain, task by task.
 
     Args:
-        backbone: answers; closed samples by likelihood, free ones by generation.
+        backbone: answers; closed samples by likelihood, free ones by generation; those of kind
+            retrieve by comparison with all answers of the split.
         data: the domain.
         section: limits and batch sizes.
         split: "validation" for choosing anything, "test" for reporting.
@@ -40,11 +41,13 @@ def score_domain(
         The mean of the tasks' primary metrics, with what intervals need.
 
     Raises:
-        DataError: a task has no samples in the split, or its metric is undefined on them.
+        DataError: a task has no samples in the split, nothing to find among, or a metric that is
+            undefined on them.
         ModelError: the backbone does not answer what it was asked.
     """
     samples = evaluated_samples(data, section, split=split)
-    predictions = predict(backbone, samples, section)
+    candidates = candidates_of(data, split)
+    predictions = predict(backbone, samples, section, candidates=candidates)
     tasks = {
         task: score_task(
             [one for one in predictions if one.sample.task == task],
@@ -127,7 +130,7 @@ def score_task(
 def outcomes_of(predictions: Sequence[Prediction], *, metric: str) -> Outcomes:
     """What ``metric`` needs to know of the answers to one task."""
     value_of = METRICS[metric].sample_value
-    values = [value_of(one.text, one.sample.answer) for one in predictions]
+    values = [value_of(one) for one in predictions]
     known = sorted({choice for one in predictions for choice in one.sample.choices})
     position = {label: index for index, label in enumerate(known)}
     closed = all(one.sample.closed for one in predictions)

@@ -11,7 +11,7 @@ EMBEDDED = "transferlab/tiny"
 KNOWN_LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
                   "cc-by-nc-sa-4.0", "cc-by-3.0", "cc-by-sa-3.0")  # fmt: skip
 """The identifiers, as the Hugging Face Hub knows them, that domains are likely to carry."""
-CONTROLS = ("majority", "no_image", "pixels", "frequent_answer", "copied_answer")
+CONTROLS = ("majority", "no_image", "pixels", "frequent_answer", "copied_answer", "chance")
 
 
 def render_card(result: Mapping[str, Any], *, after: str) -> str:
@@ -135,7 +135,7 @@ def _controls(arms: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]
     return (
         "## Controls\n\nA score means something only where it is above what needs no "
         "understanding: the most frequent answer, the same model without the image, logistic "
-        "regression on raw pixels, a copied training answer.\n\n"
+        "regression on raw pixels, a copied training answer, chance.\n\n"
         f"{_table(head, rows)}"
     )
 

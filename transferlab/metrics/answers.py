@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from transferlab.core.records import TaskKind, TaskScore
+from transferlab.core.records import Place, Prediction, TaskKind, TaskScore
 from transferlab.core.registry import did_you_mean
+from transferlab.metrics.retrieval import mean_rank, recall_at, reciprocal_rank, weighted_median
 from transferlab.metrics.text import exact_match, token_f1
+
+Answers = Literal["closed", "free", "ranked"]
+"""What a metric looks at: choices, written text, or the place of an answer among all of them."""
+ANSWERS: Mapping[TaskKind, Answers] = {
+    "classify": "closed",
+    "answer": "free",
+    "describe": "free",
+    "retrieve": "ranked",
+}
+IN_WORDS: Mapping[Answers, str] = {
+    "closed": "a closed label set",
+    "free": "free text",
+    "ranked": "the rank of an answer among all of them",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +33,8 @@ class Outcomes:
     """What N samples of one task came to, as numbers: all that its metric needs, and no text."""
 
     values: np.ndarray
-    """(N,) float64 in [0, 1]: correct or not, or the text score that the metric averages."""
+    """(N,) float64: correct or not, or the score that the metric averages, in [0, 1]; ranks, from
+    1, for their median."""
     labels: np.ndarray
     """(N,) int64 positions in the sorted label set; (0,) for free text."""
     predicted: np.ndarray
@@ -78,6 +95,11 @@ def auroc(outcomes: Outcomes, weights: np.ndarray) -> np.ndarray:
     return _ratio(wins, gained.sum(axis=1) * lost.sum(axis=1))
 
 
+def median_value(outcomes: Outcomes, weights: np.ndarray) -> np.ndarray:
+    """Weighted median of the per-sample values; NaN where all weights are zero."""
+    return weighted_median(outcomes.values, weights)
+
+
 def _label_counts(
     outcomes: Outcomes, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -103,16 +125,16 @@ def _mean_of_defined(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A metric and the facts by which a domain is checked. Every one lies in [0, 1]."""
+    """A metric and the facts by which a domain is checked."""
 
-    closed: bool
-    """For a closed label set (kind classify); otherwise for free text."""
-    sample_value: Callable[[str, str], float]
-    """(what was said, what was expected) -> the sample's value in [0, 1]."""
+    of: Answers
+    sample_value: Callable[[Prediction], float]
+    """What a sample counts, in [0, 1] for all metrics that may be primary."""
     pooled: Pooled
     two_labels: bool = False
     """Defined for exactly two labels, both of which occur among the answers."""
-    higher_is_better: bool = True
+    primary: bool = True
+    """Whether scores may be made of it: it lies in [0, 1], and higher is better."""
 
     @property
     def additive(self) -> bool:
@@ -120,25 +142,47 @@ class Metric:
         return self.pooled is mean_value
 
 
-def correct(text: str, answer: str) -> float:
+def correct(prediction: Prediction) -> float:
     """1.0 for the very choice, else 0.0; choices are compared as they are written."""
-    return float(text == answer)
+    return float(prediction.text == prediction.sample.answer)
+
+
+def _of_text(value: Callable[[str, str], float]) -> Callable[[Prediction], float]:
+    return lambda prediction: value(prediction.text, prediction.sample.answer)
+
+
+def _of_place(value: Callable[[Place], float]) -> Callable[[Prediction], float]:
+    def found(prediction: Prediction) -> float:
+        assert prediction.place is not None, "retrieval says where the answer came in"
+        return value(prediction.place)
+
+    return found
 
 
 METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric(closed=True, sample_value=correct, pooled=mean_value),
-    "balanced_accuracy": Metric(closed=True, sample_value=correct, pooled=balanced_accuracy),
-    "macro_f1": Metric(closed=True, sample_value=correct, pooled=macro_f1),
-    "auroc": Metric(closed=True, sample_value=correct, pooled=auroc, two_labels=True),
-    "exact_match": Metric(closed=False, sample_value=exact_match, pooled=mean_value),
-    "token_f1": Metric(closed=False, sample_value=token_f1, pooled=mean_value),
+    "accuracy": Metric(of="closed", sample_value=correct, pooled=mean_value),
+    "balanced_accuracy": Metric(of="closed", sample_value=correct, pooled=balanced_accuracy),
+    "macro_f1": Metric(of="closed", sample_value=correct, pooled=macro_f1),
+    "auroc": Metric(of="closed", sample_value=correct, pooled=auroc, two_labels=True),
+    "exact_match": Metric(of="free", sample_value=_of_text(exact_match), pooled=mean_value),
+    "token_f1": Metric(of="free", sample_value=_of_text(token_f1), pooled=mean_value),
+    **{
+        f"recall_at_{k}": Metric(
+            of="ranked", sample_value=_of_place(recall_at(k)), pooled=mean_value
+        )
+        for k in (1, 5, 10)
+    },
+    "mrr": Metric(of="ranked", sample_value=_of_place(reciprocal_rank), pooled=mean_value),
+    "median_rank": Metric(
+        of="ranked", sample_value=_of_place(mean_rank), pooled=median_value, primary=False
+    ),
 }
 
 
 def check_metrics(task_kind: TaskKind, names: Sequence[str]) -> list[str]:
     """What is wrong with the metrics of a task, one sentence each; empty when they are sound."""
-    closed = task_kind == "classify"
-    fitting = [name for name, metric in METRICS.items() if metric.closed == closed]
+    answers = ANSWERS[task_kind]
+    fitting = [name for name, metric in METRICS.items() if metric.of == answers]
     problems = []
     for index, name in enumerate(names):
         if name not in METRICS:
@@ -147,10 +191,14 @@ def check_metrics(task_kind: TaskKind, names: Sequence[str]) -> list[str]:
                 f"A {task_kind} task takes: {', '.join(fitting)}."
             )
         elif name not in fitting:
-            answers = "a closed label set" if METRICS[name].closed else "free text"
             problems.append(
-                f"'{name}' is for {answers}, which a {task_kind} task does not have; "
-                f"use one of: {', '.join(fitting)}."
+                f"'{name}' is for {IN_WORDS[METRICS[name].of]}, which a {task_kind} task does not "
+                f"have; use one of: {', '.join(fitting)}."
+            )
+        elif index == 0 and not METRICS[name].primary:
+            problems.append(
+                f"'{name}' cannot be the first, of which scores are made: it is no share, and less "
+                "is better; put another one before it."
             )
         if name in names[:index]:
             problems.append(f"'{name}' is listed twice; keep one.")
@@ -166,7 +214,7 @@ def undefined_because(name: str, outcomes: Outcomes) -> str | None:
     metric = METRICS[name]
     if not len(outcomes.values):
         return "there are no samples"
-    if metric.closed and len(outcomes.labels) != len(outcomes.values):
+    if metric.of == "closed" and len(outcomes.labels) != len(outcomes.values):
         return "some samples have no choices"
     if metric.two_labels and len(outcomes.margins) != len(outcomes.values):
         return "the task does not have exactly two labels"
@@ -176,7 +224,7 @@ def undefined_because(name: str, outcomes: Outcomes) -> str | None:
 
 
 def measure(name: str, outcomes: Outcomes) -> float:
-    """The metric's value in [0, 1].
+    """The metric's value, in [0, 1] where it may be primary.
 
     Raises:
         KeyError: ``name`` is no metric.

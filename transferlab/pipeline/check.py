@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from transferlab.backbone.kind import CONTRASTIVE, cannot_write, known_type
 from transferlab.config.backbone import EMBEDDED
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.catalogue.check import check_strategies
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.catalogue import DomainEntry, find_domains
-from transferlab.metrics.answers import check_metrics
+from transferlab.metrics.answers import ANSWERS, check_metrics
 
 
 def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
@@ -38,19 +39,34 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
                 f"Known: {', '.join(known)}."
             )
             continue
-        problems += [
-            f"domain '{name}': source.media.{medium}.sound: the embedded backbone does not listen; "
-            "set it to false, or choose one that does (docs/backbones.md)"
-            for medium, section in entries[name].config.source.media.items()
-            if section.sound and config.backbone.model == EMBEDDED
-        ]
-        for task, section in entries[name].config.tasks.items():
-            problems += [
-                f"domain '{name}': tasks.{task}.metrics: {problem}"
-                for problem in check_metrics(section.kind, section.metrics)
-            ]
+        problems += _check_domain(config, entries[name])
     problems += _check_tasks(config, entries)
     return problems + check_strategies(config.strategy, config)
+
+
+def _check_domain(config: PipelineConfig, entry: DomainEntry) -> list[str]:
+    """What the backbone cannot hear or answer, and metrics that do not fit their tasks."""
+    name, compares = entry.config.name, known_type(config.backbone) in CONTRASTIVE
+    used = config.data.tasks.get(name, entry.config.tasks)
+    tasks = {task: section for task, section in entry.config.tasks.items() if task in used}
+    return [
+        *(
+            f"domain '{name}': source.media.{medium}.sound: the embedded backbone does not listen; "
+            "set it to false, or choose one that does (docs/backbones.md)"
+            for medium, section in entry.config.source.media.items()
+            if section.sound and config.backbone.model == EMBEDDED
+        ),
+        *(
+            f"domain '{name}': tasks.{task}: {cannot_write(config.backbone.model, kind=one.kind)}"
+            for task, one in tasks.items()
+            if compares and ANSWERS[one.kind] == "free"
+        ),
+        *(
+            f"domain '{name}': tasks.{task}.metrics: {problem}"
+            for task, one in tasks.items()
+            for problem in check_metrics(one.kind, one.metrics)
+        ),
+    ]
 
 
 def _check_tasks(config: PipelineConfig, entries: Mapping[str, DomainEntry]) -> list[str]:

@@ -12,6 +12,7 @@ from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media import decode
 from transferlab.domain.sound import decode_sound
 from transferlab.pipeline.arms import joint_budget, steps_of
+from transferlab.pipeline.askable import refuse_unanswerable
 from transferlab.pipeline.build import load_domains, training_samples
 from transferlab.pipeline.memory import estimate_disk, estimate_memory
 
@@ -39,6 +40,7 @@ def dry_run(
     loaded = load_domains(config, domains)
     train = training_samples(config, loaded)
     backbone = load_backbone(config.backbone, decode=decode, hear=decode_sound, seed=config.seed)
+    refuse_unanswerable(backbone, loaded, split=config.evaluation.split)
     return {
         "memory": estimate_memory(config, backbone, loaded=loaded, train=train),
         "disk": estimate_disk(config, backbone, out),

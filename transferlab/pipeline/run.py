@@ -9,6 +9,7 @@ from typing import Any
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.events import Listener
 from transferlab.pipeline.arms import controls_of, run_arms
+from transferlab.pipeline.askable import refuse_unanswerable
 from transferlab.pipeline.build import build
 from transferlab.pipeline.export import export_models
 from transferlab.pipeline.fit import fit
@@ -39,6 +40,7 @@ def run(
     with alone_in(out), parts.tracker.pipeline_run(config, out):
         retire_result(out)
         backbone = parts.backbone()
+        refuse_unanswerable(backbone, parts.domains, split=config.evaluation.split)
         parts = fit(parts, backbone)
         publish_inputs(parts, out)
         stream = run_stream(parts, backbone)

@@ -21,6 +21,7 @@ CONTROLS = {
     "pixels": "-",
     "frequent_answer": (0, (1, 3)),
     "copied_answer": "-.",
+    "chance": (0, (5, 5)),
 }
 """Line styles; controls are drawn in black over the arms' bars."""
 DARK = COLOURS[:3]

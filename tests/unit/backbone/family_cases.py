@@ -25,6 +25,7 @@ FAMILIES: dict[str, Callable[[], Made]] = {
     "llava_next": family_llava.llava_next,
     "internvl": family_llava.internvl,
     "gemma3": family_gemma.gemma3,
+    "gemma3n": family_gemma.gemma3n,
     "gemma4": family_gemma.gemma4,
     "paligemma": family_gemma.paligemma,
     "smolvlm": family_resampled.smolvlm,
@@ -39,6 +40,9 @@ FAMILIES: dict[str, Callable[[], Made]] = {
     "florence2": family_encoded.florence2,
     "kosmos-2": family_encoded.kosmos2,
 }
+
+NEEDS = {"gemma3n": "timm"}
+"""Libraries that a family takes and that not everybody has."""
 
 
 def save_family(name: str, folder: Path) -> Path:

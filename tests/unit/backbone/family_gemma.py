@@ -84,3 +84,67 @@ def gemma4() -> Made:
         ),
     )
     return hf.Gemma4ForConditionalGeneration(config), processor
+
+
+def gemma3n() -> Made:
+    """Its vision tower is one of timm's: here a small ConvNeXt in place of MobileNetV5."""
+    words = tokenizer(
+        image_token="<image_soft_token>",
+        boi_token="<boi>",
+        eoi_token="<eoi>",
+        audio_token="<audio_soft_token>",
+        boa_token="<boa>",
+        eoa_token="<eoa>",
+    )
+    size = {"height": 64, "width": 64}
+    processor = hf.Gemma3nProcessor(
+        hf.Gemma3nAudioFeatureExtractor(feature_size=16),
+        hf.SiglipImageProcessor(size=size, image_mean=[0.0] * 3, image_std=[1.0] * 3),
+        words,
+        chat_template=turns("<image_soft_token>", sound="<audio_soft_token>"),
+        audio_seq_length=13,
+        image_seq_length=4,
+    )
+    config = hf.Gemma3nConfig(
+        text_config=text(
+            words,
+            vocab_size=len(words) + 8,  # what is only seen or heard comes last
+            num_hidden_layers=4,
+            layer_types=["sliding_attention", "full_attention"] * 2,
+            num_kv_shared_layers=2,
+            sliding_window=64,
+            hidden_size_per_layer_input=8,
+            vocab_size_per_layer_input=len(words),
+            altup_num_inputs=2,
+            laurel_rank=4,
+        ),
+        vision_config={
+            "architecture": "test_convnext",
+            "hidden_size": 64,
+            "vocab_offset": len(words),
+            "vocab_size": 4,
+        },
+        audio_config={
+            "vocab_offset": len(words) + 4,
+            "vocab_size": 4,
+            "input_feat_size": 16,
+            "hidden_size": 32,
+            "conf_num_attention_heads": 2,
+            "conf_num_hidden_layers": 1,
+            "conf_attention_chunk_size": 4,
+            "conf_attention_context_left": 5,
+            "sscp_conv_channel_size": (8, 4),
+        },
+        audio_soft_tokens_per_image=13,
+        vision_soft_tokens_per_image=4,
+        **ids(
+            words,
+            image_token_id="<image_soft_token>",
+            audio_token_id="<audio_soft_token>",
+            boi_token_id="<boi>",
+            eoi_token_id="<eoi>",
+            boa_token_id="<boa>",
+            eoa_token_id="<eoa>",
+        ),
+    )
+    return hf.Gemma3nForConditionalGeneration(config), processor

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import family_contrast
+import numpy as np
 import pytest
 import torch
 from backbone_cases import losses_of, picture, sample, tiny, waken
@@ -109,19 +110,36 @@ def test_choices_are_scored_and_free_text_is_refused(backbone):
         values = torch.tensor(prediction.log_likelihoods)
         assert torch.isclose(values.exp().sum(), torch.tensor(1.0))
         assert prediction.text == prediction.sample.choices[int(values.argmax())]
-    with pytest.raises(ModelError, match="task 'finding' of 'toy', which has no choices, cannot"):
+    refusal = "task 'finding' of 'toy': .* writes no answers, so a task of kind 'answer' cannot"
+    with pytest.raises(ModelError, match=refusal):
         backbone.generate(OPEN, batch_samples=2, max_new_tokens=3)
 
 
-def test_ranks_count_distinct_answers(backbone):
-    asked = OPEN[:2]
-    ranks = backbone.ranks(asked, batch_samples=1)
-    with torch.no_grad():
-        batch, _ = backbone.collate(asked)
-        scores = backbone.module.pictures(batch) @ backbone.module.texts(batch.input_ids).T
-    expected = (scores >= scores.diagonal().unsqueeze(1)).sum(dim=1)
-    assert ranks.tolist() == expected.tolist()
-    assert backbone.ranks(OPEN[::2], batch_samples=2).tolist() == [1, 1]
+def test_candidates_are_scored_as_choices_are(backbone):
+    samples = [*CLOSED[:2], replace(CLOSED[2], id="s7"), *OPEN]
+    scores = backbone.score_candidates(samples, CHOICES, batch_samples=4)
+    assert (scores.shape, scores.dtype) == ((6, 3), np.float32)
+    assert not scores[2].any(), "nothing is seen, so nothing stands out"
+    same = [replace(one, choices=CHOICES, answer=CHOICES[0], kind="classify") for one in samples]
+    logits = torch.from_numpy(scores) * backbone.module.scale().item()
+    for row, said in zip(logits, backbone.score_choices(same, batch_samples=6), strict=True):
+        given = torch.tensor(said.log_likelihoods)
+        torch.testing.assert_close(row.log_softmax(dim=0), given, atol=1e-3, rtol=1e-3)
+
+
+def test_candidates_are_read_beside_the_prompt_where_the_caption_says_so(folder, monkeypatch):
+    made = tiny(model=folder, adapter=None, caption="{prompt} {answer}")
+    asked = [sample(8), sample(9, prompt="<image>\nIs it large?"), sample(10)]
+    read = []
+    texts = type(made.module).texts
+    monkeypatch.setattr(
+        type(made.module), "texts", lambda view, ids: read.append(len(ids)) or texts(view, ids)
+    )
+    together = made.score_candidates(asked, CHOICES, batch_samples=2)
+    assert read == [2, 1, 2, 1], "three candidates, two at once, for each of two prompts"
+    alone = [made.score_candidates([one], CHOICES, batch_samples=8)[0] for one in asked]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert abs(together[0] - together[1]).max() > 1e-4
 
 
 def test_features_have_length_one_and_read_long_prompts_whole(backbone):

@@ -8,17 +8,18 @@ import pytest
 import torch
 import transformers as hf
 from backbone_cases import picture, sample, tiny, waken
-from family_cases import FAMILIES, save_family
+from family_cases import FAMILIES, NEEDS, save_family
 from family_parts import END
 from torch.nn.functional import cross_entropy
 from transformers import GenerationConfig
+from transformers.utils.import_utils import TIMM_IMPORT_ERROR
 
-from transferlab.backbone import families, score
+from transferlab.backbone import explained, families, score
 from transferlab.backbone.collate import Collator
 from transferlab.backbone.parts import PartMap
 from transferlab.backbone.reload import adapter_difference
-from transferlab.config.backbone import PARTS, AdapterSection
-from transferlab.errors import DataError, ModelError
+from transferlab.config.backbone import PARTS, AdapterSection, BackboneSection
+from transferlab.errors import DataError, MissingExtra, ModelError
 
 SAMPLES = [
     sample(0, answer="effusion"),
@@ -41,6 +42,8 @@ def family(request):
 
 @pytest.fixture(scope="module")
 def folder(family, tmp_path_factory):
+    if family in NEEDS:
+        pytest.importorskip(NEEDS[family])
     return str(save_family(family, tmp_path_factory.mktemp("family")))
 
 
@@ -253,6 +256,15 @@ def test_a_family_that_cannot_be_adapted_is_refused_in_a_sentence(config, tmp_pa
     with pytest.raises(ModelError, match=r"cannot be adapted: .*; choose another") as caught:
         tiny(model=str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_missing_timm_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(explained, "find_spec", lambda name: None)
+    told = TIMM_IMPORT_ERROR.format("Gemma3nVisionConfig")
+    with pytest.raises(MissingExtra) as caught, explained.explained(BackboneSection(model="g/3n")):
+        raise ImportError(told)
+    expected = "backbone 'g/3n' has a vision tower of the library 'timm': pip install"
+    assert str(caught.value) == f"{expected} 'transferlab[timm]'"
 
 
 def test_no_family_is_both_adapted_and_refused():

@@ -1,5 +1,6 @@
 """Choices by likelihood and greedy answers, compared with the slow and plain way."""
 
+import numpy as np
 import pytest
 import torch
 from backbone_cases import picture, sample, tiny
@@ -40,6 +41,19 @@ def test_more_choices_than_one_round_takes(plain):
     many = sample(choices=tuple(f"number {n}" for n in range(20)))
     (prediction,) = plain.score_choices([many], batch_samples=1)
     assert prediction.log_likelihoods == pytest.approx(naive_log_likelihoods(plain, many), abs=1e-3)
+
+
+def test_candidates_score_as_choices_do_however_many_there_are(plain):
+    candidates = tuple(f"number {n}" for n in range(11))  # two rounds of eight
+    asked = [
+        sample(0, kind="retrieve", answer=candidates[10]),
+        sample(1, kind="retrieve", answer="none of them"),
+    ]
+    scores = plain.score_candidates(asked, candidates, batch_samples=1)
+    assert (scores.shape, scores.dtype) == ((2, 11), np.float32)
+    for row, one in zip(scores, asked, strict=True):
+        closed = sample(kind="classify", media=one.media, choices=candidates)
+        assert row == pytest.approx(naive_log_likelihoods(plain, closed), abs=1e-3)
 
 
 def test_free_text_cannot_be_scored_by_likelihood(plain):

@@ -72,6 +72,16 @@ def test_free_answers_stand_beside_their_own_controls(shown, result):
     assert "report" not in text[: text.index("cats: free answers")]
 
 
+def test_retrieval_stands_beside_chance(shown, result):
+    found = {"candidates": 10, "chance": 0.1, "frequent_answer": 0.15, "no_image": None}
+    result["controls"]["cats"]["report"] = found
+    text = shown(show_result, result)
+    table = text[text.index("cats: retrieval") :]
+    assert row(table, "report")[-3:] == ["0.100", "0.150", "-"]
+    assert "report" not in text[: text.index("cats: retrieval")]
+    assert "free answers" not in text
+
+
 def test_nothing_compared_leaves_its_tables_out(shown, result):
     result |= {"gains": [], "arms": {}, "controls": {}, "quarantined": []}
     text = shown(show_result, result)

@@ -31,6 +31,13 @@ class FakeBackbone:
             for sample, text in zip(samples, said, strict=True)
         ]
 
+    def score_candidates(
+        self, samples: Sequence[Sample], candidates: Sequence[str], *, batch_samples: int
+    ) -> np.ndarray:
+        self.asked += samples
+        said = [self._answer(sample) for sample in samples]
+        return np.array([[float(one == text) for one in candidates] for text in said], np.float32)
+
     def generate(
         self, samples: Sequence[Sample], *, batch_samples: int, max_new_tokens: int
     ) -> list[Prediction]:
@@ -70,6 +77,12 @@ def report_sample(number: int, **changes) -> Sample:
     answer = f"a {LABELS[number % 2]} square" if number % 5 else "nothing"
     facts = {"task": "report", "kind": "describe", "answer": answer, "choices": ()}
     return shade_sample(number, **{**facts, **changes})
+
+
+def seek_sample(number: int, **changes) -> Sample:
+    """Four answers, each of one square in four."""
+    answer = f"a {LABELS[number % 2]} square, {'early' if number % 4 < 2 else 'late'}"
+    return report_sample(number, **{"task": "seek", "kind": "retrieve", "answer": answer} | changes)
 
 
 def domain_data(

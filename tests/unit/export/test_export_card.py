@@ -75,6 +75,7 @@ def test_summary_controls_and_quantity(result):
         "-",
         "-",
         "-",
+        "-",
     ]
     assert cells(section(card, "Training data"), "chest-xray") == ["chest-xray", "64", "301"]
 

@@ -130,6 +130,10 @@ def test_additive_is_a_fact_of_the_mean_metrics_only():
     assert {name for name, metric in METRICS.items() if metric.additive} == {
         "accuracy",
         "exact_match",
+        "mrr",
+        "recall_at_1",
+        "recall_at_10",
+        "recall_at_5",
         "token_f1",
     }
 
