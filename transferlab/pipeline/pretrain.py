@@ -11,6 +11,7 @@ import torch
 from transferlab.backbone.loop import Recipe, run_steps
 from transferlab.backbone.pretrain import Conversations, train
 from transferlab.backbone.tiny.build import (
+    PLACES,
     TinyModel,
     model_for,
     processor_for,
@@ -23,6 +24,7 @@ from transferlab.config.pretrain import PretrainConfig, VisionStage
 from transferlab.core.events import Listener, StageFinished, StageStarted
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.domain.synthetic.scenes_record import SceneExchange
+from transferlab.errors import InputError
 from transferlab.pipeline.curriculum import (
     Curriculum,
     Looks,
@@ -34,6 +36,8 @@ from transferlab.pipeline.pretrain_card import CURVES, TaskScore, write_card
 from transferlab.tracking.figures import learning_curves
 
 CHOICES_PER_BATCH = 128
+VISION = "vision.pt"
+"""The checkpoint of the vision stage."""
 
 
 def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[str, TaskScore]:
@@ -51,8 +55,8 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     out.mkdir(parents=True, exist_ok=True)
     listener(StageStarted(stage="tokenizer", total_steps=0))
     tokenizer = train_tokenizer(tokenizer_texts(config), vocabulary=config.vocabulary)
-    processor = processor_for(tokenizer)
-    model = model_for(tokenizer, seed=config.seed)
+    processor = processor_for(tokenizer, architecture=config.architecture)
+    model = model_for(tokenizer, seed=config.seed, architecture=config.architecture)
     curriculum = Curriculum(
         stages=tuple(config.stages), batch_samples=config.batch_samples, seed=config.seed
     )
@@ -76,7 +80,7 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     learning_curves(losses).savefig(out / CURVES, dpi=110)
 
     listener(StageStarted(stage="scoring", total_steps=0))
-    untrained = model_for(tokenizer, seed=config.seed)
+    untrained = model_for(tokenizer, seed=config.seed, architecture=config.architecture)
     scores = score(model, untrained, Conversations(processor), held_out(config))
     (out / "scores.json").write_text(
         json.dumps({task: vars(one) for task, one in scores.items()}, indent=2) + "\n", "utf-8"
@@ -84,6 +88,24 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     parameters = sum(parameter.numel() for parameter in model.parameters())
     write_card(out / "README.md", config, scores, parameters=parameters)
     return scores
+
+
+def pretrain_vision(config: PretrainConfig, out: Path, *, listener: Listener) -> Path:
+    """The vision stage alone; with the file it returns in its ``out``, ``pretrain`` goes on from
+    there, whatever the architecture.
+
+    Raises:
+        InputError: the recipe has no vision stage, or names a kind of scene that does not exist.
+        ModelError: as ``pretrain``.
+    """
+    check_kinds(config)
+    if config.vision is None:
+        raise InputError(f"'{config.name}' has no vision stage to make; add 'vision:' to it")
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer = train_tokenizer(tokenizer_texts(config), vocabulary=config.vocabulary)
+    model = model_for(tokenizer, seed=config.seed)
+    _look(model, config, config.vision, out, listener=listener)
+    return out / VISION
 
 
 def score(
@@ -142,7 +164,7 @@ def _look(
             model.model.vision_tower,
             catalogue,
             width=model.config.vision_config.hidden_size,
-            places=model.config.image_seq_length,
+            places=PLACES,
         )
     listener(StageStarted(stage="vision", total_steps=stage.steps))
     trained = run_steps(
@@ -150,7 +172,7 @@ def _look(
         lambda step: catalogue.batch(looks(step)),
         looker.loss,
         recipe=_recipe(config, stage.steps, stage.learning_rate),
-        checkpoint=out / "vision.pt",
+        checkpoint=out / VISION,
         stage=lambda step: "vision",
         listener=listener,
     )

@@ -42,7 +42,9 @@ class CrossAttentionModel(LlavaPreTrainedModel):
         super().__init__(config)
         text = config.text_config
         self.vision_tower = AutoModel.from_config(config.vision_config)
-        self.multi_modal_projector = Places(config)
+        self.multi_modal_projector = nn.Sequential(
+            Places(config), nn.Linear(config.vision_config.hidden_size, text.hidden_size)
+        )
         self.language_model = MllamaTextModel._from_config(text)
         # Mllama has rows for special tokens beyond the vocabulary, which cannot be tied.
         self.language_model.embed_tokens = nn.Embedding(

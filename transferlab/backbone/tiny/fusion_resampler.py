@@ -38,7 +38,7 @@ class Resampler(nn.Module):
         self.qformer = Blip2QFormerModel._from_config(
             Blip2QFormerConfig(
                 hidden_size=width,
-                encoder_hidden_size=width,
+                encoder_hidden_size=config.vision_config.hidden_size,
                 num_hidden_layers=config.query_layers,
                 num_attention_heads=config.query_heads,
                 intermediate_size=config.query_intermediate_size,
