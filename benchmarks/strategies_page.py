@@ -38,13 +38,18 @@ T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
 """Student's t by the number of seeds, for 95 %."""
 
 
+def half_width(values: Sequence[float]) -> float | None:
+    """Of the 95 % interval of the mean over seeds; None where there is one only."""
+    if len(values) == 1:
+        return None
+    factor = T_95.get(len(values), 1.96)
+    return factor * statistics.stdev(values) / math.sqrt(len(values))
+
+
 def spread(values: Sequence[float]) -> str:
     """The mean, and the half width of its 95 % interval over seeds where there are several."""
-    mean = statistics.mean(values)
-    if len(values) == 1:
-        return f"{mean:.3f}"
-    factor = T_95.get(len(values), 1.96)
-    return f"{mean:.3f} ± {factor * statistics.stdev(values) / math.sqrt(len(values)):.3f}"
+    half = half_width(values)
+    return f"{statistics.mean(values):.3f}" + ("" if half is None else f" ± {half:.3f}")
 
 
 COLUMNS = ("acc", "bwt", "forgetting", "retention", "seconds", "strategy_bytes", "peak_bytes")

@@ -47,7 +47,7 @@ class Family:
     """The model wants its pictures as (batch, pictures, ...), each sample its own."""
     apart: bool = False
     """Samples with unlike numbers of pictures go through the model in different passes, because
-    there what pads one sample is read by it."""
+    there what pads one sample is read by it, or because the model takes no padding."""
     counts_padding: bool = False
     """Positions are counted from the first column, padding or not, unless they are given."""
     cache_counts_padding: bool = False
@@ -97,6 +97,10 @@ FAMILIES: dict[str, Family] = {
         projected="perceiver_resampler",
         language=("model.layers", "model.gated_cross_attn_layers", "model.norm"),
     ),
+    "transferlab_cross_attention": Family(
+        apart=True, continues=True, projected="multi_modal_projector"
+    ),
+    "transferlab_resampler": Family(continues=True),
     "florence2": Family(layout="encoded", language=("model.language_model",)),
     "kosmos-2": Family(
         layout="opened",
@@ -154,8 +158,9 @@ def refuse_family(config: PreTrainedConfig, *, name: str) -> None:
 
 def max_pictures(config: PreTrainedConfig) -> int | None:
     """The most pictures, frames counted, that a sample may show; None for no limit."""
-    if family_of(config).layout != "absent" or is_contrastive(config):
-        return None
+    own = getattr(config, "max_pictures", None)
+    if own is not None or family_of(config).layout != "absent" or is_contrastive(config):
+        return own
     return getattr(config, "num_image_with_embedding", None) or 1
 
 

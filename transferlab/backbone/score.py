@@ -43,7 +43,8 @@ def score_choices(
     if not all(sample.closed for sample in samples):
         raise ValueError("only samples with choices can be scored by likelihood")
     predictions: dict[int, Prediction] = {}
-    for positions in _groups(samples, collator, batch_samples=batch_samples):
+    apart = view.inputs.family.apart
+    for positions in _groups(samples, collator, batch_samples=batch_samples, apart=apart):
         chosen = [samples[position] for position in positions]
         if view.inputs.family.continues:
             values = _log_likelihoods(model, view, collator, chosen)
@@ -87,16 +88,25 @@ def score_candidates(
 
 
 def _groups(
-    samples: Sequence[Sample], collator: Collator, *, batch_samples: int
+    samples: Sequence[Sample], collator: Collator, *, batch_samples: int, apart: bool
 ) -> list[list[int]]:
-    """Positions of samples of like length, at most so many samples and choices at a time."""
-    order = sorted(range(len(samples)), key=lambda at: len(collator.prompt(samples[at]).ids))
+    """Positions of samples of like length, at most so many samples and choices at a time.
+
+    With ``apart`` those of a group have as many pictures each.
+    """
+    lengths, pictures = [], []
+    for sample in samples:
+        prompt = collator.prompt(sample)
+        lengths.append(len(prompt.ids))
+        pictures.append(sum(prompt.frames) if apart else 0)
+    order = sorted(range(len(samples)), key=lambda at: (pictures[at], lengths[at]))
     groups: list[list[int]] = []
     choices = 0
     for position in order:
         more = len(samples[position].choices)
         full = groups and len(groups[-1]) == batch_samples
-        if not groups or full or choices + more > ROWS_PER_SAMPLE * batch_samples:
+        other = groups and pictures[groups[-1][0]] != pictures[position]
+        if not groups or full or other or choices + more > ROWS_PER_SAMPLE * batch_samples:
             groups.append([])
             choices = 0
         groups[-1].append(position)

@@ -11,6 +11,7 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 OptimizerName = Literal["adamw", "muon"]
 Precision = Literal["float32", "bfloat16"]
+Architecture = Literal["projector", "cross_attention", "resampler"]
 
 
 class PretrainStage(Section):
@@ -47,6 +48,11 @@ class PretrainConfig(Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     seed: Annotated[int, Field(ge=0)] = 0
+    architecture: Architecture = "projector"
+    """How pictures reach the words: a ``projector`` puts all their places among them, a
+    ``resampler`` a few queries that have read the picture, and with ``cross_attention`` gated
+    layers of the language model attend to the places (docs/backbones.md). Vision tower and layers
+    of self-attention are the same."""
     vocabulary: Annotated[int, Field(ge=600, le=8000)] = 1600
     """Entries of the tokenizer."""
     tokenizer_scenes: PositiveInt = 1800

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from transferlab.backbone.loop import Recipe, run_steps
 from transferlab.backbone.pretrain import Conversations, train
 from transferlab.backbone.tiny.build import (
+    PLACES,
     TinyModel,
     model_for,
     processor_for,
@@ -23,6 +25,7 @@ from transferlab.config.pretrain import PretrainConfig, VisionStage
 from transferlab.core.events import Listener, StageFinished, StageStarted
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.domain.synthetic.scenes_record import SceneExchange
+from transferlab.errors import InputError
 from transferlab.pipeline.curriculum import (
     Curriculum,
     Looks,
@@ -34,6 +37,8 @@ from transferlab.pipeline.pretrain_card import CURVES, TaskScore, write_card
 from transferlab.tracking.figures import learning_curves
 
 CHOICES_PER_BATCH = 128
+VISION = "vision.pt"
+"""The checkpoint of the vision stage."""
 
 
 def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[str, TaskScore]:
@@ -51,13 +56,9 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     out.mkdir(parents=True, exist_ok=True)
     listener(StageStarted(stage="tokenizer", total_steps=0))
     tokenizer = train_tokenizer(tokenizer_texts(config), vocabulary=config.vocabulary)
-    processor = processor_for(tokenizer)
-    model = model_for(tokenizer, seed=config.seed).to(_device())
-    # At these lengths the backward pass of plain attention is faster than the fused one's.
-    model.set_attn_implementation("eager")
-    if config.compile:
-        # A step's pictures are always as many, but for clips: one program for each number of them.
-        model.model.vision_tower.compile(dynamic=False)
+    processor = processor_for(tokenizer, architecture=config.architecture)
+    fresh = partial(model_for, tokenizer, seed=config.seed, architecture=config.architecture)
+    model = _to_train(fresh(), config)
     curriculum = Curriculum(
         stages=tuple(config.stages), batch_samples=config.batch_samples, seed=config.seed
     )
@@ -77,13 +78,12 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     )
     listener(StageFinished(stage="pretraining", seconds=trained.seconds))
     losses["answers"] = trained.losses
-    model = _plain(model, model_for(tokenizer, seed=config.seed))
+    model = _plain(model, fresh())
     save(model, processor, out)
     learning_curves(losses).savefig(out / CURVES, dpi=110)
 
     listener(StageStarted(stage="scoring", total_steps=0))
-    untrained = model_for(tokenizer, seed=config.seed)
-    scores = score(model, untrained, Conversations(processor), held_out(config))
+    scores = score(model, fresh(), Conversations(processor), held_out(config))
     (out / "scores.json").write_text(
         json.dumps({task: vars(one) for task, one in scores.items()}, indent=2) + "\n", "utf-8"
     )
@@ -92,8 +92,32 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     return scores
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def pretrain_vision(config: PretrainConfig, out: Path, *, listener: Listener) -> Path:
+    """The vision stage alone; with the file it returns in its ``out``, ``pretrain`` goes on from
+    there, whatever the architecture.
+
+    Raises:
+        InputError: the recipe has no vision stage, or names a kind of scene that does not exist.
+        ModelError: as ``pretrain``.
+    """
+    check_kinds(config)
+    if config.vision is None:
+        raise InputError(f"'{config.name}' has no vision stage to make; add 'vision:' to it")
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer = train_tokenizer(tokenizer_texts(config), vocabulary=config.vocabulary)
+    model = _to_train(model_for(tokenizer, seed=config.seed), config)
+    _look(model, config, config.vision, out, listener=listener)
+    return out / VISION
+
+
+def _to_train(model: TinyModel, config: PretrainConfig) -> TinyModel:
+    """The model on the device, arranged to be fast."""
+    # At these lengths the backward pass of plain attention is faster than the fused one's.
+    model.set_attn_implementation("eager")
+    if config.compile:
+        # A step's pictures are always as many, but for clips: one program for each number of them.
+        model.model.vision_tower.compile(dynamic=False)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _plain(trained: TinyModel, fresh: TinyModel) -> TinyModel:
@@ -158,7 +182,7 @@ def _look(
             model.model.vision_tower,
             catalogue,
             width=model.config.vision_config.hidden_size,
-            places=model.config.image_seq_length,
+            places=PLACES,
         ).to(model.device)
     listener(StageStarted(stage="vision", total_steps=stage.steps))
     trained = run_steps(
@@ -166,7 +190,7 @@ def _look(
         lambda step: catalogue.batch(looks(step)),
         looker.loss,
         recipe=_recipe(config, stage.steps, stage.learning_rate),
-        checkpoint=out / "vision.pt",
+        checkpoint=out / VISION,
         stage=lambda step: "vision",
         listener=listener,
     )

@@ -46,21 +46,32 @@ def _card(config: PretrainConfig, scores: Mapping[str, TaskScore], *, parameters
     )
 
 
+_FUSION = {
+    "projector": "A LLaVA: every place of a picture stands among the words, through a projector.",
+    "resampler": "A LLaVA with a Q-Former: a few queries read a picture and stand among the words.",
+    "cross_attention": "Gated layers of its language model attend to the places of pictures, as "
+    "Mllama's do.",
+}
+
+
 def _about(config: PretrainConfig, *, parameters: int) -> str:
+    stock = config.architecture == "projector"
+    name = "transferlab/tiny" if stock else config.name
+    loads = "plain" if stock else "`import transferlab.backbone`, then with"
     return f"""---
 license: apache-2.0
 library_name: transformers
 pipeline_tag: image-text-to-text
 ---
 
-# transferlab/tiny
+# {name}
 
-A LLaVA of {parameters / 1e6:.1f} million parameters (FocalNet vision tower, 112 x 112 pixels in 49
-places; Llama text model; byte-level tokenizer of {config.vocabulary:,} entries). It exists so that
-experiments with transferlab run anywhere without a download. It is no assistant, and nothing that
-it says about a medical picture means anything.
+{_FUSION[config.architecture]} {parameters / 1e6:.1f} million parameters (FocalNet vision tower,
+112 x 112 pixels in 49 places; Llama text model; byte-level tokenizer of {config.vocabulary:,}
+entries). It exists so that experiments with transferlab run anywhere without a download. It is no
+assistant, and nothing that it says about a medical picture means anything.
 
-It loads with plain `AutoProcessor` and `AutoModelForImageTextToText`. A prompt may hold several
+It loads with {loads} `AutoProcessor` and `AutoModelForImageTextToText`. A prompt may hold several
 pictures; the frames of a clip are pictures.
 
 ## Data

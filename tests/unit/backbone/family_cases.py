@@ -7,6 +7,7 @@ from pathlib import Path
 
 import family_crossing
 import family_encoded
+import family_fusion
 import family_gemma
 import family_llava
 import family_qwen
@@ -39,6 +40,8 @@ FAMILIES: dict[str, Callable[[], Made]] = {
     "git": family_crossing.git,
     "florence2": family_encoded.florence2,
     "kosmos-2": family_encoded.kosmos2,
+    "transferlab_cross_attention": family_fusion.cross_attention,
+    "transferlab_resampler": family_fusion.resampler,
 }
 
 NEEDS = {"gemma3n": "timm"}

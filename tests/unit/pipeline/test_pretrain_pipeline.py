@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from transferlab.backbone.pretrain import Conversations
@@ -13,12 +15,13 @@ from transferlab.backbone.tiny.build import ASSETS
 from transferlab.backbone.tiny.choose import ClosedQuestion, choose
 from transferlab.config.load import load_yaml
 from transferlab.config.pretrain import PretrainConfig, PretrainStage
+from transferlab.core.checkpoint import load_checkpoint
 from transferlab.core.events import TrainStep
 from transferlab.domain.synthetic.scenes import exchange
 from transferlab.domain.synthetic.scenes_record import SceneExchange
 from transferlab.errors import InputError
 from transferlab.pipeline.curriculum import Curriculum, held_out, tokenizer_texts
-from transferlab.pipeline.pretrain import pretrain, score
+from transferlab.pipeline.pretrain import pretrain, pretrain_vision, score
 
 SHIPPED = Path(__file__).parents[3] / "pipelines" / "pretrain-tiny.yaml"
 
@@ -112,6 +115,37 @@ def test_the_vision_stage_comes_first_and_is_not_repeated(tmp_path, monkeypatch)
         assert [e.stage for e in events if isinstance(e, TrainStep)] == expected
     card = (tmp_path / "README.md").read_text("utf-8")
     assert "| vision tower alone | 2 | single 50%, grey 50% |" in card
+
+
+def test_every_architecture_goes_on_from_one_vision_stage(tmp_path, monkeypatch):
+    monkeypatch.setattr("transferlab.pipeline.curriculum.SPECIMENS", 500)
+    one_task = {"colour": held_out(tiny_config())["colour"]}
+    monkeypatch.setattr("transferlab.pipeline.pretrain.held_out", lambda config: one_task)
+    vision = {"steps": 1, "batch_samples": 4, "kinds": {"single": 1}, "tower_slowdown": 1e-9}
+    stage = {"name": "only", "steps": 1, "kinds": {"clip": 1}, "describe": 1}
+    config = tiny_config(stages=[stage], vision=vision)
+    made = pretrain_vision(config, tmp_path, listener=lambda event: None)
+    looked = load_checkpoint(made)["model"]
+    for architecture in ("cross_attention", "resampler"):
+        out, events = tmp_path / architecture, []
+        out.mkdir()
+        shutil.copy(made, out)
+        changed = config.model_copy(update={"architecture": architecture})
+        pretrain(changed, out, listener=events.append)
+        assert [e.stage for e in events if isinstance(e, TrainStep)] == ["only"]
+        model = AutoModelForImageTextToText.from_pretrained(out)
+        assert model.config.model_type == f"transferlab_{architecture}"
+        for name, value in model.model.vision_tower.state_dict().items():
+            torch.testing.assert_close(value, looked[f"tower.{name}"], atol=1e-6, rtol=0)
+        card = (out / "README.md").read_text("utf-8")
+        assert card.splitlines()[6] == "# two-steps"
+        assert "`import transferlab.backbone`" in card
+
+
+def test_without_a_vision_stage_there_is_none_to_make(tmp_path):
+    with pytest.raises(InputError, match="'two-steps' has no vision stage to make; add"):
+        pretrain_vision(tiny_config(), tmp_path / "out", listener=lambda event: None)
+    assert not (tmp_path / "out").exists()
 
 
 def test_clips_cannot_be_looked_at(tmp_path):
