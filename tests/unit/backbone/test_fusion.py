@@ -128,6 +128,17 @@ def test_of_two_pictures_before_a_word_it_matters_which_is_first(crossing):
     assert (one[0, 3] - other[0, 3]).abs().max() > 1e-6
 
 
+def test_an_answer_that_goes_on_after_a_cached_prompt_sees_whole_pictures(crossing):
+    model, image = crossing
+    asked, said = torch.tensor([[105, image, 106]]), torch.tensor([[107, 108, 109]])
+    pixels = torch.randn(1, 3, 56, 56, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = model(input_ids=torch.cat([asked, said], dim=1), pixel_values=pixels).logits
+        cache = model(input_ids=asked, pixel_values=pixels, use_cache=True).past_key_values
+        rest = model(input_ids=said, past_key_values=cache).logits
+    torch.testing.assert_close(rest, whole[:, -3:], atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("ids", "pictures", "said"),
     [

@@ -52,6 +52,9 @@ class CrossAttentionModel(LlavaPreTrainedModel):
         )
         for at in text.cross_attention_layers:
             layer = self.language_model.layers[at]
+            # Without a mask, as when an answer goes on after a cached prompt, attention is taken
+            # for causal otherwise, and the answer's first word sees one place only.
+            layer.cross_attn.is_causal = False
             nn.init.constant_(layer.cross_attn_attn_gate, config.gate)
             nn.init.constant_(layer.cross_attn_mlp_gate, config.gate)
         # Number 0 stands alone: words before the first picture have nothing else to look at.
