@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import count
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from transferlab.backbone.hf import HFBackbone
@@ -26,16 +31,17 @@ class Activations:
 
     fixed_bytes: int
     per_sample_bytes: int
-    passed_per_sample_bytes: int
-    """Of everything that the forward pass makes, kept or not."""
-    media_per_sample_bytes: int
-    """Of the processed pictures and sounds, which are kept between epochs."""
+    freed_fixed_bytes: int
+    """Of what operations make in a forward pass and nobody keeps: what does not grow with the
+    samples, such as the product of an adapter's two matrices."""
+    freed_per_sample_bytes: int
+    """Likewise, for every sample."""
 
     def bytes_for(self, samples: int) -> int:
         return max(0, self.fixed_bytes + samples * self.per_sample_bytes)
 
-    def passed_bytes_for(self, samples: int) -> int:
-        return samples * self.passed_per_sample_bytes
+    def freed_bytes_for(self, samples: int) -> int:
+        return max(0, self.freed_fixed_bytes + samples * self.freed_per_sample_bytes)
 
 
 def measure_activations(
@@ -45,7 +51,8 @@ def measure_activations(
 
     What is kept are the distinct tensors that autograd saves, without the weights; beside them a
     backward pass needs room for gradients of the largest two. With gradient checkpointing those
-    of the largest layer come on top, which are made again.
+    of the largest layer come on top, which are made again. What operations make and nobody keeps is
+    counted apart.
 
     Args:
         backbone: left as it was; no gradient is computed.
@@ -55,35 +62,64 @@ def measure_activations(
     chosen = samples[:EXAMINED]
     longest = max(chosen, key=lambda s: len(backbone.collator.prompt(s).ids))
     one, two = (_needed(backbone, [longest] * count, autocast) for count in (1, 2))
-    with _everything_kept(backbone):
-        passed, _ = _saved(backbone, [longest], autocast, layers=())
-    batches = [backbone.collate([sample])[0] for sample in chosen]
-    media = [sum(t.nbytes for t in (*b.media.values(), *b.beside.values())) for b in batches]
     return Activations(
-        fixed_bytes=2 * one - two,
-        per_sample_bytes=two - one,
-        passed_per_sample_bytes=sum(passed),
-        media_per_sample_bytes=sum(media) // len(media),
+        fixed_bytes=2 * one.kept - two.kept,
+        per_sample_bytes=two.kept - one.kept,
+        freed_fixed_bytes=2 * one.freed - two.freed,
+        freed_per_sample_bytes=two.freed - one.freed,
     )
 
 
-@contextmanager
-def _everything_kept(backbone: HFBackbone) -> Iterator[None]:
-    """As if every parameter were trained and nothing computed again."""
-    model = backbone.model
-    frozen = [p for p in model.parameters() if p.is_floating_point() and not p.requires_grad]
-    again = _checkpointed(model)
-    for parameter in frozen:
-        parameter.requires_grad_(True)
-    for layer in again:
-        layer.gradient_checkpointing = False
-    try:
-        yield
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(False)
-        for layer in again:
-            layer.gradient_checkpointing = True
+class _Needed(NamedTuple):
+    """Bytes of one step."""
+
+    kept: int
+    freed: int
+
+
+class _Pass(NamedTuple):
+    """One forward pass."""
+
+    saved: list[int]
+    """Bytes of every distinct tensor that autograd keeps, weights left out."""
+    by_layer: Counter[nn.Module]
+    """Of these, what each of the layers that were asked about keeps."""
+    made: int
+    """Bytes of all that operations made; 0 on a GPU, where what is freed is used again."""
+
+
+class _Saved:
+    """A tensor in autograd's keeping, for as long as it is there."""
+
+    def __init__(self, tensor: Tensor, layer: nn.Module | None) -> None:
+        self.tensor, self.layer = tensor, layer
+
+    @property
+    def bytes(self) -> int:
+        return self.tensor.untyped_storage().nbytes()
+
+
+class _Made(TorchDispatchMode):
+    """Adds up what operations make; views, and what is written in place, are nothing new."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        made = function(*args, **(kwargs or {}))
+        given = {one.untyped_storage().data_ptr() for one in _tensors((args, kwargs))}
+        storages = {one.untyped_storage().data_ptr(): one for one in _tensors(made)}
+        self.bytes += sum(
+            one.untyped_storage().nbytes() for at, one in storages.items() if at not in given
+        )
+        return made
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [one for one in tree_leaves(tree) if isinstance(one, Tensor)]
 
 
 def _checkpointed(model: nn.Module) -> list[nn.Module]:
@@ -94,43 +130,44 @@ def _checkpointed(model: nn.Module) -> list[nn.Module]:
     ]
 
 
-def _needed(backbone: HFBackbone, samples: Sequence[Sample], autocast: torch.dtype | None) -> int:
+def _needed(
+    backbone: HFBackbone, samples: Sequence[Sample], autocast: torch.dtype | None
+) -> _Needed:
     layers = _checkpointed(backbone.model)
-    kept, _ = _saved(backbone, samples, autocast, layers=())
-    needed = sum(kept) + sum(sorted(kept)[-2:])
+    once = _forward(backbone, samples, autocast, layers=())
+    kept = sum(once.saved)
+    room = sum(sorted(once.saved)[-2:])
+    needed = _Needed(kept=kept + room, freed=max(0, once.made - kept))
     if not layers:
         return needed
     for layer in layers:
         layer.gradient_checkpointing = False
     try:
-        _, by_layer = _saved(backbone, samples, autocast, layers=layers)
+        by_layer = _forward(backbone, samples, autocast, layers=layers).by_layer
     finally:
         for layer in layers:
             layer.gradient_checkpointing = True
-    return needed + max(by_layer.values(), default=0)
+    return needed._replace(kept=needed.kept + max(by_layer.values(), default=0))
 
 
-def _saved(
+def _forward(
     backbone: HFBackbone,
     samples: Sequence[Sample],
     autocast: torch.dtype | None,
     *,
     layers: Sequence[nn.Module],
-) -> tuple[list[int], Counter[nn.Module]]:
-    """Bytes of every distinct tensor that autograd keeps, weights left out; and by layer."""
+) -> _Pass:
     batch, targets = backbone.collate(samples)
     batch, targets = batch.to(backbone.device), targets.to(backbone.device)
     weights = {p.untyped_storage().data_ptr() for p in backbone.model.parameters()}
-    kept: dict[int, int] = {}
-    by_layer: Counter[nn.Module] = Counter()
-    running: list[nn.Module] = []
+    alive: WeakValueDictionary[int, _Saved] = WeakValueDictionary()
+    numbers = count()
+    running: list[nn.Module | None] = [None]
 
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights | kept.keys():
-            kept[storage.data_ptr()] = storage.nbytes()
-            by_layer.update(dict.fromkeys(running[-1:], storage.nbytes()))
-        return tensor
+    def pack(tensor: Tensor) -> _Saved:
+        saved = _Saved(tensor, running[-1])
+        alive[next(numbers)] = saved
+        return saved
 
     def leave(*_: object) -> None:
         running.pop()
@@ -138,20 +175,32 @@ def _saved(
     hooks = [layer.register_forward_pre_hook(lambda m, _: running.append(m)) for layer in layers]
     hooks += [layer.register_forward_hook(leave) for layer in layers]
     gpu = [backbone.device] if backbone.device.type == "cuda" else []
+    counted = nullcontext() if gpu else _Made()
     training = backbone.module.training
     backbone.module.train()
     try:
         with (
             torch.random.fork_rng(devices=gpu),
-            torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+            torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor),
             torch.autocast(backbone.device.type, dtype=autocast, enabled=autocast is not None),
+            counted as made,
         ):
-            # Held until counted: a freed tensor's place could be taken by another.
             loss = cross_entropy(backbone.module(batch).float(), targets)
-            sizes = list(kept.values())
-            del loss
     finally:
         backbone.module.train(training)
         for hook in hooks:
             hook.remove()
-    return sizes, by_layer
+    # What belongs to a graph that was let go on the way is no longer alive.
+    owners: dict[int, _Saved] = {}
+    for one in alive.values():
+        owners.setdefault(one.tensor.untyped_storage().data_ptr(), one)
+    kept = [one for at, one in owners.items() if at not in weights]
+    by_layer: Counter[nn.Module] = Counter()
+    for one in kept:
+        by_layer.update({one.layer: one.bytes} if one.layer is not None else {})
+    del loss
+    return _Pass(
+        saved=[one.bytes for one in kept],
+        by_layer=by_layer,
+        made=0 if made is None else made.bytes,
+    )

@@ -82,7 +82,8 @@ def _show_memory(console: Console, memory: Mapping[str, Any]) -> None:
         box=box.SIMPLE_HEAD,
     )
     table.add_column("arm")
-    parts = ("process", "weights", "gradients", "optimizer", "activations", "strategy", "total")
+    parts = ("process", "media", "weights", "gradients", "optimizer", "activations", "strategy")
+    parts += ("total",)
     for heading in parts:
         table.add_column(heading, justify="right")
     for row in memory["arms"]:

@@ -21,16 +21,19 @@ from transferlab.backbone.media import CACHE_BYTES
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.catalogue.check import read_options
 from transferlab.continual.template import AUTOCAST_DTYPES
-from transferlab.core.records import DomainData, Sample
+from transferlab.core.records import DomainData, MediaRef, Sample
 from transferlab.domain.media import decode
 from transferlab.domain.sound import decode_sound
 
 RECORDS_BYTES = 20 * 2**20
 """Of tables, figures and logs; measured on the shipped pipelines it is less."""
-HEAP = 0.8
-"""On a CPU, the share of everything a forward pass makes that the process holds on to beside what
-is kept for the backward pass: freed memory is not given back at once. Found on the configurations
-of benchmarks/memory_estimate.py (Linux, glibc); on a GPU only tensors are counted."""
+HEAP = 0.45
+"""On a CPU, the share of what a forward pass makes and frees again that the process holds on to all
+the same: it lies in holes between tensors that are kept, too small for the next one of its size.
+Found on the configurations of benchmarks/memory_estimate.py (Linux, glibc 2.36); on a GPU only
+tensors are counted."""
+EXAMINED = 4
+"""So many samples of each domain say how large its processed media are."""
 MOMENTS = {"adamw": 2, "sgd": 0}
 """By optimizer: numbers kept per trained one."""
 
@@ -41,7 +44,9 @@ class Need:
 
     arm: str
     process: int
-    """Python, the libraries, the samples and the processed pictures; 0 on a GPU."""
+    """Python, the libraries and the samples, as resident memory; 0 on a GPU."""
+    media: int
+    """Processed pictures and sounds, which are kept between epochs; 0 on a GPU."""
     weights: int
     gradients: int
     optimizer: int
@@ -79,6 +84,8 @@ def estimate_memory(
     autocast = AUTOCAST_DTYPES[config.train.mixed_precision]
     adapted = measure_activations(backbone, samples, autocast=autocast)
     size = _Sizes.of(backbone)
+    # Now that a little has gone through the model: what the first use of the libraries' parts costs
+    # is in it.
     process = _process_bytes(backbone) - size.weights
     needs = list(_adapted_needs(config, size, adapted, strategies=bool(config.strategy)))
     if "scratch" in config.arms:
@@ -92,8 +99,9 @@ def estimate_memory(
         )
         whole = measure_activations(fresh, samples, autocast=autocast)
         needs.append(_scratch_need(config, size, _Sizes.of(fresh), whole))
-    cached = _cached_bytes(adapted, loaded, train)
-    arms = [_on_device(need, process + cached, backbone.device) for need in needs]
+    scored = {name: data.splits.get(config.evaluation.split, ()) for name, data in loaded.items()}
+    media = _media_bytes(backbone, {name: (*train[name], *scored[name]) for name in loaded})
+    arms = [_on_device(need, process, media, backbone.device) for need in needs]
     return {
         "arms": [asdict(need) | {"total": need.total} for need in arms],
         "peak_bytes": max(need.total for need in arms),
@@ -138,6 +146,7 @@ def _adapted_needs(
     moments = MOMENTS[config.train.optimizer]
     own = {
         "process": 0,
+        "media": 0,
         "gradients": size.trainable,
         "optimizer": moments * size.trainable,
     }
@@ -166,6 +175,7 @@ def _scratch_need(
     return Need(
         arm="scratch",
         process=0,
+        media=0,
         weights=stream.weights + stream.trainable + fresh.weights,
         gradients=fresh.trainable,
         optimizer=MOMENTS[config.train.optimizer] * fresh.trainable,
@@ -180,7 +190,7 @@ def _held(
     """What a step's activations take from the device."""
     samples = _samples_at_once(config, strategies=strategies)
     kept = activations.bytes_for(samples)
-    return kept if size.on_gpu else kept + round(HEAP * activations.passed_bytes_for(samples))
+    return kept if size.on_gpu else kept + round(HEAP * activations.freed_bytes_for(samples))
 
 
 def _samples_at_once(config: PipelineConfig, *, strategies: bool) -> int:
@@ -203,15 +213,23 @@ def _kept_copies(config: PipelineConfig) -> int:
     return copies
 
 
-def _cached_bytes(
-    activations: Activations,
-    loaded: Mapping[str, DomainData],
-    train: Mapping[str, Sequence[Sample]],
-) -> int:
-    """Processed pictures that will be kept, beyond those that were looked at."""
-    tested = sum(len(data.splits.get("test", ())) for data in loaded.values())
-    count = tested + sum(len(samples) for samples in train.values())
-    return min(CACHE_BYTES, count * activations.media_per_sample_bytes)
+def _media_bytes(backbone: HFBackbone, used: Mapping[str, Sequence[Sample]]) -> int:
+    """Processed media that will be kept, each once however many samples ask about it.
+
+    Args:
+        backbone: its processor makes a few of them now.
+        used: by domain, the samples that are trained on or scored.
+    """
+    total = 0
+    for samples in used.values():
+        first: dict[tuple[MediaRef, ...], Sample] = {}
+        for sample in samples:
+            if sample.media:
+                first.setdefault(sample.media, sample)
+        looked = [backbone.collate([one])[0] for one in list(first.values())[:EXAMINED]]
+        sizes = [sum(t.nbytes for t in (*b.media.values(), *b.beside.values())) for b in looked]
+        total += len(first) * sum(sizes) // max(1, len(sizes))
+    return min(CACHE_BYTES, total)
 
 
 def _spread(groups: Sequence[Sequence[Sample]]) -> list[Sample]:
@@ -227,10 +245,10 @@ def _process_bytes(backbone: HFBackbone) -> int:
     return psutil.Process(os.getpid()).memory_info().rss
 
 
-def _on_device(need: Need, process: int, device: torch.device) -> Need:
+def _on_device(need: Need, process: int, media: int, device: torch.device) -> Need:
     if device.type == "cuda":
         return need
-    return replace(need, process=max(0, process))
+    return replace(need, process=max(0, process), media=media)
 
 
 def _available_bytes(device: torch.device, *, held: int) -> int:

@@ -15,6 +15,7 @@ from transferlab.pipeline.arms import joint_budget, steps_of
 from transferlab.pipeline.askable import refuse_unanswerable
 from transferlab.pipeline.build import load_domains, training_samples
 from transferlab.pipeline.memory import estimate_disk, estimate_memory
+from transferlab.tracking.store import client_class
 
 
 def dry_run(
@@ -37,6 +38,7 @@ def dry_run(
     Raises:
         InputError, DataError, ModelError: what the run itself would raise before training.
     """
+    client_class()  # a run imports it, so that its size is part of the process
     loaded = load_domains(config, domains)
     train = training_samples(config, loaded)
     backbone = load_backbone(config.backbone, decode=decode, hear=decode_sound, seed=config.seed)

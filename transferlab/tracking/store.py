@@ -109,16 +109,22 @@ def connect(uri: str) -> MlflowClient:
     Raises:
         EnvironmentProblem: the database's driver is missing or its file cannot be opened.
     """
+    client = client_class()
+    # A new database is announced, with every step of its making, on the user's terminal.
+    for name in ("mlflow.store.db.utils", "mlflow.system_metrics", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with reported(uri, "be opened"), _one_at_a_time(uri):
+        return client(uri)
+
+
+def client_class() -> type[MlflowClient]:
+    """MLflow's client, which takes a second and 100 MB to import."""
     # MLflow reads this when it is imported: by default it sends usage figures to its makers, which
     # a hospital's machine must not do unasked. Who wants it sets the variable to "false".
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow.tracking import MlflowClient
 
-    # A new database is announced, with every step of its making, on the user's terminal.
-    for name in ("mlflow.store.db.utils", "mlflow.system_metrics", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with reported(uri, "be opened"), _one_at_a_time(uri):
-        return MlflowClient(uri)
+    return MlflowClient
 
 
 def _one_at_a_time(uri: str) -> AbstractContextManager[object]:

@@ -127,7 +127,7 @@ MIB = 2**20
 
 
 def memory(total: int, available: int) -> dict:
-    parts = ("process", "weights", "gradients", "optimizer", "activations", "strategy")
+    parts = ("process", "media", "weights", "gradients", "optimizer", "activations", "strategy")
     sizes = {part: (at + 1) * MIB for at, part in enumerate(parts)}
     return {
         "arms": [{"arm": "sequential", **sizes, "total": total}],
@@ -159,7 +159,7 @@ def test_a_plan_shows_samples_steps_parameters_memory_and_disk(shown, available,
     text = shown(show_plan, plan)
     assert row(text, "cats") == ["cats", "stream", "1,400", "200", "400", "320", "2"]
     assert "sequential cats 320 60" in " ".join(text.split())
-    assert "1 MiB 2 MiB 3 MiB 4 MiB 5 MiB 6 MiB 1.50 GiB" in " ".join(text.split())
+    assert "1 MiB 2 MiB 3 MiB 4 MiB 5 MiB 6 MiB 7 MiB 1.50 GiB" in " ".join(text.split())
     assert f"memory: 1.50 GiB of {available / 2**30:.2f} GiB on cpu" in text
     assert ("will not fit" not in text) == fits
     assert f"disk: 30 MiB of {40 if fits else 20} MiB free" in text

@@ -1,13 +1,18 @@
 """The estimate before launch: what it counts, and that it follows the settings."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from transferlab.backbone import activations
 from transferlab.backbone.activations import Activations, measure_activations
 from transferlab.backbone.load import load_backbone
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.core.records import DomainData, Sample
+from transferlab.core.records import DomainData, MediaRef, Sample
 from transferlab.pipeline import memory
 from transferlab.pipeline.memory import estimate_disk, estimate_memory
 
@@ -42,16 +47,20 @@ def backbone():
 
 
 class Fixed:
-    """In place of a measurement: 10 bytes, 60 that are kept and 50 that pass for every sample."""
+    """In place of a measurement: 10 bytes and 60 for every sample are kept, 20 and 50 freed."""
 
     @staticmethod
     def activations(backbone, samples, *, autocast):
         return Activations(
             fixed_bytes=10,
             per_sample_bytes=60,
-            passed_per_sample_bytes=50,
-            media_per_sample_bytes=0,
+            freed_fixed_bytes=20,
+            freed_per_sample_bytes=50,
         )
+
+
+def held(samples: int) -> int:
+    return 10 + 60 * samples + round(memory.HEAP * (20 + 50 * samples))
 
 
 def needs(monkeypatch, backbone, **given):
@@ -59,7 +68,7 @@ def needs(monkeypatch, backbone, **given):
     monkeypatch.setattr(memory, "_process_bytes", lambda _: 2**30)
     found = estimate_memory(config(**given), backbone, loaded=DATA, train={"a": SAMPLES})
     assert found["peak_bytes"] == max(arm["total"] for arm in found["arms"])
-    parts = ("process", "weights", "gradients", "optimizer", "activations", "strategy")
+    parts = ("process", "media", "weights", "gradients", "optimizer", "activations", "strategy")
     for arm in found["arms"]:
         assert arm["total"] == sum(arm[part] for part in parts)
     return {arm["arm"]: arm for arm in found["arms"]}
@@ -70,7 +79,7 @@ def test_what_is_trained_has_gradients_and_moments(monkeypatch, backbone):
     need = needs(monkeypatch, backbone)["sequential"]
     assert (need["gradients"], need["optimizer"]) == (trained, 2 * trained)
     assert need["weights"] >= 4 * backbone.total_parameters
-    assert need["activations"] == 10 + 16 * 100
+    assert need["activations"] == held(16)
     assert need["process"] == 2**30 - need["weights"]
     plain = needs(monkeypatch, backbone, train={"optimizer": "sgd"})["sequential"]
     assert plain["optimizer"] == 0
@@ -78,11 +87,11 @@ def test_what_is_trained_has_gradients_and_moments(monkeypatch, backbone):
 
 def test_pieces_of_a_step_and_remembered_samples_count(monkeypatch, backbone):
     pieces = {"batch_samples": 16, "accumulation_steps": 4}
-    assert needs(monkeypatch, backbone, train=pieces)["sequential"]["activations"] == 10 + 400
+    assert needs(monkeypatch, backbone, train=pieces)["sequential"]["activations"] == held(4)
     replay = [{"replay": {"batch_ratio": 0.5}}]
     found = needs(monkeypatch, backbone, strategy=replay, arms=["single"])
-    assert found["sequential"]["activations"] == 10 + 24 * 100
-    assert found["single"]["activations"] == 10 + 16 * 100
+    assert found["sequential"]["activations"] == held(24)
+    assert found["single"]["activations"] == held(16)
 
 
 @pytest.mark.parametrize(("strategy", "copies"), [("ewc", 2), ("rwalk", 4), ("lwf", 1)])
@@ -97,6 +106,23 @@ def test_scratch_trains_every_parameter_beside_the_first_model(monkeypatch, back
     whole = found["scratch"]["gradients"]
     assert whole == 4 * (backbone.total_parameters - backbone.trainable_parameters)
     assert found["scratch"]["weights"] > found["sequential"]["weights"] + whole
+
+
+def test_processed_media_count_once_however_many_samples_ask_about_them():
+    def asked(at, shown):
+        media = tuple(MediaRef(kind="image", path=Path(f"{one}.png")) for one in shown)
+        return replace(SAMPLES[0], id=f"m{at}", media=media, prompt="<image>" * len(media))
+
+    picture = np.zeros((64, 64, 3), np.uint8)
+    seeing = load_backbone(config().backbone, decode=lambda ref: [picture], seed=0)
+    one = asked(0, "a")
+    size = seeing.collate([one])[0].media["pixel_values"].nbytes
+    used = [one, asked(1, "a"), asked(2, "b"), *SAMPLES]
+    assert memory._media_bytes(seeing, {"a": used, "none": SAMPLES}) == 2 * size
+    pairs = [asked(3, "ab"), asked(4, "ba")]
+    assert memory._media_bytes(seeing, {"a": used, "b": pairs}) == 6 * size
+    many = [asked(at, str(at)) for at in range(2 + memory.CACHE_BYTES // size)]
+    assert memory._media_bytes(seeing, {"a": many}) == memory.CACHE_BYTES
 
 
 def test_disk_holds_every_stage(backbone, tmp_path):
@@ -127,6 +153,24 @@ def test_activations_are_those_that_autograd_keeps(backbone):
     assert loss.requires_grad
     needed = sum(kept.values()) + sum(sorted(kept.values())[-2:])
     assert found.bytes_for(6) == pytest.approx(needed, rel=0.05)
-    assert found.media_per_sample_bytes == 0
-    assert found.passed_per_sample_bytes > found.per_sample_bytes
     assert all(parameter.grad is None for parameter in backbone.module.parameters())
+
+
+def test_what_does_not_grow_with_the_samples_is_counted_once():
+    """DoRA multiplies its two matrices in every layer, whatever goes through it."""
+    section = config(backbone={"device": "cpu", "adapter": {"kind": "dora"}}).backbone
+    dora = load_backbone(section, decode=lambda ref: [], seed=0)
+    found = measure_activations(dora, SAMPLES, autocast=None)
+    longest = max(SAMPLES, key=lambda s: len(s.prompt))
+    together = activations._needed(dora, [longest] * 6, None)
+    assert found.freed_bytes_for(6) == pytest.approx(together.freed, rel=0.05)
+    assert found.freed_fixed_bytes > 10 * found.freed_per_sample_bytes
+
+
+def test_what_operations_make_is_counted_and_views_are_not():
+    ones = torch.ones(256, 4)
+    with activations._Made() as made:
+        twice = ones * 2
+        twice.view(4, 256).add_(1)
+        twice.T.contiguous()
+    assert made.bytes == 2 * ones.nbytes
