@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -17,11 +17,13 @@ from transferlab.domain.synthetic.scenes import KINDS, ask_for, exchange, scene,
 from transferlab.domain.synthetic.scenes_record import Scene, SceneExchange
 from transferlab.errors import InputError
 
-TRAINING, TOKENIZER, HELD_OUT, LOOKING, CATALOGUE = range(5)
+TRAINING, TOKENIZER, HELD_OUT, LOOKING, CATALOGUE, CENSUS = range(6)
 """What a random stream is for: no two uses share a number, so held-out scenes stay unseen."""
 
 SPECIMENS = 3000
 """Scenes of each kind that are drawn to find out which questions there are."""
+CENSUS_SCENES = 40
+"""Scenes of each kind that are drawn to find out which tasks there are."""
 
 
 def tokenizer_texts(config: PretrainConfig) -> Iterator[str]:
@@ -147,16 +149,20 @@ def _with_words(rng: np.random.Generator, example: Example, stage: PretrainStage
 
 def held_out(config: PretrainConfig) -> dict[str, list[SceneExchange]]:
     """By task, ``config.held_out_samples`` closed questions about scenes never trained on."""
-    rng = np.random.default_rng([config.seed, HELD_OUT])
     kinds = tuple(KINDS)
+    tasks = _tasks_of(kinds, np.random.default_rng([config.seed, CENSUS]))
+    rng = np.random.default_rng([config.seed, HELD_OUT])
     found: defaultdict[str, list[SceneExchange]] = defaultdict(list)
-    tasks: set[str] = set()
     drawn = 0
-    # Which tasks there are is known once every kind has been drawn often; rare ones come last.
-    while drawn < 200 or any(len(found[task]) < config.held_out_samples for task in tasks):
+    while any(len(found[task]) < config.held_out_samples for task in tasks):
         made = exchange(rng, kind=kinds[drawn % len(kinds)], describe_share=0.0)
-        tasks.add(made.task)
         if len(found[made.task]) < config.held_out_samples:
             found[made.task].append(made)
         drawn += 1
     return {task: found[task] for task in sorted(tasks)}
+
+
+def _tasks_of(kinds: Sequence[str], rng: np.random.Generator) -> set[str]:
+    """Every task that scenes of these kinds ask."""
+    scenes = (scene(rng, kind=kind) for kind in kinds for _ in range(CENSUS_SCENES))
+    return {question.task for drawn in scenes for question in drawn.questions}
