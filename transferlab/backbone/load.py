@@ -29,6 +29,7 @@ from transferlab.backbone.origin import origin
 from transferlab.backbone.parts import PartMap, freeze, learning_rate_factors, needs_parts
 from transferlab.backbone.precision import check_quantization, quantization_arguments
 from transferlab.backbone.store import MediaStore
+from transferlab.backbone.tiny import fusion as fusion  # transformers knows them from here on
 from transferlab.backbone.view import innermost
 from transferlab.backbone.writing import make_collator
 from transferlab.config.backbone import BackboneSection

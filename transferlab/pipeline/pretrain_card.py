@@ -47,17 +47,16 @@ def _card(config: PretrainConfig, scores: Mapping[str, TaskScore], *, parameters
 
 
 _FUSION = {
-    "projector": "A LLaVA: every place of a picture stands among the words, through a projector.",
-    "resampler": "A LLaVA with a Q-Former: a few queries read a picture and stand among the words.",
-    "cross_attention": "Gated layers of its language model attend to the places of pictures, as "
-    "Mllama's do.",
+    "projector": "A LLaVA",
+    "resampler": "A LLaVA with a Q-Former",
+    "cross_attention": "A LLaVA with gated layers that attend to pictures",
 }
 
 
 def _about(config: PretrainConfig, *, parameters: int) -> str:
     stock = config.architecture == "projector"
     name = "transferlab/tiny" if stock else config.name
-    loads = "plain" if stock else "`import transferlab.backbone`, then with"
+    loads = "plain" if stock else "`import transferlab.backbone.tiny.fusion`, then with"
     return f"""---
 license: apache-2.0
 library_name: transformers
@@ -66,7 +65,7 @@ pipeline_tag: image-text-to-text
 
 # {name}
 
-{_FUSION[config.architecture]} {parameters / 1e6:.1f} million parameters (FocalNet vision tower,
+{_FUSION[config.architecture]} of {parameters / 1e6:.1f} million parameters (FocalNet vision tower,
 112 x 112 pixels in 49 places; Llama text model; byte-level tokenizer of {config.vocabulary:,}
 entries). It exists so that experiments with transferlab run anywhere without a download. It is no
 assistant, and nothing that it says about a medical picture means anything.

@@ -139,7 +139,7 @@ def test_every_architecture_goes_on_from_one_vision_stage(tmp_path, monkeypatch)
             torch.testing.assert_close(value, looked[f"tower.{name}"], atol=1e-6, rtol=0)
         card = (out / "README.md").read_text("utf-8")
         assert card.splitlines()[6] == "# two-steps"
-        assert "`import transferlab.backbone`" in card
+        assert "`import transferlab.backbone.tiny.fusion`" in card
 
 
 def test_without_a_vision_stage_there_is_none_to_make(tmp_path):
@@ -223,7 +223,7 @@ def test_the_shipped_backbone_sees():
     chosen = choose(model, conversations, questions, batch_samples=64)
     assert len(colours) >= 10
     right = sum(said == one.answer for said, one in zip(chosen, colours, strict=True))
-    assert right / len(colours) > 0.6
+    assert right / len(colours) > 0.9
 
 
 def test_words_are_repeated_in_a_last_turn_and_change_nothing_else():

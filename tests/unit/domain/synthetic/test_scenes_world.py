@@ -326,7 +326,7 @@ def test_a_clip_survives_its_film(tmp_path):
 def test_the_domain_asks_every_task_that_is_written(tmp_path):
     config = load_yaml(SCENES, DomainConfig)
     assert GENERATORS.get(config.source.generator) is write
-    write(tmp_path / "scenes", seed=0, samples=400)
+    write(tmp_path / "scenes", seed=0, samples=800)
     with (tmp_path / "scenes" / "metadata.csv").open(encoding="utf-8") as file:
         written = {row["task"] for row in csv.DictReader(file)}
     asked = [task for section in config.tasks.values() for task in section.where["task"]]
