@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from transferlab.backbone.pretrain import Conversations
+from transferlab.backbone.tiny import fusion as fusion  # as the cards of such backbones say
 from transferlab.backbone.tiny.build import ASSETS
 from transferlab.backbone.tiny.choose import ClosedQuestion, choose
 from transferlab.config.load import load_yaml
