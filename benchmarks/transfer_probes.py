@@ -1,4 +1,4 @@
-"""Linear probes of a vision tower, by the classifier that the pixels control uses."""
+"""Linear probes of vision towers, by the classifier that the pixels control uses."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from transferlab.backbone.tiny.build import ASSETS, model_for
@@ -19,53 +20,80 @@ from transferlab.metrics.answers import measure
 from transferlab.pipeline.build import load_domains, training_samples
 
 
-class TowerVectors(PixelVectors):
-    """What a vision tower makes of pictures, each passed through it once."""
+class Tower:
+    """A vision tower, through which a picture passes once, however often it is asked for."""
 
-    def __init__(self, tower: torch.nn.Module, processor, *, grid: bool) -> None:
-        super().__init__(decode)
-        self._tower, self._processor, self._grid = tower.eval(), processor, grid
+    def __init__(self, tower: nn.Module, image_processor) -> None:
+        self._tower, self._processor = tower.eval(), image_processor
         self._made: dict[MediaRef, np.ndarray] = {}
 
-    def of(self, sample: Sample) -> np.ndarray:
-        """(width,) float64, the mean over places; or with ``grid`` (places * width,)."""
+    @torch.no_grad()
+    def places(self, sample: Sample) -> np.ndarray:
+        """(places, width) float32 of the sample's first medium; of a film the mean over frames."""
         ref = sample.media[0]
         if ref not in self._made:
-            images = list(decode(ref))
-            pixels = self._processor.image_processor(images=images, return_tensors="pt")
-            with torch.no_grad():
-                states = self._tower(pixels["pixel_values"], output_hidden_states=True)
-            places = states.hidden_states[-1].double().mean(dim=0)
-            self._made[ref] = (places.flatten() if self._grid else places.mean(dim=0)).numpy()
+            given = self._processor(images=list(decode(ref)), return_tensors="pt")
+            states = self._tower(given["pixel_values"], output_hidden_states=True).hidden_states
+            self._made[ref] = states[-1].mean(dim=0).numpy()
         return self._made[ref]
 
 
-def probe_all(
-    config: PipelineConfig, domain: str, *, seeds: Sequence[int]
-) -> dict[str, dict[str, float]]:
-    """By task and probe, the task's primary metric on the test split; random towers averaged.
+class TowerVectors(PixelVectors):
+    """Stands where the pixels control has its thumbnails."""
 
-    The probes are named "pretrained, mean", "pretrained, grid", "random, mean", "random, grid".
-    """
-    loaded = load_domains(config, [])
-    data, train = loaded[domain], training_samples(config, loaded)[domain]
-    test = evaluated_samples(data, config.evaluation, split="test")
-    processor = AutoProcessor.from_pretrained(ASSETS)
-    pretrained = AutoModelForImageTextToText.from_pretrained(ASSETS).model.vision_tower
-    fresh = [model_for(processor.tokenizer, seed=s).model.vision_tower for s in seeds]
-    found: dict[str, dict[str, float]] = {task: {} for task in data.tasks}
-    for name, towers in (("pretrained", [pretrained]), ("random", fresh)):
-        for grid in (False, True):
-            vectors = [TowerVectors(tower, processor, grid=grid) for tower in towers]
-            for task in data.tasks:
-                metric = metrics_of(data, task)[0]
-                learned = [one for one in train if one.task == task]
-                asked = [one for one in test if one.task == task]
-                values = []
-                for one in vectors:
-                    predicted = predict_from_pixels(learned, asked, one)
-                    if isinstance(predicted, str):
-                        raise SystemExit(f"{domain}, {task}: no probe: {predicted}")
-                    values.append(measure(metric, outcomes_of(predicted, metric=metric)))
-                found[task][f"{name}, {'grid' if grid else 'mean'}"] = statistics.mean(values)
-    return found
+    def __init__(self, tower: Tower, *, grid: bool) -> None:
+        super().__init__(decode)
+        self._tower, self._grid = tower, grid
+
+    def of(self, sample: Sample) -> np.ndarray:
+        """(width,) float64, the mean over places; or with ``grid`` (places * width,)."""
+        places = self._tower.places(sample).astype(np.float64)
+        return places.ravel() if self._grid else places.mean(axis=0)
+
+
+class Probes:
+    """The embedded backbone's tower and random ones of the same architecture."""
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        processor = AutoProcessor.from_pretrained(ASSETS)
+        pretrained = AutoModelForImageTextToText.from_pretrained(ASSETS)
+        models = {
+            "pretrained": [pretrained],
+            "random": [model_for(processor.tokenizer, seed=seed) for seed in seeds],
+        }
+        self._towers = {
+            name: [Tower(one.model.vision_tower, processor.image_processor) for one in several]
+            for name, several in models.items()
+        }
+
+    def scores(self, config: PipelineConfig, domain: str) -> dict[str, dict[str, float]]:
+        """By task and probe, the task's primary metric on the test split; random towers averaged.
+
+        The probes are named "pretrained, mean", "pretrained, grid", "random, mean", "random, grid".
+        """
+        loaded = load_domains(config, [])
+        data, train = loaded[domain], training_samples(config, loaded)[domain]
+        test = evaluated_samples(data, config.evaluation, split="test")
+        found: dict[str, dict[str, float]] = {}
+        for task in data.tasks:
+            metric = metrics_of(data, task)[0]
+            learned = [one for one in train if one.task == task]
+            asked = [one for one in test if one.task == task]
+            found[task] = {
+                f"{name}, {'grid' if grid else 'mean'}": statistics.mean(
+                    _probed(learned, asked, TowerVectors(tower, grid=grid), metric)
+                    for tower in towers
+                )
+                for name, towers in self._towers.items()
+                for grid in (False, True)
+            }
+        return found
+
+
+def _probed(
+    train: Sequence[Sample], test: Sequence[Sample], vectors: PixelVectors, metric: str
+) -> float:
+    predicted = predict_from_pixels(train, test, vectors)
+    if isinstance(predicted, str):
+        raise SystemExit(f"{test[0].domain}, {test[0].task}: no probe: {predicted}")
+    return measure(metric, outcomes_of(predicted, metric=metric))

@@ -24,7 +24,7 @@ from typing import Any
 
 from side_by_side import side_by_side
 from transfer_page import Row, page
-from transfer_probes import probe_all
+from transfer_probes import Probes
 
 from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
@@ -141,14 +141,14 @@ def rows_of(study: Study) -> list[Row]:
     }
     # By seeds, so that what a stopped study has is complete for some of them.
     study.make(several[at] for at in range(len(given.seeds)) for several in plans.values())
-    rows = []
+    rows, probes = [], Probes(given.seeds)
     for domain in study.pipeline.stream:
         for size in given.sizes:
             arms = {arm: plans[domain, size, arm] for arm in ARMS}
             scores = {a: [study.score(p, a) for p in several] for a, several in arms.items()}
             first = arms["pretrained"][0]
-            probes = probe_all(study.config(first), domain, seeds=given.seeds)
-            rows += _rows(study, first, scores, probes, {a: steps[domain, size, a] for a in ARMS})
+            probed = probes.scores(study.config(first), domain)
+            rows += _rows(study, first, scores, probed, {a: steps[domain, size, a] for a in ARMS})
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import count
@@ -191,16 +191,23 @@ def _forward(
         for hook in hooks:
             hook.remove()
     # What belongs to a graph that was let go on the way is no longer alive.
-    owners: dict[int, _Saved] = {}
-    for one in alive.values():
-        owners.setdefault(one.tensor.untyped_storage().data_ptr(), one)
-    kept = [one for at, one in owners.items() if at not in weights]
-    by_layer: Counter[nn.Module] = Counter()
-    for one in kept:
-        by_layer.update({one.layer: one.bytes} if one.layer is not None else {})
+    kept = _distinct(alive.values(), weights)
     del loss
+    by_layer: Counter[nn.Module] = Counter()
+    for layer, size in kept:
+        by_layer.update({layer: size} if layer is not None else {})
     return _Pass(
-        saved=[one.bytes for one in kept],
+        saved=[size for _, size in kept],
         by_layer=by_layer,
         made=0 if made is None else made.bytes,
     )
+
+
+def _distinct(
+    saved: Iterable[_Saved], weights: Container[int]
+) -> list[tuple[nn.Module | None, int]]:
+    """Layer and bytes of every memory that is not a weight's, under the first that saved it."""
+    owners: dict[int, _Saved] = {}
+    for one in saved:
+        owners.setdefault(one.tensor.untyped_storage().data_ptr(), one)
+    return [(one.layer, one.bytes) for at, one in owners.items() if at not in weights]

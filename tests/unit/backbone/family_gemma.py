@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import transformers as hf
 from family_parts import Made, ids, text, tokenizer, turns, vision
@@ -96,45 +98,8 @@ def gemma3n() -> Made:
         boa_token="<boa>",
         eoa_token="<eoa>",
     )
-    size = {"height": 64, "width": 64}
-    processor = hf.Gemma3nProcessor(
-        hf.Gemma3nAudioFeatureExtractor(feature_size=16),
-        hf.SiglipImageProcessor(size=size, image_mean=[0.0] * 3, image_std=[1.0] * 3),
-        words,
-        chat_template=turns("<image_soft_token>", sound="<audio_soft_token>"),
-        audio_seq_length=13,
-        image_seq_length=4,
-    )
     config = hf.Gemma3nConfig(
-        text_config=text(
-            words,
-            vocab_size=len(words) + 8,  # what is only seen or heard comes last
-            num_hidden_layers=4,
-            layer_types=["sliding_attention", "full_attention"] * 2,
-            num_kv_shared_layers=2,
-            sliding_window=64,
-            hidden_size_per_layer_input=8,
-            vocab_size_per_layer_input=len(words),
-            altup_num_inputs=2,
-            laurel_rank=4,
-        ),
-        vision_config={
-            "architecture": "test_convnext",
-            "hidden_size": 64,
-            "vocab_offset": len(words),
-            "vocab_size": 4,
-        },
-        audio_config={
-            "vocab_offset": len(words) + 4,
-            "vocab_size": 4,
-            "input_feat_size": 16,
-            "hidden_size": 32,
-            "conf_num_attention_heads": 2,
-            "conf_num_hidden_layers": 1,
-            "conf_attention_chunk_size": 4,
-            "conf_attention_context_left": 5,
-            "sscp_conv_channel_size": (8, 4),
-        },
+        **_gemma3n_parts(words),
         audio_soft_tokens_per_image=13,
         vision_soft_tokens_per_image=4,
         **ids(
@@ -147,4 +112,51 @@ def gemma3n() -> Made:
             eoa_token_id="<eoa>",
         ),
     )
-    return hf.Gemma3nForConditionalGeneration(config), processor
+    return hf.Gemma3nForConditionalGeneration(config), _gemma3n_processor(words)
+
+
+def _gemma3n_processor(words: Any) -> hf.Gemma3nProcessor:
+    size = {"height": 64, "width": 64}
+    return hf.Gemma3nProcessor(
+        hf.Gemma3nAudioFeatureExtractor(feature_size=16),
+        hf.SiglipImageProcessor(size=size, image_mean=[0.0] * 3, image_std=[1.0] * 3),
+        words,
+        chat_template=turns("<image_soft_token>", sound="<audio_soft_token>"),
+        audio_seq_length=13,
+        image_seq_length=4,
+    )
+
+
+def _gemma3n_parts(words: Any) -> dict[str, Any]:
+    """Words come first in the vocabulary, then what is only seen, then what is only heard."""
+    return {
+        "text_config": text(
+            words,
+            vocab_size=len(words) + 8,
+            num_hidden_layers=4,
+            layer_types=["sliding_attention", "full_attention"] * 2,
+            num_kv_shared_layers=2,
+            sliding_window=64,
+            hidden_size_per_layer_input=8,
+            vocab_size_per_layer_input=len(words),
+            altup_num_inputs=2,
+            laurel_rank=4,
+        ),
+        "vision_config": {
+            "architecture": "test_convnext",
+            "hidden_size": 64,
+            "vocab_offset": len(words),
+            "vocab_size": 4,
+        },
+        "audio_config": {
+            "vocab_offset": len(words) + 4,
+            "vocab_size": 4,
+            "input_feat_size": 16,
+            "hidden_size": 32,
+            "conf_num_attention_heads": 2,
+            "conf_num_hidden_layers": 1,
+            "conf_attention_chunk_size": 4,
+            "conf_attention_context_left": 5,
+            "sscp_conv_channel_size": (8, 4),
+        },
+    }

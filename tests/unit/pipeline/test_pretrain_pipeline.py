@@ -227,6 +227,25 @@ def test_the_shipped_backbone_sees():
     assert right / len(colours) > 0.9
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_vision_tower_is_compiled_where_the_recipe_says_so(monkeypatch, tmp_path, wanted):
+    """Compiling takes a minute and a C++ compiler, so a stand-in notes what would be compiled."""
+
+    class Stopped(Exception):
+        pass
+
+    compiled = []
+
+    def stop(model, *_, **__):
+        raise Stopped
+
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **_: compiled.append(self))
+    monkeypatch.setattr("transferlab.pipeline.pretrain.train", stop)
+    with pytest.raises(Stopped):
+        pretrain(tiny_config(compile=wanted), tmp_path, listener=lambda event: None)
+    assert [type(one).__name__ for one in compiled] == ["FocalNetModel"] * wanted
+
+
 def test_words_are_repeated_in_a_last_turn_and_change_nothing_else():
     stage = {"name": "only", "steps": 1, "kinds": {"single": 1}, "describe": 1}
     plain = curriculum(tiny_config(stages=[stage]))(0)

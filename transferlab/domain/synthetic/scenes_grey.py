@@ -5,6 +5,7 @@ of brightness, extent and symmetry under noise.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
@@ -124,86 +125,64 @@ def grey(rng: np.random.Generator) -> Scene:
     picture = _taken(np.clip(picture, 0, 1) ** np.float32(rng.uniform(0.7, 1.5)), rng)
     noise = rng.standard_normal((SIDE, SIDE), dtype=np.float32) * np.float32(rng.uniform(0, 0.07))
     level = (picture + noise) * rng.uniform(200, 300) + rng.uniform(0, 40)
+    said = {
+        "side": brighter,
+        "base": filled,
+        "width": wide,
+        "spot": YES_NO[not spot],
+        "stripes": YES_NO[not striped],
+        "haze": hazy,
+        **({"spot_place": spot} if spot else {}),
+    }
     return Scene(
         kind="grey",
         images=(finish(np.repeat(level[:, :, None], 3, axis=2)),),
         asks=("Describe the grey picture.", "What does the grey picture show?"),
-        description=_describe(brighter, filled, spot, wide, striped, hazy),
-        questions=_questions(brighter, filled, spot, wide, striped, hazy),
+        description=_describe(said),
+        questions=_questions(said),
     )
 
 
-def _describe(brighter: str, filled: str, spot: str, wide: str, striped: bool, hazy: str) -> str:
+def _describe(said: Mapping[str, str]) -> str:
+    side, base, haze = said["side"], said["base"], said["haze"]
     parts = [
-        f"the centre is {wide}",
-        "both fields are equally dark"
-        if brighter == "neither"
-        else f"the {brighter} field is brighter",
-        "no base is filled" if filled == "neither" else f"the {filled} base is filled",
-        f"a bright spot in the {spot} field" if spot else "no bright spot",
-        "stripes" if striped else "no stripes",
+        f"the centre is {said['width']}",
+        "both fields are equally dark" if side == "neither" else f"the {side} field is brighter",
+        "no base is filled" if base == "neither" else f"the {base} base is filled",
+        f"a bright spot in the {said['spot_place']} field"
+        if said["spot"] == "yes"
+        else "no bright spot",
+        "stripes" if said["stripes"] == "yes" else "no stripes",
         {"both": "both fields are hazy", "neither": "no haze"}.get(
-            hazy, f"the {hazy} field is hazy"
+            haze, f"the {haze} field is hazy"
         ),
     ]
     return "; ".join(parts) + "."
 
 
-def _questions(
-    brighter: str, filled: str, spot: str, wide: str, striped: bool, hazy: str
-) -> tuple[Question, ...]:
-    asked = [
-        Question(
-            task="side",
-            text="Which field is brighter?",
-            answer=brighter,
-            choices=SIDES,
-            others=("Is one field brighter than the other, and which?",),
-        ),
-        Question(
-            task="base",
-            text="Which base is filled?",
-            answer=filled,
-            choices=SIDES,
-            others=("Where is a base filled?",),
-        ),
-        Question(
-            task="width",
-            text="Is the centre narrow or wide?",
-            answer=wide,
-            choices=WIDTHS,
-            others=("How wide is the centre?",),
-        ),
-        Question(
-            task="spot",
-            text="Is there a bright spot?",
-            answer="yes" if spot else "no",
-            choices=YES_NO,
-            others=("Do you see a bright spot?",),
-        ),
-        Question(
-            task="stripes",
-            text="Are there stripes?",
-            answer="yes" if striped else "no",
-            choices=YES_NO,
-            others=("Does the picture show stripes?",),
-        ),
-        Question(
-            task="haze",
-            text="Which field is hazy, left, right, both or neither?",
-            answer=hazy,
-            choices=HAZY,
-            others=("Where is there haze?",),
-        ),
-    ]
-    if spot:
-        asked.append(
-            Question(
-                task="spot_place",
-                text="Where is the bright spot?",
-                answer=spot,
-                choices=SPOTS,
-                others=("In which field does the bright spot lie?",),
-            )
-        )
-    return tuple(asked)
+_ASKED = {
+    "side": ("Which field is brighter?", "Is one field brighter than the other, and which?", SIDES),
+    "base": ("Which base is filled?", "Where is a base filled?", SIDES),
+    "width": ("Is the centre narrow or wide?", "How wide is the centre?", WIDTHS),
+    "spot": ("Is there a bright spot?", "Do you see a bright spot?", YES_NO),
+    "stripes": ("Are there stripes?", "Does the picture show stripes?", YES_NO),
+    "haze": (
+        "Which field is hazy, left, right, both or neither?",
+        "Where is there haze?",
+        HAZY,
+    ),
+    "spot_place": (
+        "Where is the bright spot?",
+        "In which field does the bright spot lie?",
+        SPOTS,
+    ),
+}
+"""By task: the question in two wordings, and its choices."""
+
+
+def _questions(said: Mapping[str, str]) -> tuple[Question, ...]:
+    return tuple(
+        Question(task=task, text=text, answer=said[task], choices=choices, others=(other,))
+        for task, (text, other, choices) in _ASKED.items()
+        if task in said
+    )

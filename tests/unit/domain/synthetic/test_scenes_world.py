@@ -1,38 +1,27 @@
 """Scenes: what is said about a picture can be read off the picture."""
 
-import csv
-import json
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from transferlab.config.domain import DomainConfig
-from transferlab.config.load import load_yaml
-from transferlab.core.records import MediaRef
-from transferlab.domain.synthetic import GENERATORS, scenes_grey
-from transferlab.domain.synthetic.scenes import COLUMNS, KINDS, scene, worded, write
+from transferlab.domain.synthetic import scenes_grey
+from transferlab.domain.synthetic.scenes import KINDS, scene, worded
 from transferlab.domain.synthetic.scenes_charts import chart, diagram
 from transferlab.domain.synthetic.scenes_clips import (
     CLIP_FRAMES,
     appearing,
-    clip,
     growing,
     moving,
 )
 from transferlab.domain.synthetic.scenes_draw import COLOURS
-from transferlab.domain.synthetic.scenes_files import write_film
 from transferlab.domain.synthetic.scenes_grey import grey
 from transferlab.domain.synthetic.scenes_objects import objects
 from transferlab.domain.synthetic.scenes_outlines import outline
 from transferlab.domain.synthetic.scenes_questions import PLACES
 from transferlab.domain.synthetic.scenes_record import Question
 from transferlab.domain.synthetic.scenes_signs import grating, pattern
-from transferlab.domain.video import decode_video
 from transferlab.errors import InputError
-
-SCENES = Path(__file__).parents[4] / "domains" / "scenes" / "domain.yaml"
 
 
 def answers(drawn) -> dict[str, str]:
@@ -296,39 +285,3 @@ def test_haze_is_uneven_where_it_is_said_to_be(monkeypatch):
 def test_an_unknown_kind_is_named():
     with pytest.raises(InputError, match="no kind of scene is called 'foto'"):
         scene(np.random.default_rng(0), kind="foto")
-
-
-def test_write_is_deterministic_and_complete(tmp_path):
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        write(tmp_path / name, seed=seed, samples=40)
-    tables = {n: (tmp_path / n / "metadata.csv").read_text("utf-8") for n in "abc"}
-    assert tables["a"] == tables["b"] != tables["c"]
-    rows = list(csv.DictReader(tables["a"].splitlines()))
-    assert tuple(rows[0]) == COLUMNS
-    assert len(rows) == 40
-    for row in rows:
-        path = tmp_path / "a" / row["file"]
-        assert path.read_bytes() == (tmp_path / "b" / row["file"]).read_bytes()
-        if row["task"] != "describe":
-            assert row["answer"] in json.loads(row["choices"])
-
-
-def test_a_clip_survives_its_film(tmp_path):
-    """The frames that a reader takes are the pictures that were drawn, in their order."""
-    drawn = clip(np.random.default_rng(1))
-    write_film(tmp_path / "clip.mp4", drawn.images)
-    read = decode_video(MediaRef(kind="video", path=tmp_path / "clip.mp4", frames=CLIP_FRAMES))
-    for image, frame in zip(drawn.images, read, strict=True):
-        assert np.abs(image.astype(int) - frame).mean() < 4
-    assert np.abs(drawn.images[0].astype(int) - read[1]).mean() > 4
-
-
-def test_the_domain_asks_every_task_that_is_written(tmp_path):
-    config = load_yaml(SCENES, DomainConfig)
-    assert GENERATORS.get(config.source.generator) is write
-    write(tmp_path / "scenes", seed=0, samples=800)
-    with (tmp_path / "scenes" / "metadata.csv").open(encoding="utf-8") as file:
-        written = {row["task"] for row in csv.DictReader(file)}
-    asked = [task for section in config.tasks.values() for task in section.where["task"]]
-    assert written == set(asked)
-    assert len(asked) == len(set(asked))
