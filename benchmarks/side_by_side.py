@@ -1,4 +1,4 @@
-"""Independent pieces of a study, some at a time, with the processor's cores shared out."""
+"""Independent pieces of a study, some at a time, with the cores this process may use shared out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import Any
 
+from joblib import cpu_count
+
 
 def side_by_side(work: Callable[..., str], items: Sequence[tuple[Any, ...]], *, jobs: int) -> None:
     """Call ``work`` with the arguments of each item, ``jobs`` at a time, each in a process.
@@ -17,7 +19,7 @@ def side_by_side(work: Callable[..., str], items: Sequence[tuple[Any, ...]], *, 
     the others have ended.
     """
     # Set before the processes start, since libraries read it when they are loaded.
-    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
+    os.environ["OMP_NUM_THREADS"] = str(max(1, cpu_count() // jobs))
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         calls = [pool.submit(work, *item) for item in items]
         for one in as_completed(calls):

@@ -8,8 +8,8 @@ stand classifiers of one kind (logistic regression on 20 principal components, t
 that see raw pixels, or what the vision tower makes of the picture: of the pretrained tower and of
 random ones, its mean over places or all places.
 
-How many steps each arm gets is chosen on the validation split, at the first seed, for each domain
-and number of samples, from ``--steps``. Every run is resumable: given the same ``--out`` again,
+How many steps each arm gets is chosen on the validation split for each domain, from ``--steps``, at
+the first seed and ``--tuned-at`` samples. Every run is resumable: given the same ``--out`` again,
 what is done is read. ``--set`` overrides a key of the pipeline. ``--jobs`` runs are made at a time.
 """
 
@@ -102,30 +102,29 @@ class Study:
         path = self.given.out / plan.folder / "stages" / f"{name}.json"
         return score_from_record(json.loads(path.read_text("utf-8"))[plan.domain])
 
-    def chosen_steps(self) -> dict[tuple[str, int, str], int]:
-        """By domain, samples and arm: the steps that did best on the validation split."""
-        given, arms = self.given, tuple(ARMS)
-        cases = [(domain, size) for domain in self.pipeline.stream for size in given.sizes]
+    def chosen_steps(self) -> dict[tuple[str, str], int]:
+        """By domain and arm: the steps that did best on the validation split."""
+        given, domains = self.given, self.pipeline.stream
         if len(given.steps) == 1:
-            return {(*case, arm): given.steps[0] for case in cases for arm in arms}
+            return {(domain, arm): given.steps[0] for domain in domains for arm in ARMS}
         plans = {
-            case: [
+            domain: [
                 Plan(
-                    domain=case[0],
-                    samples=case[1],
+                    domain=domain,
+                    samples=given.tuned_at,
                     steps=steps,
                     seed=given.seeds[0],
                     split="validation",
                 )
                 for steps in given.steps
             ]
-            for case in cases
+            for domain in domains
         }
         self.make(plan for several in plans.values() for plan in several)
         return {
-            (*case, arm): max(several, key=lambda plan: self.score(plan, arm).value).steps
-            for case, several in plans.items()
-            for arm in arms
+            (domain, arm): max(several, key=lambda plan: self.score(plan, arm).value).steps
+            for domain, several in plans.items()
+            for arm in ARMS
         }
 
 
@@ -133,11 +132,12 @@ def rows_of(study: Study) -> list[Row]:
     """A row for every domain, task and number of samples."""
     given, steps = study.given, study.chosen_steps()
     plans: dict[tuple[str, int, str], list[Plan]] = {
-        key: [
-            Plan(domain=key[0], samples=key[1], steps=chosen, seed=seed, split="test")
+        (domain, size, arm): [
+            Plan(domain=domain, samples=size, steps=chosen, seed=seed, split="test")
             for seed in given.seeds
         ]
-        for key, chosen in steps.items()
+        for (domain, arm), chosen in steps.items()
+        for size in given.sizes
     }
     # By seeds, so that what a stopped study has is complete for some of them.
     study.make(several[at] for at in range(len(given.seeds)) for several in plans.values())
@@ -148,7 +148,7 @@ def rows_of(study: Study) -> list[Row]:
             scores = {a: [study.score(p, a) for p in several] for a, several in arms.items()}
             first = arms["pretrained"][0]
             probed = probes.scores(study.config(first), domain)
-            rows += _rows(study, first, scores, probed, {a: steps[domain, size, a] for a in ARMS})
+            rows += _rows(study, first, scores, probed, {a: steps[domain, a] for a in ARMS})
     return rows
 
 
@@ -183,6 +183,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[25, 50, 100, 200])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 300])
+    parser.add_argument("--tuned-at", type=int, default=100, help="samples when steps are chosen")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--page", type=Path, default=Path("runs/transfer/transfer-study.md"))
     parser.add_argument("--set", action="append", default=[], dest="overrides")
