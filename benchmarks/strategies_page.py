@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from report import table
+from scipy import stats
 
 from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
@@ -34,16 +34,12 @@ class Found:
     """Mean over a domain's tasks of its best control; empty where none was measured."""
 
 
-T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
-"""Student's t by the number of seeds, for 95 %."""
-
-
 def half_width(values: Sequence[float]) -> float | None:
-    """Of the 95 % interval of the mean over seeds; None where there is one only."""
+    """Of the 95 % interval (Student's t) of the mean over seeds; None where there is one only."""
     if len(values) == 1:
         return None
-    factor = T_95.get(len(values), 1.96)
-    return factor * statistics.stdev(values) / math.sqrt(len(values))
+    factor = stats.t.ppf(0.975, df=len(values) - 1)
+    return float(factor * stats.sem(values))
 
 
 def spread(values: Sequence[float]) -> str:
