@@ -12,6 +12,8 @@ from typing import Any
 from report import table
 from strategies_page import half_width, spread
 
+from transferlab.config.pipeline import TrainSection
+
 TITLES = {
     "projector": "projector (concatenation)",
     "cross_attention": "gated cross-attention",
@@ -116,7 +118,7 @@ steps of the vision stage) and the same layers of self-attention are pretrained 
 in the same order: {recipe.total_steps:,} steps of {recipe.batch_samples}. They differ in how
 pictures reach words ([backbones.md](backbones.md#fusion)). Each is then adapted with LoRA to
 {" and to ".join(f"`{name}`" for name in domains)}, alone, on at most {samples} training samples per
-task for {pipeline.train.epochs} epochs, seeds {seeds}; so is the same architecture from random
+task for {_length(pipeline.train)}, seeds {seeds}; so is the same architecture from random
 weights, every parameter trained (scratch).
 
 Scenes: accuracy on held-out closed questions, mean over tasks, {recipe.held_out_samples} questions
@@ -124,6 +126,10 @@ each; then the same with the picture of another question, and without any. Gain:
 scratch, in the domain's metric, mean and 95 % interval over seeds (Student's t). Seconds per step:
 median of pretraining / mean of adaptation, {settings["jobs"]} parts at a time on
 {settings["cores"]} cores."""
+
+
+def _length(train: TrainSection) -> str:
+    return f"{train.epochs} epochs" if train.max_steps is None else f"{train.max_steps} steps"
 
 
 def _architectures(

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import sys
@@ -31,6 +30,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from fusion_page import Adapted, Plan, Pretrained, page
+from joblib import cpu_count
 from side_by_side import side_by_side
 from transformers import AutoModelForImageTextToText
 
@@ -235,7 +235,7 @@ def main() -> None:
     known = get_args(Architecture)
     parser.add_argument("--architectures", nargs="+", choices=known, default=list(known))
     parser.add_argument("--domains", nargs="+", help="these instead of the pipeline's stream")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--jobs", type=int, default=2, help="parts at a time")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--set-recipe", action="append", default=[], dest="recipe_overrides")
@@ -251,7 +251,7 @@ def main() -> None:
         "pipeline": work.pipeline,
         "seeds": given.seeds,
         "jobs": given.jobs,
-        "cores": os.cpu_count(),
+        "cores": cpu_count(),
     }
     given.page.write_text(page(settings, pretrained, adapted), "utf-8")
     print(given.page)

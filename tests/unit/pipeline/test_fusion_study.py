@@ -140,4 +140,4 @@ def test_the_page_says_what_the_numbers_say(study, tmp_path):
     assert "projector (concatenation) (0.410 ± 0.025): the interval lies above zero" in text
     assert "Q-Former (resampler) (0.100 ± 0.657): the interval holds zero" in text
     assert "best control, pixels, 0.110 ± 0.025; Q-Former (resampler)" in text
-    assert "over Q-Former (resampler) 0.310 ± 0.633 (the interval holds zero)" in text
+    assert "over Q-Former (resampler) 0.310 ± 0.634 (the interval holds zero)" in text
