@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from transferlab.metrics.bootstrap import Interval, percentile_interval, resampl
 
 DRAWS = 2000
 CONFIDENCE = 0.95
+WIDTH = 100
 PROBES = ("pretrained, mean", "pretrained, grid", "random, mean", "random, grid")
 
 
@@ -58,26 +60,21 @@ class Row:
         return value, percentile_interval(here - there, CONFIDENCE)
 
 
-def page(rows: Sequence[Row], *, seeds: int) -> str:
-    """Markdown; nothing in it is written by hand but what does not depend on the results."""
-    return "\n".join(
-        [
-            "# What pretraining on scenes is worth to X-rays",
-            "",
-            "Made by `python benchmarks/transfer_study.py pipelines/study-transfer.yaml` (how: see",
-            f"there). {seeds} seeds; a score is their mean ± sample standard deviation. The gain",
-            f"has a {CONFIDENCE:.0%} bootstrap interval over test groups (patients) and seeds. The",
-            "`pixels` control, logistic regression on 20 principal components of the picture in",
-            "32 x 32 grey values, saw the same training samples; so did the probes, the same",
-            "classifier on the features of the vision tower, pretrained or random (mean over",
-            "seeds). `steps` are those of the pretrained arm and of scratch.",
-            "",
-            _table(rows),
-            "",
-            *_said(rows),
-            "",
-        ]
-    )
+def page(rows: Sequence[Row], *, seeds: int, length: str) -> str:
+    """Markdown; nothing in it is written by hand but what does not depend on the results.
+
+    Args:
+        length: how many steps each arm gets, in words.
+    """
+    about = f"""Made by `python benchmarks/transfer_study.py pipelines/study-transfer.yaml`. {seeds}
+seeds; a score is their mean ± sample standard deviation. The gain, pretrained less scratch, has a
+{CONFIDENCE:.0%} bootstrap interval over test groups (patients) and seeds. The `pixels` control,
+logistic regression on 20 principal components of the picture in 32 x 32 grey values, saw the same
+training samples; so did the probes, the same classifier on the features of the vision tower,
+pretrained or random (mean over seeds): their mean over places, or all places (grid). `samples` are
+training samples per task. {length}"""
+    parts = ["# What pretraining on scenes is worth to X-rays", textwrap.fill(about, WIDTH)]
+    return "\n\n".join([*parts, _table(rows), _said(rows)]) + "\n"
 
 
 def _table(rows: Sequence[Row]) -> str:
@@ -113,18 +110,22 @@ def _written(interval: Interval | None) -> str:
     return "(no interval)" if interval is None else f"[{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
-def _said(rows: Sequence[Row]) -> list[str]:
+def _said(rows: Sequence[Row]) -> str:
     """Counts that the table holds, in words."""
     gains = [(row, *row.gain()) for row in rows]
     above = [row for row, _, interval in gains if interval and interval.low > 0]
     below = [row for row, _, interval in gains if interval and interval.high < 0]
     level = [row for row in rows if statistics.mean(row.values("pretrained")) >= row.pixels]
-    return [
-        f"- Of {len(rows)} rows, the interval of the gain over scratch lies above zero in "
-        f"{len(above)} and below zero in {len(below)}.",
-        f"- The tuned pretrained backbone is at least level with raw pixels in {len(level)} rows"
-        f"{_named(level)}.",
+    learned = [row for row in level if row in above]
+    found = [
+        f"Of {len(rows)} rows, the interval of the gain over scratch is above zero in {len(above)}"
+        f"{_named(above)}; below zero in {len(below)}{_named(below)}.",
+        "The tuned pretrained backbone is at least level with raw pixels in "
+        f"{len(level)} rows{_named(level)}.",
+        f"Both hold in {len(learned)}{_named(learned)}.",
     ]
+    style = {"width": WIDTH, "break_on_hyphens": False, "subsequent_indent": "  "}
+    return "\n".join(textwrap.fill(f"- {one}", **style) for one in found)
 
 
 def _named(rows: Sequence[Row]) -> str:

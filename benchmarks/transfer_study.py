@@ -190,7 +190,11 @@ def main() -> None:
     given = parser.parse_args()
     rows = rows_of(Study(given))
     given.page.parent.mkdir(parents=True, exist_ok=True)
-    given.page.write_text(page(rows, seeds=len(given.seeds)), "utf-8")
+    length = "`steps` are those of the pretrained arm and of scratch"
+    if len(given.steps) > 1:
+        tried = " or ".join(map(str, given.steps))
+        length += f", chosen from {tried} by validation at {given.tuned_at} samples"
+    given.page.write_text(page(rows, seeds=len(given.seeds), length=f"{length}."), "utf-8")
     print(given.page)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 from pathlib import Path
 
@@ -80,12 +79,10 @@ ADAPTERS = {"osf": AdapterSection(kind="osf"), "moe_lora": AdapterSection(rank=8
 
 
 @pytest.fixture(scope="module")
-def thin(tmp_path_factory) -> str:
+def thin(tmp_path_factory, import_benchmark) -> str:
     """The embedded backbone, one block in each of its stages, on pictures of four patches."""
     folder = tmp_path_factory.mktemp("thin")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-        importlib.import_module("thin").thin_backbone(folder)
+    import_benchmark("thin").thin_backbone(folder)
     return str(folder)
 
 

@@ -1,8 +1,6 @@
 """benchmarks/fusion_study.py: the same budget for all, and sentences that the numbers decide."""
 
-import importlib
 import json
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -19,14 +17,8 @@ RECIPE = ROOT / "pipelines" / "pretrain-tiny.yaml"
 
 
 @pytest.fixture(scope="module")
-def study():
-    before = set(sys.modules)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "benchmarks"))
-        yield importlib.import_module("fusion_study")
-    for name in ("fusion_study", "fusion_page", "strategies_page", "report"):
-        if name not in before:
-            sys.modules.pop(name, None)
+def study(import_benchmark):
+    return import_benchmark("fusion_study")
 
 
 def given(tmp_path, **changes) -> Namespace:

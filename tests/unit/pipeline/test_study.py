@@ -1,7 +1,5 @@
 """benchmarks/strategies_study.py: no strategy is left out, and what is chosen is the best."""
 
-import importlib
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,12 +15,8 @@ PIPELINE = ROOT / "pipelines" / "study-strategies.yaml"
 
 
 @pytest.fixture(scope="module")
-def study():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "benchmarks"))
-        yield importlib.import_module("strategies_study")
-    for name in ("strategies_study", "strategies_page", "strategies_settings", "report"):
-        sys.modules.pop(name, None)
+def study(import_benchmark):
+    return import_benchmark("strategies_study")
 
 
 def specs_of(setting):
@@ -100,8 +94,8 @@ def test_retention_counts_as_much_as_a_domain(study):
     assert study.goodness(study.Found(**fake(0.5, retention=-0.3)), 2) == pytest.approx(0.7 / 3)
 
 
-def test_runs_share_a_folder_only_where_they_are_the_same(study):
-    settings = importlib.import_module("strategies_settings")
+def test_runs_share_a_folder_only_where_they_are_the_same(study, import_benchmark):
+    settings = import_benchmark("strategies_settings")
     few = {"seed": 0, "train": 4, "split": "validation"}
     naive = study.Plan(setting=study.settings_of("naive")[0], **few)
     assert study.Plan(setting=study.settings_of("joint")[0], **few).folder == naive.folder
