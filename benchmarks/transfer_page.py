@@ -7,14 +7,12 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
+from paired import CONFIDENCE, difference, written
 from report import table
 
-from transferlab.core.records import DomainScore
-from transferlab.metrics.bootstrap import Interval, percentile_interval, resample
+from transferlab.core.records import DomainScore, TaskScore
+from transferlab.metrics.bootstrap import Interval
 
-DRAWS = 2000
-CONFIDENCE = 0.95
 WIDTH = 100
 PROBES = ("pretrained, mean", "pretrained, grid", "random, mean", "random, grid")
 
@@ -40,24 +38,18 @@ class Row:
         return [score.tasks[self.task].value for score in self.scores[arm]]
 
     def gain(self) -> tuple[float, Interval | None]:
-        """Pretrained less scratch, with an interval over test groups and seeds.
-
-        Each draw takes test groups and seeds with replacement, the same groups for both arms.
-        """
-        both = [
-            replace(score, tasks={self.task: score.tasks[self.task]})
+        """Pretrained less scratch, with an interval over test groups and seeds."""
+        pretrained, scratch = (
+            [
+                {self.domain: replace(s, value=s.tasks[self.task].value, tasks=self._only(s))}
+                for s in self.scores[arm]
+            ]
             for arm in ("pretrained", "scratch")
-            for score in self.scores[arm]
-        ]
-        drawn = resample(both, draws=DRAWS, seed=0)
-        seeds = len(both) // 2
-        chosen = np.random.default_rng(0).integers(seeds, size=(2, seeds, DRAWS))
-        here, there = (
-            np.take_along_axis(rows, which, axis=0).mean(axis=0)
-            for rows, which in zip((drawn[:seeds], drawn[seeds:]), chosen, strict=True)
         )
-        value = statistics.mean(self.values("pretrained")) - statistics.mean(self.values("scratch"))
-        return value, percentile_interval(here - there, CONFIDENCE)
+        return difference(pretrained, scratch)
+
+    def _only(self, score: DomainScore) -> dict[str, TaskScore]:
+        return {self.task: score.tasks[self.task]}
 
 
 def page(rows: Sequence[Row], *, seeds: int, length: str) -> str:
@@ -91,7 +83,7 @@ def _table(rows: Sequence[Row]) -> str:
                 str(row.samples),
                 _spread(row.values("pretrained")),
                 _spread(row.values("scratch")),
-                f"{value:+.3f} {_written(interval)}",
+                written(value, interval),
                 f"{row.pixels:.3f}",
                 f"{row.majority:.3f}",
                 *(f"{row.probes[name]:.3f}" for name in PROBES),
@@ -104,10 +96,6 @@ def _table(rows: Sequence[Row]) -> str:
 def _spread(values: Sequence[float]) -> str:
     spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.3f}{spread}"
-
-
-def _written(interval: Interval | None) -> str:
-    return "(no interval)" if interval is None else f"[{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
 def _said(rows: Sequence[Row]) -> str:
