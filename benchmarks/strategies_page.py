@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from paired import difference, written
 from report import table
 from scipy import stats
 
 from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.core.records import DomainScore
+from transferlab.metrics.bootstrap import Interval
+
+NEAR = 0.02
+"""How far below joint a strategy may be to be called as good as joint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,8 @@ class Found:
     """The same after the last step."""
     controls: Mapping[str, float]
     """Mean over a domain's tasks of its best control; empty where none was measured."""
+    scores: Mapping[str, DomainScore]
+    """Each domain after the last step with the outcome of every sample, the source's first."""
 
 
 def half_width(values: Sequence[float]) -> float | None:
@@ -97,34 +106,112 @@ def draw(runs: Mapping[str, Sequence[Found]], path: Path) -> None:
     pyplot.close(figure)
 
 
+def compared(runs: Mapping[str, Sequence[Found]]) -> str:
+    """Every strategy beside naive and joint, in pairs over test groups and seeds."""
+    rows = []
+    for name, found in runs.items():
+        if name != "naive":
+            adapted, source = _beside(found, runs["naive"])
+            gap = _beside(found, runs["joint"])[0] if name != "joint" and "joint" in runs else None
+            rows.append([name, written(*adapted), written(*source), written(*gap) if gap else "-"])
+    return table(["strategy", "ACC over naive", "source over naive", "ACC over joint"], rows)
+
+
+def _beside(here: Sequence[Found], there: Sequence[Found]) -> list[tuple[float, Interval | None]]:
+    """The difference in the stream's domains, and in the source."""
+    source = next(iter(here[0].scores))
+    kept = [lambda name: name != source, lambda name: name == source]
+    return [
+        difference(*([_where(run.scores, wanted) for run in found] for found in (here, there)))
+        for wanted in kept
+    ]
+
+
+def _where(scores: Mapping[str, DomainScore], wanted: Callable[[str], bool]) -> dict:
+    return {name: score for name, score in scores.items() if wanted(name)}
+
+
+def findings(runs: Mapping[str, Sequence[Found]]) -> list[str]:
+    """Sentences that the numbers decide."""
+    means = {name: statistics.mean(one.acc for one in found) for name, found in runs.items()}
+    others = [name for name in runs if name not in ("naive", "joint")]
+    beside = {name: _beside(runs[name], runs["naive"]) for name in others}
+    said = []
+    for at, what in enumerate(("ACC", "what is left of the source")):
+        better = [n for n in others if (interval := beside[n][at][1]) and interval.low > 0]
+        worse = [n for n in others if (interval := beside[n][at][1]) and interval.high < 0]
+        said.append(
+            f"In {what}, better than naive by an interval above zero: {_listed(better)}; worse by "
+            f"one below zero: {_listed(worse)}."
+        )
+    if "joint" in runs:
+        near = [name for name in others if means[name] >= means["joint"] - NEAR]
+        said.append(f"Within two points of joint's ACC ({means['joint']:.3f}): {_listed(near)}.")
+    return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
 def page(done: Mapping[str, Any], figure: str) -> str:
     """Markdown."""
     given = done["given"]
-    stream = load_yaml(given.pipeline, PipelineConfig, overrides=given.overrides).stream
+    pipeline = load_yaml(given.pipeline, PipelineConfig, overrides=given.overrides)
+    stream = ", ".join(f"`{name}`" for name in pipeline.stream)
     parts = [
-        f"Source `scenes`, stream {', '.join(f'`{name}`' for name in stream)}. ACC, BWT and "
-        "forgetting as in [result-json.md](result-json.md); source: change of the source domain's "
-        "score; seconds: of training and of what the strategy does between domains, scoring left "
-        "out; kept: what the strategy keeps between domains; peak: of memory while training.",
+        "# Strategies beside one another",
+        f"""`python benchmarks/strategies_study.py pipelines/study-strategies.yaml` makes this page;
+stopped and started again, it goes on where it was. The embedded backbone, source
+`{pipeline.source}`, stream {stream}; {pipeline.train.epochs} epochs of each. ACC, BWT and
+forgetting as in [result-json.md](result-json.md); source: change of the source domain's score;
+seconds: of training and of what the strategy does between domains, scoring left out; kept: what the
+strategy keeps between domains; peak: of memory while training. What each strategy is:
+[strategies.md](strategies.md).""",
+        *_full(done),
+        *_reversed(done),
         "## The whole catalogue",
-        f"Seed {given.seeds[0]}, {given.few} training samples per task, validation splits, "
-        "settings as the script lists them; nothing is tuned.",
+        f"""Seed {given.seeds[0]}, {given.few} training samples per task, validation splits,
+settings as the script lists them; nothing is tuned.""",
         rows_of(done["catalogue"]),
     ]
-    full = (
-        f"Seeds {', '.join(map(str, given.seeds))}, {given.many} training samples per task, test "
-        "splits; mean and 95 % interval over seeds (Student's t). Each was tuned on the validation "
-        "splits over three settings."
-    )
-    turned = f"Seed {given.seeds[0]}, the same settings."
-    for key, title, text in (
-        ("full", "The most telling", full),
-        ("reversed", "Reversed order", turned),
-    ):
-        if done[key]:
-            parts += [f"## {title}", text, rows_of(done[key])]
-            parts += ["Each domain after the last step:", domains_of(done[key])]
-    if done["tuned"]:
-        chosen = [[n, f"`{s.specs}`", str(s.learning_rate or "")] for n, s in done["tuned"].items()]
-        parts += ["Chosen settings:", table(["strategy", "options", "learning rate"], chosen)]
-    return "\n\n".join([*parts, f"![Forgetting against cost]({figure})"]) + "\n"
+    drawn = f"![Forgetting against cost]({figure})"
+    return "\n\n".join([*map(_filled, parts), drawn]) + "\n"
+
+
+def _full(done: Mapping[str, Any]) -> list[str]:
+    given, runs = done["given"], done["full"]
+    if not runs:
+        return []
+    chosen = [[n, f"`{s.specs}`", str(s.learning_rate or "")] for n, s in done["tuned"].items()]
+    return [
+        "## The most telling",
+        f"""Seeds {", ".join(map(str, given.seeds))}, {given.many} training samples per task, test
+splits; mean and 95 % interval over seeds (Student's t). Each was tuned on the validation
+splits over three settings, at {given.few} samples per task.""",
+        rows_of(runs),
+        "\n".join(f"- {one}" for one in findings(runs)),
+        "Differences, with 95 % bootstrap intervals over test groups and seeds:",
+        compared(runs),
+        "Each domain after the last step:",
+        domains_of(runs),
+        "Chosen settings:",
+        table(["strategy", "options", "learning rate"], chosen),
+    ]
+
+
+def _reversed(done: Mapping[str, Any]) -> list[str]:
+    if not done["reversed"]:
+        return []
+    return [
+        "## Reversed order",
+        f"Seed {done['given'].seeds[0]}, the same settings, the stream turned round.",
+        rows_of(done["reversed"]),
+        "Each domain after the last step:",
+        domains_of(done["reversed"]),
+    ]
+
+
+def _filled(part: str) -> str:
+    """Prose in lines of one width; tables, lists and headings as they are."""
+    return part if part.startswith(("|", "-", "#")) else textwrap.fill(part, 100)

@@ -35,7 +35,9 @@ from strategies_settings import ADAPTERS, ALWAYS, CATALOGUE, CHOSEN, CONTROLS, S
 from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.events import ignore
+from transferlab.core.records import DomainScore
 from transferlab.pipeline.run import run
+from transferlab.pipeline.stages import score_from_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,7 @@ class Study:
         missing = {plan.folder: plan for plan in plans if self._finished(plan) is None}
         if missing:
             side_by_side(self._run, [(plan,) for plan in missing.values()], jobs=self.given.jobs)
-        return [found_in(self._finished(plan) or {}, joint=plan.setting.joint) for plan in plans]
+        return [self._found(plan) for plan in plans]
 
     def _run(self, plan: Plan) -> str:
         run(self.config(plan), self.given.out / plan.folder, listener=ignore)
@@ -81,6 +83,14 @@ class Study:
     def _finished(self, plan: Plan) -> dict[str, Any] | None:
         path = self.given.out / plan.folder / "result.json"
         return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+    def _found(self, plan: Plan) -> Found:
+        result, joint = self._finished(plan) or {}, plan.setting.joint
+        last = "joint" if joint else f"sequential--{len(result['scores']['rows']) - 1}"
+        path = self.given.out / plan.folder / "stages" / f"{last}--scores.json"
+        record = json.loads(path.read_text("utf-8"))
+        scores = {name: score_from_record(one) for name, one in record.items()}
+        return found_in(result, scores, joint=joint)
 
     def config(self, plan: Plan) -> PipelineConfig:
         """The pipeline with what ``plan`` changes."""
@@ -114,8 +124,12 @@ def _values(spec: Any) -> list[Any]:
     return list(next(iter(spec.values())).values()) if isinstance(spec, Mapping) else []
 
 
-def found_in(result: Mapping[str, Any], *, joint: bool) -> Found:
-    """The numbers of a run; those of its joint arm, which forgets nothing, where that is meant."""
+def found_in(result: Mapping[str, Any], scores: Mapping[str, DomainScore], *, joint: bool) -> Found:
+    """The numbers of a run; those of its joint arm, which forgets nothing, where that is meant.
+
+    Args:
+        scores: after the last step, with the outcome of every sample.
+    """
     summary = {name: one["value"] for name, one in result["summary"].items()}
     arm = "joint" if joint else "sequential"
     costs = [one for one in result["cost"] if one["arm"] == arm]
@@ -139,6 +153,7 @@ def found_in(result: Mapping[str, Any], *, joint: bool) -> Found:
         before=before,
         last=last,
         controls=controls,
+        scores={name: scores[name] for name in before},
     )
 
 

@@ -1,0 +1,61 @@
+"""Differences between arms that were made at several seeds and scored on the same test groups."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from transferlab.core.records import DomainScore
+from transferlab.metrics.bootstrap import Interval, percentile_interval, resample
+
+DRAWS = 2000
+CONFIDENCE = 0.95
+
+Scores = Mapping[str, DomainScore]
+"""By domain."""
+
+
+def difference(here: Sequence[Scores], there: Sequence[Scores]) -> tuple[float, Interval | None]:
+    """``here`` less ``there``, the mean over domains and seeds, with a bootstrap interval.
+
+    Each draw takes test groups (of every domain) and seeds with replacement; the groups are the
+    same for both, the seeds are drawn apart, since one seed's training is as good as another's.
+
+    Args:
+        here: of one arm, by seed.
+        there: of the other; the same domains.
+
+    Returns:
+        The difference, and its interval; None where a domain has too few groups or a metric is
+        undefined in too many draws.
+    """
+    drawn = [_drawn(several) for several in (here, there)]
+    rng = np.random.default_rng(0)
+    means = []
+    for rows in drawn:
+        chosen = rng.integers(len(rows), size=(len(rows), DRAWS))
+        means.append(np.take_along_axis(rows, chosen, axis=0).mean(axis=0))
+    value = _mean(here) - _mean(there)
+    return value, percentile_interval(means[0] - means[1], CONFIDENCE)
+
+
+def _drawn(several: Sequence[Scores]) -> np.ndarray:
+    """(seeds, draws): the mean over domains under resampled groups."""
+    domains = list(several[0])
+    by_domain = [
+        resample([scores[domain] for scores in several], draws=DRAWS, seed=0) for domain in domains
+    ]
+    return np.mean(by_domain, axis=0)
+
+
+def _mean(several: Sequence[Scores]) -> float:
+    return statistics.mean(score.value for scores in several for score in scores.values())
+
+
+def written(value: float, interval: Interval | None) -> str:
+    """For a table: ``+0.123 [+0.045, +0.201]``."""
+    if interval is None:
+        return f"{value:+.3f} (no interval)"
+    return f"{value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
