@@ -4,12 +4,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from patients import scored
 
 from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig, StrategySpec
 from transferlab.continual.catalogue.check import check_strategies
 from transferlab.continual.registry import OPTIONS
-from transferlab.core.records import DomainScore, TaskScore
 
 ROOT = Path(__file__).parents[3]
 PIPELINE = ROOT / "pipelines" / "study-strategies.yaml"
@@ -50,22 +50,6 @@ def test_every_strategy_can_be_tuned_over_settings_of_its_own(study):
             assert check_strategies(specs_of(setting)) == []
 
 
-def scored(domain, value):
-    """Accuracy on twenty patients, of whom the first were answered rightly."""
-    right = round(20 * value)
-    task = TaskScore(
-        task="only",
-        kind="classify",
-        metric="accuracy",
-        value=value,
-        metrics={"accuracy": value},
-        samples=20,
-        groups=[f"patient {number}" for number in range(20)],
-        sample_values=[1.0] * right + [0.0] * (20 - right),
-    )
-    return DomainScore(domain=domain, value=value, metric="accuracy", tasks={"only": task})
-
-
 def fake(acc, **changes):
     given = {"acc": acc, "bwt": -0.1, "forgetting": 0.1, "retention": 0.0, "seconds": 10.0}
     given |= {"strategy_bytes": 8, "peak_bytes": 2**20, "before": {"scenes": 0.8, "a": 0.1}}
@@ -73,7 +57,7 @@ def fake(acc, **changes):
         **given,
         "last": {"scenes": 0.8, "a": acc},
         "controls": {"a": 0.3},
-        "scores": {"scenes": scored("scenes", 0.8), "a": scored("a", acc)},
+        "scores": {"scenes": scored("scenes", 16), "a": scored("a", round(20 * acc))},
         **changes,
     }
 
@@ -112,7 +96,7 @@ def test_the_three_best_beside_the_fixed_ones_are_tuned_and_the_best_setting_kep
     better = "In ACC, better than naive by an interval above zero: der, si, o_lora; worse"
     assert better in text
     assert "Within two points of joint's ACC (0.500): ewc, replay, ewc + replay, der" in text
-    assert "| der | +0.410 [+0." in text
+    assert "| der | +0.400 [+0." in text  # eighteen of twenty against ten
     study.draw(done["full"], tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
 
@@ -149,7 +133,7 @@ def test_what_a_run_found_is_read_from_its_result(study):
         "domains": {"scenes": {"role": "source"}, "a": {"role": "stream"}, "b": {"role": "stream"}},
         "controls": {"a": {"x": {"majority": 0.5, "pixels": 0.7}, "y": {"copied_answer": 0.1}}},
     }
-    scores = {name: scored(name, 0.5) for name in before}
+    scores = {name: scored(name, 10) for name in before}
     found = study.found_in(result, scores, joint=False)
     assert (found.acc, found.seconds) == (0.5, 10.0)
     assert (found.retention, found.forgetting) == (pytest.approx(-0.3), 0.25)
@@ -161,7 +145,7 @@ def test_what_a_run_found_is_read_from_its_result(study):
 
 def test_a_difference_is_over_test_groups_and_seeds(study, import_benchmark):
     difference = import_benchmark("paired").difference
-    high, low = ({"a": scored("a", value), "b": scored("b", value)} for value in (0.9, 0.4))
+    high, low = ({"a": scored("a", right), "b": scored("b", right)} for right in (18, 8))
     value, interval = difference([high, high], [low, low])
     assert value == pytest.approx(0.5)
     assert 0.2 < interval.low < 0.5 < interval.high < 0.8

@@ -4,8 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-
-from transferlab.core.records import DomainScore, TaskScore
+from patients import scored
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,22 +28,6 @@ def given(tmp_path, **changes) -> Namespace:
     return Namespace(**usual | changes)
 
 
-def scored(right: int) -> DomainScore:
-    """Accuracy on twenty patients, the first ``right`` of whom were answered rightly."""
-    values = [1.0] * right + [0.0] * (20 - right)
-    task = TaskScore(
-        task="view",
-        kind="classify",
-        metric="accuracy",
-        value=right / 20,
-        metrics={"accuracy": right / 20},
-        samples=20,
-        groups=[f"patient {number}" for number in range(20)],
-        sample_values=values,
-    )
-    return DomainScore(domain="xrays", value=task.value, metric="accuracy", tasks={"view": task})
-
-
 def row(study, *, pretrained: tuple[int, ...], scratch: tuple[int, ...], pixels: float):
     several = {"pretrained": pretrained, "scratch": scratch}
     return study.Row(
@@ -52,7 +35,10 @@ def row(study, *, pretrained: tuple[int, ...], scratch: tuple[int, ...], pixels:
         task="view",
         samples=25,
         metric="accuracy",
-        scores={arm: tuple(map(scored, right)) for arm, right in several.items()},
+        scores={
+            arm: tuple(scored("xrays", one, task="view") for one in right)
+            for arm, right in several.items()
+        },
         majority=0.5,
         pixels=pixels,
         probes=dict.fromkeys(
@@ -68,7 +54,9 @@ def test_both_arms_get_the_steps_that_did_best_for_each_on_the_validation_split(
     work, made = study.Study(given(tmp_path)), []
     monkeypatch.setattr(work, "make", lambda plans: made.extend(plans))
     monkeypatch.setattr(
-        work, "score", lambda plan, arm: scored(plan.steps // 20 if arm == "scratch" else 7)
+        work,
+        "score",
+        lambda plan, arm: scored("xrays", plan.steps // 20 if arm == "scratch" else 7),
     )
     found = work.chosen_steps()
     assert found["chest-xray", "scratch"] == 300
