@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import statistics
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from report import table
-from strategies_page import half_width, spread
+from intervals import half_width, spread
+from report import filled, table
 
 from transferlab.config.pipeline import TrainSection
 
@@ -86,15 +85,7 @@ def page(
         "## What it does not show",
         _LIMITS,
     ]
-    return "\n\n".join(map(_filled, parts)) + "\n"
-
-
-def _filled(part: str) -> str:
-    """Prose with its numbers in, in lines of one width; tables and lists as they are."""
-    if part.startswith(("|", "-", "#")):
-        return part
-    whole = {"width": 100, "break_long_words": False, "break_on_hyphens": False}
-    return "\n\n".join(textwrap.fill(prose, **whole) for prose in part.split("\n\n"))
+    return "\n\n".join(map(filled, parts)) + "\n"
 
 
 _CONTROLS = """Mean over the domain's tasks, and 95 % interval over seeds. Tuned, closed: over the

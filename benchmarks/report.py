@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from transferlab.metrics.continual import forward_transfer
 
 SUMMARY = ("acc", "bwt", "fwt", "forgetting", "source_retention")
 CONTROLS = ("majority", "no_image", "pixels", "frequent_answer", "copied_answer", "chance")
+
+WIDTH = 100
+"""Of a page's lines."""
 
 Result = Mapping[str, Any]
 
@@ -36,6 +40,17 @@ def mean_and_spread(values: Iterable[float | None]) -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def filled(part: str) -> str:
+    """Prose and lists in lines of one width; tables and headings as they are."""
+    if part.startswith(("|", "#")):
+        return part
+    style = {"width": WIDTH, "break_long_words": False, "break_on_hyphens": False}
+    if part.startswith("- "):
+        points = part.splitlines()
+        return "\n".join(textwrap.fill(one, subsequent_indent="  ", **style) for one in points)
+    return "\n\n".join(textwrap.fill(one, **style) for one in part.split("\n\n"))
 
 
 def matrix_table(results: Sequence[Result]) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import statistics
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paired import difference, written
-from report import table
-from scipy import stats
+from intervals import difference, spread, written
+from report import filled, table
 
 from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
@@ -41,20 +39,6 @@ class Found:
     """Mean over a domain's tasks of its best control; empty where none was measured."""
     scores: Mapping[str, DomainScore]
     """Each domain after the last step with the outcome of every sample, the source's first."""
-
-
-def half_width(values: Sequence[float]) -> float | None:
-    """Of the 95 % interval (Student's t) of the mean over seeds; None where there is one only."""
-    if len(values) == 1:
-        return None
-    factor = stats.t.ppf(0.975, df=len(values) - 1)
-    return float(factor * stats.sem(values))
-
-
-def spread(values: Sequence[float]) -> str:
-    """The mean, and the half width of its 95 % interval over seeds where there are several."""
-    half = half_width(values)
-    return f"{statistics.mean(values):.3f}" + ("" if half is None else f" ± {half:.3f}")
 
 
 COLUMNS = ("acc", "bwt", "forgetting", "retention", "seconds", "strategy_bytes", "peak_bytes")
@@ -176,7 +160,7 @@ settings as the script lists them; nothing is tuned.""",
         rows_of(done["catalogue"]),
     ]
     drawn = f"![Forgetting against cost]({figure})"
-    return "\n\n".join([*map(_filled, parts), drawn]) + "\n"
+    return "\n\n".join([*map(filled, parts), drawn]) + "\n"
 
 
 def _full(done: Mapping[str, Any]) -> list[str]:
@@ -210,8 +194,3 @@ def _reversed(done: Mapping[str, Any]) -> list[str]:
         "Each domain after the last step:",
         domains_of(done["reversed"]),
     ]
-
-
-def _filled(part: str) -> str:
-    """Prose in lines of one width; tables, lists and headings as they are."""
-    return part if part.startswith(("|", "-", "#")) else textwrap.fill(part, 100)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import statistics
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from paired import CONFIDENCE, difference, written
-from report import table
+from intervals import CONFIDENCE, difference, written
+from report import filled, mean_and_spread, table
 
 from transferlab.core.records import DomainScore, TaskScore
 from transferlab.metrics.bootstrap import Interval
 
-WIDTH = 100
 PROBES = ("pretrained, mean", "pretrained, grid", "random, mean", "random, grid")
 
 
@@ -65,7 +63,7 @@ logistic regression on 20 principal components of the picture in 32 x 32 grey va
 training samples; so did the probes, the same classifier on the features of the vision tower,
 pretrained or random (mean over seeds): their mean over places, or all places (grid). `samples` are
 training samples per task. {length}"""
-    parts = ["# What pretraining on scenes is worth to X-rays", textwrap.fill(about, WIDTH)]
+    parts = ["# What pretraining on scenes is worth to X-rays", filled(about)]
     return "\n\n".join([*parts, _table(rows), _said(rows)]) + "\n"
 
 
@@ -81,8 +79,8 @@ def _table(rows: Sequence[Row]) -> str:
                 row.task,
                 row.metric,
                 str(row.samples),
-                _spread(row.values("pretrained")),
-                _spread(row.values("scratch")),
+                mean_and_spread(row.values("pretrained")),
+                mean_and_spread(row.values("scratch")),
                 written(value, interval),
                 f"{row.pixels:.3f}",
                 f"{row.majority:.3f}",
@@ -91,11 +89,6 @@ def _table(rows: Sequence[Row]) -> str:
             ]
         )
     return table(head, lines)
-
-
-def _spread(values: Sequence[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{spread}"
 
 
 def _said(rows: Sequence[Row]) -> str:
@@ -112,8 +105,7 @@ def _said(rows: Sequence[Row]) -> str:
         f"{len(level)} rows{_named(level)}.",
         f"Both hold in {len(learned)}{_named(learned)}.",
     ]
-    style = {"width": WIDTH, "break_on_hyphens": False, "subsequent_indent": "  "}
-    return "\n".join(textwrap.fill(f"- {one}", **style) for one in found)
+    return filled("\n".join(f"- {one}" for one in found))
 
 
 def _named(rows: Sequence[Row]) -> str:

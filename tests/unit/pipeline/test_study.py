@@ -144,7 +144,7 @@ def test_what_a_run_found_is_read_from_its_result(study):
 
 
 def test_a_difference_is_over_test_groups_and_seeds(study, import_benchmark):
-    difference = import_benchmark("paired").difference
+    difference = import_benchmark("intervals").difference
     high, low = ({"a": scored("a", right), "b": scored("b", right)} for right in (18, 8))
     value, interval = difference([high, high], [low, low])
     assert value == pytest.approx(0.5)

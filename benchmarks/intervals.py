@@ -1,4 +1,4 @@
-"""Differences between arms that were made at several seeds and scored on the same test groups."""
+"""Intervals of what was made at several seeds: of a mean, and of a difference between two arms."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy import stats
 
 from transferlab.core.records import DomainScore
 from transferlab.metrics.bootstrap import Interval, percentile_interval, resample
@@ -59,3 +60,17 @@ def written(value: float, interval: Interval | None) -> str:
     if interval is None:
         return f"{value:+.3f} (no interval)"
     return f"{value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Of the 95 % interval (Student's t) of the mean over seeds; None where there is one only."""
+    if len(values) == 1:
+        return None
+    factor = stats.t.ppf(0.975, df=len(values) - 1)
+    return float(factor * stats.sem(values))
+
+
+def spread(values: Sequence[float]) -> str:
+    """The mean, and the half width of its 95 % interval over seeds where there are several."""
+    half = half_width(values)
+    return f"{statistics.mean(values):.3f}" + ("" if half is None else f" ± {half:.3f}")
