@@ -29,6 +29,7 @@ from multiprocessing import set_start_method
 from pathlib import Path
 from typing import Any, get_args
 
+from alone import alone
 from fusion_page import Adapted, Plan, Pretrained, page
 from joblib import cpu_count
 from side_by_side import side_by_side
@@ -167,11 +168,11 @@ class Study:
         backbone = self.pipeline.backbone.model_copy(
             update={"model": str(self.folder(plan.architecture).resolve())}
         )
-        changes = {"backbone": backbone, "stream": [plan.domain], "seed": plan.seed}
+        changes = {"backbone": backbone, "seed": plan.seed}
         if "tracking.uri" not in " ".join(self.given.overrides):
             store = f"sqlite:///{(self.given.out / 'mlflow.db').resolve()}"
             changes["tracking"] = self.pipeline.tracking.model_copy(update={"uri": store})
-        return self.pipeline.model_copy(update=changes)
+        return alone(self.pipeline.model_copy(update=changes), plan.domain)
 
     def _adapt(self, plan: Plan) -> str:
         run(self.config(plan), self._place(plan), listener=ignore)

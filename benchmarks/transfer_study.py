@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alone import alone
 from side_by_side import side_by_side
 from transfer_page import Row, page
 from transfer_probes import Probes
@@ -75,9 +76,7 @@ class Study:
             f"evaluation.controls={str(plan.split == 'test').lower()}",
         ]
         config = load_yaml(self.given.pipeline, PipelineConfig, overrides=overrides)
-        tasks = {plan.domain: config.data.tasks[plan.domain]} if config.data.tasks else {}
-        data = config.data.model_copy(update={"tasks": tasks})
-        return config.model_copy(update={"stream": [plan.domain], "data": data})
+        return alone(config, plan.domain)
 
     def make(self, plans: Iterable[Plan]) -> None:
         """The runs of ``plans`` that are not there yet."""

@@ -68,6 +68,9 @@ def test_what_is_there_is_read_unless_it_was_made_otherwise(study, tmp_path):
     config = work.config(plan)
     assert (config.stream, config.seed) == (["textbook-figures"], 1)
     assert config.backbone.model.endswith("resampler")
+    # The pipeline names tasks of the other domain too, and would be refused with them.
+    assert work.pipeline.data.tasks.keys() == {"chest-xray-real", "textbook-figures"}
+    assert config.data.tasks.keys() == {"textbook-figures"}
     path = work._place(plan) / "result.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"pipeline": loggable(config)}), "utf-8")
