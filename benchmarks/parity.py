@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import gzip
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +38,7 @@ from avalanche.training.plugins import (
     SynapticIntelligencePlugin,
 )
 from avalanche.training.templates import SupervisedTemplate
+from mnist import Split, load_mnist, real_copies, sample_of
 from torch import Tensor, nn
 
 from transferlab.config.pipeline import StrategySpec, TrainSection
@@ -58,7 +58,6 @@ TRAIN = TrainSection(
     warmup_fraction=0,
     max_grad_norm=None,
 )
-DIGITS = tuple(str(digit) for digit in range(10))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,37 +125,6 @@ class Outcome:
     memory: list[list[int]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """(N, 784) float32 images in [0, 1], (N,) int64 digits, and where training ends."""
-
-    images: Tensor
-    digits: Tensor
-    train: int
-
-    def experiences(self) -> list[list[int]]:
-        """Rows of the training images, two digits at a time."""
-        pairs = [(first, first + 1) for first in range(0, 10, 2)]
-        return [self._rows(pair, range(self.train)) for pair in pairs]
-
-    def tests(self) -> list[list[int]]:
-        pairs = [(first, first + 1) for first in range(0, 10, 2)]
-        return [self._rows(pair, range(self.train, len(self.digits))) for pair in pairs]
-
-    def _rows(self, pair: tuple[int, int], among: range) -> list[int]:
-        return [row for row in among if int(self.digits[row]) in pair]
-
-
-def load_mnist(folder: Path, *, train: int, test: int) -> Split:
-    """The first ``train`` images to train on, and the last ``test`` to test on."""
-    raw = gzip.decompress((folder / "images-idx3-ubyte.gz").read_bytes())
-    labels = gzip.decompress((folder / "labels-idx1-ubyte.gz").read_bytes())
-    images = torch.from_numpy(np.frombuffer(raw, np.uint8, offset=16).copy()).reshape(-1, 784)
-    digits = torch.from_numpy(np.frombuffer(labels, np.uint8, offset=8).copy()).long()
-    rows = torch.cat([torch.arange(train), torch.arange(len(digits) - test, len(digits))])
-    return Split(images=images[rows].float() / 255, digits=digits[rows], train=train)
-
-
 class MLP(nn.Module):
     """784 - 100 - 10, on images, or on our batches of images."""
 
@@ -197,19 +165,6 @@ class PixelBackbone:
             sample_ids=tuple(sample.id for sample in samples),
         )
         return batch, digits
-
-
-def sample_of(row: int, digit: int, experience: int) -> Sample:
-    return Sample(
-        id=str(row),
-        domain=f"split-{experience}",
-        task="digit",
-        kind="classify",
-        media=(),
-        prompt="Which digit?",
-        answer=str(digit),
-        choices=DIGITS,
-    )
 
 
 class Notes(SupervisedPlugin):
@@ -273,13 +228,6 @@ class GivenBatches(SupervisedPlugin):
     def after_forward(self, strategy, **kwargs) -> None:
         loss = nn.functional.cross_entropy(strategy.mb_output.detach(), strategy.mb_y)
         self._outcome.losses.append(float(loss))
-
-
-@torch.no_grad()
-def real_copies(model: nn.Module, target: dict, excluded: set[str]) -> None:
-    """What SynapticIntelligencePlugin.extract_weights does on a GPU."""
-    for name, parameter in SynapticIntelligencePlugin.allowed_parameters(model, excluded):
-        target[name].data = parameter.detach().clone().flatten()
 
 
 def run_stock(case: Case, start: MLP, split: Split, given: Outcome, *, seed: int) -> Outcome:

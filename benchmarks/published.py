@@ -34,7 +34,7 @@ from avalanche.training.plugins import (
 )
 from avalanche.training.storage_policy import ClassBalancedBuffer
 from avalanche.training.templates import SupervisedTemplate
-from parity import Split, load_mnist, real_copies, sample_of
+from mnist import Split, load_mnist, real_copies, sample_of
 from report import mean_and_spread
 from torch import Tensor, nn
 
