@@ -5,7 +5,8 @@ are 8,000 and 2,000, so what should come out is their order and their spread, no
 start from the same network; each shuffles and fills its memory itself, so they agree as two seeds
 do (benchmarks/parity.py is the comparison digit by digit).
 
-    TRANSFERLAB_DATA=... python benchmarks/published.py [--only ewc si] [--seeds 0 1 2]
+    TRANSFERLAB_DATA=... python benchmarks/published.py [--only ewc si] [--seeds 0 1 2] \
+        [--epochs 75]
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -262,6 +263,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=8000)
     parser.add_argument("--test", type=int, default=2000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--epochs", type=int, help="instead of the published ones")
     given = parser.parse_args()
     # On a CPU its copies are no copies, and it has no effect.
     SynapticIntelligencePlugin.extract_weights = staticmethod(real_copies)
@@ -271,6 +273,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for name in given.only:
         baseline, reached, seconds = BASELINES[name], [], []
+        if given.epochs is not None:
+            changed = {**baseline.train, "epochs": given.epochs}
+            baseline = replace(baseline, train=changed)
         for act in (run_stock, run):
             started = time.process_time()
             found = [act(baseline, split, seed=seed) for seed in given.seeds]
