@@ -5,7 +5,7 @@ are 8,000 and 2,000, so what should come out is their order and their spread, no
 start from the same network; each shuffles and fills its memory itself, so they agree as two seeds
 do (benchmarks/parity.py is the comparison digit by digit).
 
-    TRANSFERLAB_DATA=... python benchmarks/published.py [--only ewc si] [--seeds 0 1 2] [--epochs 75]
+    TRANSFERLAB_DATA=... python benchmarks/published.py [--only ewc si] [--seeds 0 1] [--epochs 75]
 """
 
 from __future__ import annotations
