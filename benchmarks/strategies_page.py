@@ -147,10 +147,11 @@ def page(done: Mapping[str, Any], figure: str) -> str:
         "# Strategies beside one another",
         f"""`python benchmarks/strategies_study.py pipelines/study-strategies.yaml` makes this page;
 stopped and started again, it goes on where it was. The embedded backbone, source
-`{pipeline.source}`, stream {stream}; {pipeline.train.epochs} epochs of each. ACC, BWT and
-forgetting as in [result-json.md](result-json.md); source: change of the source domain's score;
-seconds: of training and of what the strategy does between domains, scoring left out; kept: what the
-strategy keeps between domains; peak: of memory while training. What each strategy is:
+`{pipeline.source}`, stream {stream}; {pipeline.train.epochs} epochs of each, scored on at most
+{pipeline.evaluation.max_test_samples} samples per task. ACC, BWT and forgetting as in
+[result-json.md](result-json.md); source: change of the source domain's score; seconds: of training
+and of what the strategy does between domains, scoring left out, {given.jobs} runs at a time; kept:
+what the strategy keeps between domains; peak: of memory while training. What each strategy is:
 [strategies.md](strategies.md).""",
         *_full(done),
         *_reversed(done),

@@ -77,7 +77,7 @@ def test_the_three_best_beside_the_fixed_ones_are_tuned_and_the_best_setting_kep
 
     monkeypatch.setattr(study.Study, "make", make)
     given = SimpleNamespace(
-        pipeline=PIPELINE, out=tmp_path, overrides=[], seeds=[0, 1, 2], few=4, many=9, phases=4,
+        pipeline=PIPELINE, out=tmp_path, overrides=[], seeds=[0, 1, 2], few=4, many=9, phases=4, jobs=2,
         only=None,
     )  # fmt: skip
     done = study.study(given)
