@@ -77,8 +77,8 @@ def test_the_three_best_beside_the_fixed_ones_are_tuned_and_the_best_setting_kep
 
     monkeypatch.setattr(study.Study, "make", make)
     given = SimpleNamespace(
-        pipeline=PIPELINE, out=tmp_path, overrides=[], seeds=[0, 1, 2], few=4, many=9, phases=4, jobs=2,
-        only=None,
+        pipeline=PIPELINE, out=tmp_path, overrides=[], seeds=[0, 1, 2], few=4, many=9, phases=4,
+        jobs=2, only=None,
     )  # fmt: skip
     done = study.study(given)
     assert list(done["tuned"]) == [*study.ALWAYS, "der", "si", "o_lora"]
