@@ -22,7 +22,7 @@ CATALOGUE: dict[str, Specs] = {
     "l2": [{"l2": {"units": 1.0}}],
     "lwf": [{"lwf": {}}],
     "feature_distillation": [{"feature_distillation": {}}],
-    "er_ace": [{"er_ace": {}}],
+    "er_ace": [{"er_ace": {"memory_batch_samples": 8}}],
     "der": [{"der": {"memory_batch_samples": 8}}],
     "mir": [{"mir": {"candidate_samples": 16, "memory_batch_samples": 8}}],
     "gss": [{"gss": {"batch_ratio": 0.5}}],
@@ -52,11 +52,11 @@ CONTROLS = ("cumulative", "gdumb", "from_scratch")
 """Not among the eight: bounds, as joint is."""
 CHOSEN = 8
 KNOBS: dict[str, tuple[str, list[Any]]] = {
-    "ewc": ("units", [10.0, 100.0]),
-    "si": ("units", [10.0, 100.0]),
-    "mas": ("units", [10.0, 100.0]),
-    "rwalk": ("units", [10.0, 100.0]),
-    "l2": ("units", [10.0, 100.0]),
+    "ewc": ("units", [0.1, 10.0]),
+    "si": ("units", [0.1, 10.0]),
+    "mas": ("units", [0.1, 10.0]),
+    "rwalk": ("units", [0.1, 10.0]),
+    "l2": ("units", [0.1, 10.0]),
     "replay": ("batch_ratio", [0.25, 1.0]),
     "gss": ("batch_ratio", [0.25, 1.0]),
     "lwf": ("strength", [0.3, 3.0]),

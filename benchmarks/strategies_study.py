@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/study"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--few", type=int, default=24)
-    parser.add_argument("--many", type=int, default=40)
+    parser.add_argument("--many", type=int, default=48)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--phases", type=int, choices=(1, 2, 3, 4), default=4)
     parser.add_argument("--only", nargs="+", choices=CATALOGUE, help="these strategies only")
