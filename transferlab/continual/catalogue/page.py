@@ -141,7 +141,8 @@ strategies most in doubt the least time of a step was measured again: other work
 
 `python benchmarks/strategies_study.py pipelines/study-strategies.yaml --out runs/study` puts the
 whole catalogue beside one another on one stream, tunes the most telling on validation splits, and
-writes tables and a figure; given the same `--out` again it goes on. It has 79 runs.
+writes tables and a figure; given the same `--out` again it goes on. It has some 75 runs. So far:
+[strategies-study.md](strategies-study.md).
 """
 
 
