@@ -74,15 +74,22 @@ def draw(runs: Mapping[str, Sequence[Found]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
+    from adjustText import adjust_text
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    for name, found in runs.items():
-        at = [
-            statistics.mean(getattr(one, key) for one in found) for key in ("seconds", "forgetting")
-        ]
-        axes.plot(*at, "o", color="tab:blue")
-        axes.annotate(name, at, xytext=(4, 4), textcoords="offset points", fontsize=8)
+    seconds, forgetting = (
+        [statistics.mean(getattr(one, key) for one in found) for found in runs.values()]
+        for key in ("seconds", "forgetting")
+    )
+    axes.plot(seconds, forgetting, "o", color="tab:blue")
+    axes.margins(x=0.15)
+    names = [
+        axes.text(*at, name, fontsize=8)
+        for *at, name in zip(seconds, forgetting, runs, strict=True)
+    ]
+    line = {"arrowstyle": "-", "color": "0.7"}
+    adjust_text(names, seconds, forgetting, ax=axes, expand=(1.2, 1.6), arrowprops=line)
     axes.axhline(0, color="0.7", linewidth=0.8)
     axes.set_xlabel("seconds of training over the whole stream")
     axes.set_ylabel("forgetting (lower is better)")
