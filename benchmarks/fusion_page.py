@@ -102,7 +102,7 @@ def _about(settings: Mapping[str, Any], domains: Sequence[str]) -> str:
     recipe, pipeline = settings["recipe"], settings["pipeline"]
     seeds = ", ".join(map(str, settings["seeds"]))
     samples = pipeline.data.max_train_samples or "all"
-    return f"""`python benchmarks/fusion_study.py` writes this page.
+    return f"""`python benchmarks/fusion_study.py pipelines/study-fusion.yaml` writes this page.
 
 Three tiny backbones with the same vision tower (the same weights after {recipe.vision.steps:,}
 steps of the vision stage) and the same layers of self-attention are pretrained on the same scenes

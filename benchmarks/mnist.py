@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from avalanche.training.plugins import SynapticIntelligencePlugin
 from torch import Tensor, nn
 
+from transferlab.core.batch import Batch
 from transferlab.core.records import Sample
 
 DIGITS = tuple(str(digit) for digit in range(10))
@@ -57,6 +59,25 @@ def sample_of(row: int, digit: int, experience: int) -> Sample:
         prompt="Which digit?",
         answer=str(digit),
         choices=DIGITS,
+    )
+
+
+def batch_of(
+    samples: Sequence[Sample], pixels: Tensor, digits: Tensor, *, experiences: Sequence[int]
+) -> Batch:
+    """One token per image, which is its experience; its answer is its digit.
+
+    Args:
+        pixels: (N, 784).
+        digits: (N,) int64.
+    """
+    return Batch(
+        input_ids=torch.tensor(experiences)[:, None],
+        attention_mask=torch.ones(len(samples), 1, dtype=torch.long),
+        labels=digits[:, None],
+        media={"pixels": pixels},
+        media_rows=(1,) * len(samples),
+        sample_ids=tuple(sample.id for sample in samples),
     )
 
 

@@ -38,7 +38,7 @@ from avalanche.training.plugins import (
     SynapticIntelligencePlugin,
 )
 from avalanche.training.templates import SupervisedTemplate
-from mnist import Split, load_mnist, real_copies, sample_of
+from mnist import Split, batch_of, load_mnist, real_copies, sample_of
 from torch import Tensor, nn
 
 from transferlab.config.pipeline import StrategySpec, TrainSection
@@ -155,15 +155,8 @@ class PixelBackbone:
     def collate(self, samples: Sequence[Sample]) -> tuple[Batch, Tensor]:
         rows = [int(sample.id) for sample in samples]
         digits = self._split.digits[rows]
-        one = torch.ones(len(rows), 1, dtype=torch.long)
-        batch = Batch(
-            input_ids=torch.zeros_like(one),
-            attention_mask=one,
-            labels=digits[:, None],
-            media={"pixels": self._split.images[rows]},
-            media_rows=(1,) * len(rows),
-            sample_ids=tuple(sample.id for sample in samples),
-        )
+        pixels = self._split.images[rows]
+        batch = batch_of(samples, pixels, digits, experiences=[0] * len(rows))
         return batch, digits
 
 

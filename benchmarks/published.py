@@ -34,7 +34,7 @@ from avalanche.training.plugins import (
 )
 from avalanche.training.storage_policy import ClassBalancedBuffer
 from avalanche.training.templates import SupervisedTemplate
-from mnist import Split, load_mnist, real_copies, sample_of
+from mnist import Split, batch_of, load_mnist, real_copies, sample_of
 from report import mean_and_spread
 from torch import Tensor, nn
 
@@ -175,14 +175,8 @@ class Images:
         rows, experiences = zip(*(map(int, s.id.split("/")) for s in samples), strict=True)
         digits = self._split.digits[list(rows)]
         order = torch.stack([self._orders[one] for one in experiences])
-        batch = Batch(
-            input_ids=torch.tensor(experiences)[:, None],
-            attention_mask=torch.ones(len(rows), 1, dtype=torch.long),
-            labels=digits[:, None],
-            media={"pixels": self._split.images[list(rows)].gather(1, order)},
-            media_rows=(1,) * len(rows),
-            sample_ids=tuple(sample.id for sample in samples),
-        )
+        pixels = self._split.images[list(rows)].gather(1, order)
+        batch = batch_of(samples, pixels, digits, experiences=experiences)
         return batch, digits
 
 

@@ -105,8 +105,11 @@ class Study:
             f"strategy={yaml.safe_dump(setting.specs, default_flow_style=True).strip()}",
         ]
         if setting.specs == ["naive"]:
-            # What needs no strategy is measured once, in this run: joint, and the controls.
-            overrides += ["arms=[zero_shot, joint]", f"evaluation.controls={plan.split == 'test'}"]
+            # What needs no strategy is measured in these runs: the controls, and joint; for tuning,
+            # where both are tried at the same rates, in the same run.
+            joint = setting.joint or plan.split == "validation"
+            overrides.append(f"arms=[zero_shot{', joint' if joint else ''}]")
+            overrides.append(f"evaluation.controls={plan.split == 'test'}")
         if setting.learning_rate is not None:
             overrides.append(f"train.learning_rate={setting.learning_rate}")
         config = load_yaml(given.pipeline, PipelineConfig, overrides=overrides)

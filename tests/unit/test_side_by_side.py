@@ -12,6 +12,12 @@ def side_by_side(import_benchmark):
     return import_benchmark("side_by_side").side_by_side
 
 
+@pytest.fixture(autouse=True)
+def threads(monkeypatch):
+    """What the processes are told of threads does not stay behind in the tests' own."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+
+
 def note(folder: str, name: str) -> str:
     if name == "broken":
         raise ValueError("no such piece")
@@ -19,10 +25,7 @@ def note(folder: str, name: str) -> str:
     return name
 
 
-def test_every_piece_has_a_new_process_and_its_share_of_the_cores(
-    side_by_side, tmp_path, monkeypatch, capfd
-):
-    monkeypatch.setenv("OMP_NUM_THREADS", "")
+def test_every_piece_has_a_new_process_and_its_share_of_the_cores(side_by_side, tmp_path, capfd):
     side_by_side(note, [(str(tmp_path), name) for name in ("one", "two")], jobs=1)
     made = {(tmp_path / name).read_text() for name in ("one", "two")}
     assert len(made | {str(os.getpid())}) == 3

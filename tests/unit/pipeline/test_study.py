@@ -119,6 +119,37 @@ def test_runs_share_a_folder_only_where_they_are_the_same(study, import_benchmar
     assert len({plan.folder for plan in plans}) == len(plans)
 
 
+def test_joint_is_trained_where_it_is_read(study, monkeypatch, tmp_path):
+    made = {}
+
+    def side_by_side(work, items, *, jobs):
+        made.update({plan.folder: plan for (plan,) in items})
+
+    monkeypatch.setattr(study, "side_by_side", side_by_side)
+    given = SimpleNamespace(pipeline=PIPELINE, out=tmp_path, overrides=[], jobs=1)
+    work = study.Study(given)
+    monkeypatch.setattr(work, "_found", lambda plan: plan)
+
+    def arms(split, rates):
+        made.clear()
+        work.make(
+            [
+                study.Plan(
+                    setting=study.Setting(name=name, specs=["naive"], learning_rate=rate),
+                    seed=0,
+                    train=4,
+                    split=split,
+                )
+                for name, rate in rates.items()
+            ]
+        )
+        return [work.config(plan).arms for plan in made.values()]
+
+    assert arms("validation", {"naive": 1e-3}) == [["zero_shot", "joint"]]
+    assert arms("test", {"naive": 1e-3, "joint": 2e-3}) == [["zero_shot"], ["zero_shot", "joint"]]
+    assert arms("test", {"naive": 1e-3, "joint": 1e-3}) == [["zero_shot", "joint"]]
+
+
 def test_what_a_run_found_is_read_from_its_result(study):
     costs = [
         {"arm": arm, "seconds": 5.0, "strategy_bytes": 3, "peak_memory_bytes": 7}
