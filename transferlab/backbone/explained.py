@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 
-from transferlab.backbone.quiet import no_progress_bars
+from transferlab.backbone.quiet import no_progress_bars, no_retries_told
 from transferlab.config.backbone import BackboneSection
 from transferlab.errors import EnvironmentProblem, MissingExtra, ModelError
 
@@ -26,7 +26,7 @@ def explained(section: BackboneSection) -> Iterator[None]:
     """Turn what the libraries raise while loading into one sentence each."""
     name = section.model
     try:
-        with no_progress_bars():
+        with no_progress_bars(), no_retries_told():
             yield
     except SafetensorError as error:
         raise ModelError(

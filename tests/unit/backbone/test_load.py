@@ -1,6 +1,7 @@
 """Loading: adapters, the scratch arm, saving, and a sentence for everything that goes wrong."""
 
 import json
+import logging
 
 import httpx
 import pytest
@@ -175,6 +176,25 @@ def test_what_the_hub_refuses(monkeypatch, cause, says):
     with pytest.raises(ModelError) as caught:
         tiny(model="someone/something", revision="v9")
     assert only_sentence(caught).startswith(f"backbone 'someone/something' {says}")
+
+
+def test_attempts_to_reach_the_hub_are_not_told_one_by_one(monkeypatch, caplog):
+    told = logging.getLogger("huggingface_hub.utils._http")
+    told.addHandler(caplog.handler)
+
+    def retry(**_):
+        told.warning("thrown while requesting; retrying in 8s")
+        raise OSError("no network")
+
+    monkeypatch.setattr("transferlab.backbone.load.AutoConfig.from_pretrained", retry)
+    try:
+        with pytest.raises(ModelError, match="no network"):
+            tiny(model="someone/something")
+        assert caplog.messages == []
+        told.warning("as before")
+    finally:
+        told.removeHandler(caplog.handler)
+    assert "as before" in caplog.messages
 
 
 def test_a_folder_that_does_not_exist(tmp_path):
