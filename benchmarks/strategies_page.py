@@ -180,7 +180,7 @@ def _full(done: Mapping[str, Any]) -> list[str]:
         "## The most telling",
         f"""Seeds {", ".join(map(str, given.seeds))}, {given.many} training samples per task, test
 splits; mean and 95 % interval over seeds (Student's t). Each was tuned on the validation
-splits over three settings, at {given.few} samples per task.""",
+splits over up to three settings, at {given.few} samples per task.""",
         rows_of(runs),
         "\n".join(f"- {one}" for one in findings(runs)),
         "Differences, with 95 % bootstrap intervals over test groups and seeds:",

@@ -1,13 +1,16 @@
 """One adapter per domain, and a router that chooses one for every question.
 
 A domain's adapter is the values of the trainable parameters after it. Its prototype is the mean m_d
-and the variance v_d of its training samples' features, seen by the backbone as it was before any
-domain, so that prototypes of all domains compare. A question with features x is answered with the
-adapter of the domain d for which
+of its training samples' features, seen by the backbone as it was before any domain, so that
+prototypes of all domains compare. A question with features x is answered with the adapter of the
+domain d for which the Mahalanobis distance
 
-    sum over features i of  (x_i - m_di)^2 / v_i,    v the mean of the domains' variances
+    (x - m_d)^T C^-1 (x - m_d)
 
-is smallest, or, where the domain is known, with that domain's.
+is smallest (Goswami et al. 2023, FeCAM, arXiv:2309.14062, with one covariance for all domains), or,
+where the domain is known, with that domain's. C is the mean of the domains' covariances, each
+shrunk as Ledoit & Wolf 2004 do. Variances alone would not do: features go up and down together, and
+three quarters of the questions about lectures went to other domains.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
+from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 
 from transferlab.continual.catalogue.weights import PerDomainOptions
@@ -45,7 +49,9 @@ class PerDomain(FromScratch):
         self.adapters: dict[str, Tensor] = {}
         """By domain, (trainable parameters,) float32 on the CPU."""
         self.prototypes: dict[str, Tensor] = {}
-        """By domain, (2, feature width) float32: mean and variance."""
+        """By domain, (feature width,) float32."""
+        self.covariance = torch.zeros(0)
+        """(feature width, feature width) float32, the mean of those within domains."""
 
     @torch.no_grad()
     def before_train_dataset_adaptation(self, strategy: MLLMTemplate, **kwargs) -> None:
@@ -60,7 +66,9 @@ class PerDomain(FromScratch):
         rows = range(min(len(dataset), self.options.prototype_samples))
         put(strategy, self._first)
         found = features_of(strategy, [dataset[row][0] for row in rows])
-        self.prototypes[domain] = torch.stack([found.mean(0), found.var(0, correction=0)])
+        within, past = covariance_of(found), len(self.prototypes)
+        self.covariance = (within + past * self.covariance) / (past + 1) if past else within
+        self.prototypes[domain] = found.mean(0)
         put(strategy, own)
 
     def answering(self, strategy: MLLMTemplate) -> Backbone | None:
@@ -72,24 +80,34 @@ class PerDomain(FromScratch):
         if self.options.route == "domain":
             return [one.domain if one.domain in self.adapters else "" for one in samples]
         names = list(self.prototypes)
-        means, variances = torch.stack([self.prototypes[name] for name in names]).unbind(dim=1)
-        shared = variances.mean(dim=0)
-        scale = (shared + FLOOR * shared.mean()).sqrt().clamp(min=torch.finfo(shared.dtype).tiny)
-        features = features_of(strategy, samples)
-        nearest = torch.cdist(features / scale, means / scale).argmin(dim=1)
+        means = torch.stack([self.prototypes[name] for name in names])
+        nearest = self._distances(features_of(strategy, samples), means).argmin(dim=1)
         return [names[at] for at in nearest.tolist()]
 
+    def _distances(self, features: Tensor, means: Tensor) -> Tensor:
+        """(samples, domains) float64, square roots of the Mahalanobis distance above."""
+        covariance = self.covariance.double()
+        floor = (FLOOR * covariance.diagonal().mean()).clamp(min=torch.finfo(torch.float32).tiny)
+        covariance.diagonal().add_(floor)
+        root = torch.linalg.cholesky(covariance)
+        one, other = (
+            torch.linalg.solve_triangular(root, some.double().T, upper=False).T
+            for some in (features, means)
+        )
+        return torch.cdist(one, other)
+
     def kept_bytes(self) -> int:
-        kept = (*self.adapters.values(), *self.prototypes.values())
+        kept = (*self.adapters.values(), *self.prototypes.values(), self.covariance)
         return super().kept_bytes() + sum(one.nbytes for one in kept)
 
     def state_dict(self) -> dict[str, Any]:
         own = {"adapters": dict(self.adapters), "prototypes": dict(self.prototypes)}
-        return {**super().state_dict(), **own}
+        return {**super().state_dict(), **own, "covariance": self.covariance}
 
     def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
         super().load_state_dict(state, dataset_of)
         self.adapters, self.prototypes = dict(state["adapters"]), dict(state["prototypes"])
+        self.covariance = state["covariance"]
 
 
 class Routed:
@@ -157,6 +175,13 @@ def put(strategy: MLLMTemplate, values: Tensor) -> None:
     """Put flat values into the trainable parameters."""
     pieces = unflatten(values.to(strategy.device), strategy.trainable)
     torch._foreach_copy_(strategy.trainable, pieces)
+
+
+def covariance_of(features: Tensor) -> Tensor:
+    """(width, width) float32 of (samples, width) on the CPU, by scikit-learn; 0 of one sample."""
+    if len(features) == 1:
+        return torch.zeros(features.shape[1], features.shape[1])
+    return torch.from_numpy(ledoit_wolf(features.numpy())[0]).float()
 
 
 def features_of(strategy: MLLMTemplate, samples: Sequence[Sample]) -> Tensor:

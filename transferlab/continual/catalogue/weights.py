@@ -87,17 +87,21 @@ class MergeOptions(StrategyOptions):
 class PerDomainOptions(StrategyOptions):
     """One adapter per domain, and a router that chooses one for every question.
 
-    Routed by the distance of a question's features to the mean features of each domain, in units of
-    their spread within domains, or by the domain itself. The source has the adapter's first values.
+    Routed by the Mahalanobis distance of a question's features to the mean features of each domain,
+    or by the domain itself. The source has the adapter's first values.
     """
 
-    paper: ClassVar[str] = "in the manner of Wang, Huang & Hong 2022 (S-Prompts), arXiv:2207.12819"
+    paper: ClassVar[str] = (
+        "in the manner of Wang, Huang & Hong 2022 (S-Prompts), arXiv:2207.12819; distance: Goswami "
+        "et al. 2023 (FeCAM), arXiv:2309.14062"
+    )
     use: ClassVar[str] = (
         "Where nothing may be forgotten and one file per domain may be kept; a question whose "
         "domain is told wrongly is answered with another domain's adapter."
     )
     needs: ClassVar[Needs] = Needs(
-        keeps="the first values of the trainable parameters, and a prototype per domain",
+        keeps="the first values of the trainable parameters, a prototype per domain, and one "
+        "covariance of features",
         extra_passes="features of a domain's samples after it, and of every question",
         moves_parameters="to values of their own for each domain",
         grows="one adapter per domain is kept",
