@@ -179,8 +179,8 @@ def _full(done: Mapping[str, Any]) -> list[str]:
     return [
         "## The most telling",
         f"""Seeds {", ".join(map(str, given.seeds))}, {given.many} training samples per task, test
-splits; mean and 95 % interval over seeds (Student's t). Each was tuned on the validation
-splits over up to three settings, at {given.few} samples per task.""",
+splits; mean and 95 % interval over seeds (Student's t). Each was tuned over up to three settings,
+at {given.few} samples per task, by the mean score over all domains on the validation splits.""",
         rows_of(runs),
         "\n".join(f"- {one}" for one in findings(runs)),
         "Differences, with 95 % bootstrap intervals over test groups and seeds:",
