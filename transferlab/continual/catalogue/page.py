@@ -143,7 +143,11 @@ strategies most in doubt the least time of a step was measured again: other work
 [strategies-study.md](strategies-study.md): the embedded backbone learned scenes and is taken
 through real chest X-rays, radiographs in DICOM, textbook figures and lectures. The whole catalogue
 at one seed on 24 samples per task, then eight, tuned alike, at three seeds on 48, and these in
-reversed order; about two and a quarter hours on two cores, resumable. What it shows:
+reversed order; about two and a quarter hours on two cores, resumable.
+
+![Forgetting against cost](strategies-study.png)
+
+What it shows:
 
 - **Where one file per domain may be kept, `per_domain` does best**: ACC 0.593, `joint` 0.549,
   `naive` 0.369; in reversed order 0.574, 0.567 and 0.398. Nothing is forgotten, and it is hardly
