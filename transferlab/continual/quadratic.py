@@ -115,10 +115,12 @@ def check_size(name: str, kept: int, trainable: list[Tensor]) -> None:
 
 def flatten(tensors: list[Tensor]) -> Tensor:
     """All numbers of the tensors in one (n,) float32 copy."""
-    return torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).float()
 
 
 def unflatten(flat: Tensor, like: list[Tensor]) -> list[Tensor]:
     """Pieces of ``flat`` in the shapes and dtypes of ``like``."""
-    pieces = flat.split([tensor.numel() for tensor in like])
-    return [piece.view_as(t).to(t.dtype) for piece, t in zip(pieces, like, strict=True)]
+    pieces = zip(flat.split([tensor.numel() for tensor in like]), like, strict=True)
+    if all(tensor.dtype == flat.dtype for tensor in like):
+        return [piece.view_as(tensor) for piece, tensor in pieces]  # as `to` would, faster
+    return [piece.view_as(tensor).to(tensor.dtype) for piece, tensor in pieces]
