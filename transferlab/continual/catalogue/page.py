@@ -84,9 +84,10 @@ factors again, so each domain's would have to be kept. It does not pay; there is
 
 ## What they cost
 
-`OMP_NUM_THREADS=1 python benchmarks/strategy_cost.py` on a CPU core: the embedded backbone, LoRA of rank 16 on all
-linear layers, batches of 16, medians of 15 rounds side by side in one process. A plain step took
-about 360 ms of processor time. In the last column the token embeddings are trained too.
+`OMP_NUM_THREADS=1 python benchmarks/strategy_cost.py` on a CPU core: the embedded backbone, LoRA of
+rank 16 on all linear layers, batches of 16, medians of 15 rounds side by side in one process. A
+plain step took about 360 ms of processor time. In the last column the token embeddings are trained
+too.
 
 | what | promised | measured | with embeddings |
 |---|---|---|---|
