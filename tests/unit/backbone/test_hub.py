@@ -1,11 +1,18 @@
 """Models by their id on the Hub, with a cache in place of the network."""
 
+import logging
 import shutil
 from pathlib import Path
 
+import httpx
 import pytest
 import torch
-from backbone_cases import sample, tiny
+from backbone_cases import only_sentence, sample, tiny
+from huggingface_hub.errors import (
+    GatedRepoError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from safetensors.torch import load_file, save_file
 
 from transferlab.config.backbone import AdapterSection
@@ -89,3 +96,51 @@ def test_code_of_a_model_runs_where_the_pipeline_says_so_only(tmp_path, monkeypa
         tiny(model=str(folder))
     with pytest.raises(SystemExit, match="it ran"):
         tiny(model=str(folder), trust_remote_code=True)
+
+
+def test_an_id_that_is_not_at_hand_offline():
+    with pytest.raises(ModelError) as caught:
+        tiny(model="someone/never-downloaded")
+    text = only_sentence(caught)
+    assert "'someone/never-downloaded' is not on this machine" in text
+    assert "cannot be reached" in text
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("cause", "says"),
+    [
+        (GatedRepoError, "is gated: accept its terms"),
+        (RevisionNotFoundError, "has no revision 'v9'; check backbone.revision"),
+        (RepositoryNotFoundError, "does not exist on the Hugging Face Hub, or is private"),
+    ],
+)
+def test_what_the_hub_refuses(monkeypatch, cause, says):
+    def refuse(**_):
+        request = httpx.Request("GET", "https://hub.invalid")
+        refusal = cause("no", response=httpx.Response(403, request=request))
+        raise OSError("You may not.\nMany lines of advice.") from refusal
+
+    monkeypatch.setattr("transferlab.backbone.load.AutoConfig.from_pretrained", refuse)
+    with pytest.raises(ModelError) as caught:
+        tiny(model="someone/something", revision="v9")
+    assert only_sentence(caught).startswith(f"backbone 'someone/something' {says}")
+
+
+def test_attempts_to_reach_the_hub_are_not_told_one_by_one(monkeypatch, caplog):
+    told = logging.getLogger("huggingface_hub.utils._http")
+    told.addHandler(caplog.handler)
+
+    def retry(**_):
+        told.warning("thrown while requesting; retrying in 8s")
+        raise OSError("no network")
+
+    monkeypatch.setattr("transferlab.backbone.load.AutoConfig.from_pretrained", retry)
+    try:
+        with pytest.raises(ModelError, match="no network"):
+            tiny(model="someone/something")
+        assert caplog.messages == []
+        told.warning("as before")
+    finally:
+        told.removeHandler(caplog.handler)
+    assert "as before" in caplog.messages

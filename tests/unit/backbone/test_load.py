@@ -1,17 +1,10 @@
 """Loading: adapters, the scratch arm, saving, and a sentence for everything that goes wrong."""
 
 import json
-import logging
 
-import httpx
 import pytest
 import torch
-from backbone_cases import Pictures, sample, tiny, waken
-from huggingface_hub.errors import (
-    GatedRepoError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from backbone_cases import Pictures, only_sentence, sample, tiny, waken
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, BertConfig
@@ -134,67 +127,6 @@ def test_lower_precision_reaches_model_and_media():
     batch, _ = backbone.collate([sample()])
     assert batch.media["pixel_values"].dtype == torch.bfloat16
     assert backbone.module(batch).dtype == torch.bfloat16
-
-
-def only_sentence(error) -> str:
-    text = str(error.value)
-    assert "\n" not in text
-    assert len(text) < 400
-    return text
-
-
-@pytest.fixture
-def offline(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-
-
-def test_an_id_that_is_not_at_hand_offline(offline):
-    with pytest.raises(ModelError) as caught:
-        tiny(model="someone/never-downloaded")
-    text = only_sentence(caught)
-    assert "'someone/never-downloaded' is not on this machine" in text
-    assert "cannot be reached" in text
-    assert caught.value.exit_code == 4
-
-
-@pytest.mark.parametrize(
-    ("cause", "says"),
-    [
-        (GatedRepoError, "is gated: accept its terms"),
-        (RevisionNotFoundError, "has no revision 'v9'; check backbone.revision"),
-        (RepositoryNotFoundError, "does not exist on the Hugging Face Hub, or is private"),
-    ],
-)
-def test_what_the_hub_refuses(monkeypatch, cause, says):
-    def refuse(**_):
-        request = httpx.Request("GET", "https://hub.invalid")
-        refusal = cause("no", response=httpx.Response(403, request=request))
-        raise OSError("You may not.\nMany lines of advice.") from refusal
-
-    monkeypatch.setattr("transferlab.backbone.load.AutoConfig.from_pretrained", refuse)
-    with pytest.raises(ModelError) as caught:
-        tiny(model="someone/something", revision="v9")
-    assert only_sentence(caught).startswith(f"backbone 'someone/something' {says}")
-
-
-def test_attempts_to_reach_the_hub_are_not_told_one_by_one(monkeypatch, caplog):
-    told = logging.getLogger("huggingface_hub.utils._http")
-    told.addHandler(caplog.handler)
-
-    def retry(**_):
-        told.warning("thrown while requesting; retrying in 8s")
-        raise OSError("no network")
-
-    monkeypatch.setattr("transferlab.backbone.load.AutoConfig.from_pretrained", retry)
-    try:
-        with pytest.raises(ModelError, match="no network"):
-            tiny(model="someone/something")
-        assert caplog.messages == []
-        told.warning("as before")
-    finally:
-        told.removeHandler(caplog.handler)
-    assert "as before" in caplog.messages
 
 
 def test_a_folder_that_does_not_exist(tmp_path):
