@@ -161,6 +161,20 @@ def test_gradients_are_clipped_to_the_norm(make_learner, xray):
     assert moved[None] > 0.1
 
 
+@pytest.mark.parametrize("options", [{"ewc": {"strength": 1e9}}, {"l2": {"strength": 1e9}}])
+def test_what_a_penalty_adds_is_clipped_with_the_rest(make_learner, xray, lecture, options):
+    """With plain steps of rate 1 no step is longer than the limit, however strong the penalty."""
+    backbone, train = ToyBackbone(), {"optimizer": "sgd", "learning_rate": 1.0}
+    train |= {"schedule": "constant", "warmup_fraction": 0, "max_grad_norm": 1e-3, "max_steps": 2}
+    learner = make_learner(backbone, train=train, **options)
+    learner.train(xray, domain="xray", stage="one")
+    before = backbone.trainable_state()
+    learner.train(lecture, domain="lecture", stage="two")
+    after = backbone.trainable_state()
+    moved = sum(float((after[n] - before[n]).square().sum()) for n in after) ** 0.5
+    assert 0 < moved <= 2e-3 * 1.001
+
+
 def test_bfloat16_autocasts_the_forward_pass_and_keeps_the_parameters(make_learner, xray):
     exact, rounded = ToyBackbone(), ToyBackbone()
     seen = []

@@ -101,42 +101,41 @@ too.
 
 No number is kept for a frozen parameter. How many samples go through the model per step does not
 grow with the number of past domains, save for `gem`, whose paper says so; a test counts them for
-every strategy. `python benchmarks/strategy_growth.py` measures a step's processor time in the
-second and the fifth domain, on one block per stage of the embedded backbone, batches of 4. Other
-work shared the cores: `interpolate` and `l2`, which do the same in every step, had medians that
-differed by 40 % and 24 %, so a ratio between 0.7 and 1.4 in a line of medians says nothing. Of the
-strategies most in doubt the least time of a step was measured again: other work disturbs it less.
+every strategy. `OMP_NUM_THREADS=1 python benchmarks/strategy_growth.py` measures a step's processor
+time in the second and the fifth domain, medians of 8 steps, on one block per stage of the embedded
+backbone, batches of 4. `l2` and `si`, which do the same in every step, differ by 3 %, `naive` by
+15 %: smaller differences say nothing.
 
-| strategy | after 1 domain (ms) | after 4 (ms) | ratio | of 8 steps |
-|---|---|---|---|---|
-| `agem` | 58 | 60 | 1.04 | least |
-| `cumulative` | 30 | 29 | 0.98 | median |
-| `der` | 58 | 61 | 1.06 | least |
-| `ema` | 31 | 27 | 0.87 | median |
-| `er_ace` | 60 | 62 | 1.03 | median |
-| `ewc` | 27 | 30 | 1.08 | least |
-| `feature_distillation` | 47 | 47 | 1.00 | median |
-| `from_scratch` | 33 | 29 | 0.88 | median |
-| `gdumb` | 24 | 23 | 0.93 | least |
-| `gem` | 60 | 132 | 2.19 | least |
-| `gss` | 36 | 39 | 1.06 | median |
-| `interpolate` | 22 | 23 | 1.03 | least |
-| `l2` | 31 | 24 | 0.76 | median |
-| `lwf` | 42 | 45 | 1.08 | median |
-| `mas` | 29 | 28 | 0.95 | median |
-| `merge` | 28 | 28 | 0.98 | median |
-| `mir` | 109 | 103 | 0.94 | median |
-| `moe_lora` | 35 | 37 | 1.05 | median |
-| `naive` | 24 | 23 | 0.99 | least |
-| `o_lora` | 36 | 34 | 0.97 | median |
-| `osf` | 62 | 55 | 0.89 | median |
-| `per_domain` | 31 | 29 | 0.93 | median |
-| `plugin` | 28 | 27 | 0.99 | median |
-| `pseudo_replay` | 58 | 54 | 0.93 | least |
-| `replay` | 49 | 35 | 0.71 | median |
-| `rwalk` | 31 | 31 | 0.98 | least |
-| `self_distillation` | 57 | 54 | 0.95 | median |
-| `si` | 31 | 31 | 0.99 | least |
+| strategy | after 1 domain (ms) | after 4 (ms) | ratio |
+|---|---|---|---|
+| `agem` | 34 | 38 | 1.10 |
+| `cumulative` | 17 | 17 | 0.99 |
+| `der` | 39 | 36 | 0.91 |
+| `ema` | 17 | 17 | 1.02 |
+| `er_ace` | 36 | 38 | 1.05 |
+| `ewc` | 19 | 17 | 0.91 |
+| `feature_distillation` | 27 | 27 | 1.02 |
+| `from_scratch` | 18 | 18 | 1.02 |
+| `gdumb` | 19 | 18 | 0.96 |
+| `gem` | 35 | 88 | 2.50 |
+| `gss` | 26 | 25 | 0.99 |
+| `interpolate` | 18 | 19 | 1.03 |
+| `l2` | 18 | 19 | 1.03 |
+| `lwf` | 27 | 29 | 1.08 |
+| `mas` | 19 | 19 | 0.97 |
+| `merge` | 19 | 21 | 1.08 |
+| `mir` | 66 | 74 | 1.11 |
+| `moe_lora` | 20 | 21 | 1.01 |
+| `naive` | 20 | 17 | 0.85 |
+| `o_lora` | 19 | 19 | 1.02 |
+| `osf` | 35 | 34 | 0.98 |
+| `per_domain` | 16 | 17 | 1.05 |
+| `plugin` | 19 | 19 | 0.97 |
+| `pseudo_replay` | 32 | 33 | 1.02 |
+| `replay` | 24 | 24 | 0.97 |
+| `rwalk` | 18 | 17 | 0.93 |
+| `self_distillation` | 31 | 36 | 1.14 |
+| `si` | 18 | 18 | 1.03 |
 
 ## How well they do
 
