@@ -189,8 +189,8 @@ def peak_mb() -> float:
 
 def measure(folder: Path) -> dict[str, float]:
     """Check a domain in this process."""
-    from transferlab.domain.catalogue import read_entry
-    from transferlab.domain.check import check_domain
+    from transferlab.domain.catalog import read_entry
+    from transferlab.domain.validation.domain_check import check_domain
 
     entry = read_entry(folder)
     before = resource.getrusage(resource.RUSAGE_SELF)

@@ -35,14 +35,14 @@ from joblib import cpu_count
 from side_by_side import side_by_side
 from transformers import AutoModelForImageTextToText
 
-from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.config.pretrain import Architecture, PretrainConfig
+from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.checkpoint import load_checkpoint
 from transferlab.core.events import Event, TrainStep, ignore
 from transferlab.errors import InputError, TransferlabError
-from transferlab.pipeline.pretrain import VISION, pretrain, pretrain_vision
 from transferlab.pipeline.run import run
+from transferlab.tiny.pretraining import VISION, pretrain, pretrain_vision
 from transferlab.tracking.tracker import loggable
 
 STUDY = "study.json"

@@ -22,7 +22,7 @@ from report import table
 from torch import Tensor, nn
 
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.load import load_backbone
+from transferlab.backbone.loader import load_backbone
 from transferlab.config.pipeline import (
     BackboneSection,
     DataSection,
@@ -30,11 +30,15 @@ from transferlab.config.pipeline import (
     StrategySpec,
     TrainSection,
 )
-from transferlab.continual.by_sample import gradients_by_sample, recording, uses_of
-from transferlab.continual.learner import Learner
+from transferlab.continual.components.per_sample_gradients import (
+    gradients_by_sample,
+    recording,
+    uses_of,
+)
+from transferlab.continual.engine.learner import Learner
 from transferlab.core.batch import Batch
 from transferlab.core.records import Sample
-from transferlab.domain.media import decode
+from transferlab.domain.media.decoder import decode
 from transferlab.pipeline.build import load_domains, training_samples
 
 FIRST, OTHERS = "chest-xray-real", ("textbook-figures", "chest-xray")

@@ -29,12 +29,12 @@ from PIL import Image
 from torch import nn
 
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.load import load_backbone
-from transferlab.backbone.media import MediaEncoder
-from transferlab.backbone.store import MediaStore
+from transferlab.backbone.loader import load_backbone
+from transferlab.backbone.processing.media_encoder import MediaEncoder
+from transferlab.backbone.processing.media_store import MediaStore
 from transferlab.config.pipeline import BackboneSection
 from transferlab.core.records import MediaRef, Sample
-from transferlab.domain.media import decode
+from transferlab.domain.media.decoder import decode
 
 PROMPT = "<image>\nNote: cough for three days.\nWhich finding does the image show?"
 ANSWER = "an enlarged heart"

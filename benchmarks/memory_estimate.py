@@ -24,13 +24,13 @@ import numpy as np
 import psutil
 
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.load import load_backbone
+from transferlab.backbone.loader import load_backbone
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.continual.learner import Learner
-from transferlab.core.memory import peak_memory_bytes, reset_peak_memory
+from transferlab.continual.engine.learner import Learner
+from transferlab.core.peak_memory import peak_memory_bytes, reset_peak_memory
 from transferlab.core.records import DomainData, MediaRef, Sample
 from transferlab.pipeline.build import NAIVE
-from transferlab.pipeline.memory import estimate_memory
+from transferlab.pipeline.resources import estimate_memory
 
 TOLERANCE = 0.2
 SAMPLES = 128

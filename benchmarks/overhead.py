@@ -23,10 +23,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from transferlab.backbone.load import load_backbone
+from transferlab.backbone.loader import load_backbone
 from transferlab.config.backbone import BackboneSection
 from transferlab.config.pipeline import StrategySpec, TrainSection
-from transferlab.continual.learner import Learner
+from transferlab.continual.engine.learner import Learner
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import MediaRef, Sample
 

@@ -43,8 +43,8 @@ from torch import Tensor, nn
 
 from transferlab.config.pipeline import StrategySpec, TrainSection
 from transferlab.continual.avalanche_api import silent_evaluator
-from transferlab.continual.learner import Learner
-from transferlab.continual.optimizer import build_optimizer
+from transferlab.continual.engine.learner import Learner
+from transferlab.continual.engine.optimizer import build_optimizer
 from transferlab.core.batch import Batch
 from transferlab.core.records import Sample
 
@@ -184,7 +184,7 @@ def run_ours(case: Case, start: MLP, split: Split, *, seed: int) -> Outcome:
     outcome, backbone = Outcome(), PixelBackbone(copy.deepcopy(start), split)
     specs = [StrategySpec(name=name, options=options) for name, options in case.ours.items()]
     learner = Learner(backbone, specs, TRAIN, seed=seed)
-    learner._template.plugins.insert(0, Notes(outcome))
+    learner._trainer.plugins.insert(0, Notes(outcome))
     plugin = learner._strategies[0]
     if case.name == "agem":
         draw = plugin.sample

@@ -24,8 +24,8 @@ from faker import Faker
 from PIL import Image, ImageDraw, ImageFont
 
 from transferlab.config.privacy import TEXT_MODEL
-from transferlab.domain.privacy.burned_in import count_characters
-from transferlab.domain.privacy.text import Scrubber
+from transferlab.domain.privacy.burned_in_text import count_characters
+from transferlab.domain.privacy.text_scrubber import Scrubber
 
 TEMPLATES = [
     "Patient {name}, MRN {record}, was seen on {date}. Chest radiograph shows no consolidation.",

@@ -40,8 +40,8 @@ from torch import Tensor, nn
 
 from transferlab.config.pipeline import StrategySpec, TrainSection
 from transferlab.continual.avalanche_api import silent_evaluator
-from transferlab.continual.learner import Learner
-from transferlab.continual.optimizer import build_optimizer
+from transferlab.continual.engine.learner import Learner
+from transferlab.continual.engine.optimizer import build_optimizer
 from transferlab.core.batch import Batch
 from transferlab.core.records import Sample
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from report import arms_table, gains_table, matrix_table, summary_table
 
-from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.events import ignore
 from transferlab.pipeline.run import run
 

@@ -11,8 +11,8 @@ from typing import Any
 from intervals import difference, spread, written
 from report import filled, table
 
-from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.records import DomainScore
 from transferlab.metrics.bootstrap import Interval
 
@@ -126,11 +126,11 @@ def findings(runs: Mapping[str, Sequence[Found]]) -> list[str]:
     """Sentences that the numbers decide."""
     means = {name: statistics.mean(one.acc for one in found) for name, found in runs.items()}
     others = [name for name in runs if name not in ("naive", "joint")]
-    beside = {name: _beside(runs[name], runs["naive"]) for name in others}
+    extra_inputs = {name: _beside(runs[name], runs["naive"]) for name in others}
     said = []
     for at, what in enumerate(("ACC", "what is left of the source")):
-        better = [n for n in others if (interval := beside[n][at][1]) and interval.low > 0]
-        worse = [n for n in others if (interval := beside[n][at][1]) and interval.high < 0]
+        better = [n for n in others if (interval := extra_inputs[n][at][1]) and interval.low > 0]
+        worse = [n for n in others if (interval := extra_inputs[n][at][1]) and interval.high < 0]
         said.append(
             f"In {what}, better than naive by an interval above zero: {_listed(better)}; worse by "
             f"one below zero: {_listed(worse)}."

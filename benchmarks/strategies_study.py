@@ -32,8 +32,8 @@ from side_by_side import side_by_side
 from strategies_page import Found, draw, page
 from strategies_settings import ADAPTERS, ALWAYS, CATALOGUE, CHOSEN, CONTROLS, Setting, settings_of
 
-from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.events import ignore
 from transferlab.core.records import DomainScore
 from transferlab.pipeline.run import run

@@ -21,11 +21,11 @@ from overhead import clock, make_samples, noise
 from torch import nn
 
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.load import load_backbone
+from transferlab.backbone.loader import load_backbone
 from transferlab.config.backbone import AdapterSection, BackboneSection
 from transferlab.config.pipeline import StrategySpec, TrainSection
-from transferlab.continual.fisher import exact_fisher
-from transferlab.continual.learner import Learner
+from transferlab.continual.components.fisher import exact_fisher
+from transferlab.continual.engine.learner import Learner
 from transferlab.core.batch import Batch
 
 BATCH = 16
@@ -110,7 +110,7 @@ def whole_step(bench: Bench) -> Callable[[], None]:
 
 def hooks_of(learner: Learner) -> Callable[[], None]:
     """All of a strategy's hooks within one step; a loss that they make is followed backwards."""
-    template, (plugin,) = learner._template, learner._strategies
+    template, (plugin,) = learner._trainer, learner._strategies
     template.clock.train_exp_counter = 1
     plugin.before_training(template)
     plugin.before_training_exp(template)
@@ -139,7 +139,7 @@ def step_costs(bench: Bench, *, rounds: int) -> Iterator[tuple[str, float, float
     for name, spec in specs.items():
         learner = bench.learner(spec)
         if name == "ema":
-            learner._template.recorder.losses.clear()
+            learner._trainer.recorder.losses.clear()
         bench.plain_pass(bench.batches[:1])
         added, step = in_turn(bench, [hooks_of(learner), whole_step(bench)], rounds=rounds)
         yield name, 1e3 * added, 1e3 * step

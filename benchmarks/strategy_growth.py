@@ -22,11 +22,11 @@ from report import table
 from thin import thin_backbone
 
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.load import load_backbone
+from transferlab.backbone.loader import load_backbone
 from transferlab.config.backbone import AdapterSection, BackboneSection
 from transferlab.config.pipeline import StrategySpec, TrainSection
-from transferlab.continual.learner import Learner
-from transferlab.continual.registry import OPTIONS, STRATEGIES
+from transferlab.continual.engine.learner import Learner
+from transferlab.continual.options.registry import OPTIONS, STRATEGIES
 from transferlab.core.events import Event, TrainStep
 
 DOMAINS, SAMPLES, BATCH = 5, 12, 4

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from transferlab.backbone.tiny.build import ASSETS
+from transferlab.tiny.architecture import ASSETS
 
 SIDE = 32
 """Height and width of its pictures."""

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from transferlab.backbone.tiny.build import ASSETS, model_for
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import MediaRef, Sample
-from transferlab.domain.media import decode
-from transferlab.evaluation.pixels import PixelVectors, predict_from_pixels
-from transferlab.evaluation.score import evaluated_samples, metrics_of, outcomes_of
+from transferlab.domain.media.decoder import decode
+from transferlab.evaluation.pixel_classifier import PixelVectors, predict_from_pixels
+from transferlab.evaluation.scoring import evaluated_samples, metrics_of, outcomes_of
 from transferlab.metrics.answers import measure
 from transferlab.pipeline.build import load_domains, training_samples
+from transferlab.tiny.architecture import ASSETS, model_for
 
 
 class Tower:

@@ -27,8 +27,8 @@ from side_by_side import side_by_side
 from transfer_page import Row, page
 from transfer_probes import Probes
 
-from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.events import ignore
 from transferlab.core.records import DomainScore
 from transferlab.pipeline.run import run

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from transferlab.backbone.load import load_backbone
+from transferlab.backbone.loader import load_backbone
 from transferlab.config.backbone import AdapterSection, BackboneSection
 from transferlab.config.pipeline import StrategySpec, TrainOverride, TrainSection
-from transferlab.continual import fisher
-from transferlab.continual.learner import Learner
-from transferlab.continual.registry import OPTIONS as REGISTERED
-from transferlab.continual.registry import STRATEGIES
+from transferlab.continual.components import fisher
+from transferlab.continual.engine.learner import Learner
+from transferlab.continual.options.registry import OPTIONS as REGISTERED
+from transferlab.continual.options.registry import STRATEGIES
 from transferlab.core.events import TrainStep
 from transferlab.core.records import MediaRef, Sample
 
@@ -145,7 +145,9 @@ def test_learns_resumes_as_if_never_stopped_and_says_what_it_cost(names, fresh, 
     learner.consolidate(SOURCE, domain="ball")
     first = train_on(learner, "door")
     between = saved(backbone, learner)
-    straight = train_on(learner, "kite", midstage=file)  # leaves what a run killed late would
+    straight = train_on(
+        learner, "kite", step_checkpoint=file
+    )  # leaves what a run killed late would
     end = saved(backbone, learner)
     assert first.losses[-1] < 0.9 * first.losses[0]
     assert all(np.isfinite(straight.losses))
@@ -158,7 +160,7 @@ def test_learns_resumes_as_if_never_stopped_and_says_what_it_cost(names, fresh, 
     steps = []
     backbone, learner = restored(between, fresh, names, steps.append)
     assert same(read(between), read(saved(backbone, learner)))
-    report = train_on(learner, "kite", midstage=file)
+    report = train_on(learner, "kite", step_checkpoint=file)
     left = range((straight.steps - 1) // 3 * 3 + 1, straight.steps + 1)
     assert [event.step for event in steps if isinstance(event, TrainStep)] == list(left)
     assert report.losses == straight.losses
@@ -198,12 +200,12 @@ def test_each_domain_is_answered_with_its_own_adapter(route, fresh):
     learner.train(kite, domain="kite", stage="kite")
     state = backbone.trainable_state()
     mixed = [SOURCE[0], *DOMAINS["door"], SOURCE[1], *kite]
-    answers = ask(learner.answering(), mixed)
+    answers = ask(learner.inference_backbone(), mixed)
     torch.testing.assert_close([answers[0], answers[3]], at_first, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(answers[1:3], after_door, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(answers[4:], ask(backbone, kite), rtol=1e-4, atol=1e-4)
     names = DOMAINS["door"][0].choices
-    found = learner.answering().score_candidates(DOMAINS["door"], names, batch_samples=8)
+    found = learner.inference_backbone().score_candidates(DOMAINS["door"], names, batch_samples=8)
     torch.testing.assert_close(found.tolist(), list(map(list, after_door)), rtol=1e-4, atol=1e-4)
     assert ask(backbone, DOMAINS["door"])[0] != pytest.approx(after_door[0], rel=1e-3)
     assert same(state, backbone.trainable_state())

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.events import StageStarted, TrainStep, ignore
 from transferlab.pipeline.run import run
 

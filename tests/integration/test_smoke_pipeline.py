@@ -115,7 +115,7 @@ def test_the_adapter_loads_with_plain_peft(finished):
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText
 
-    from transferlab.backbone.tiny import assets
+    from transferlab.tiny import assets
 
     cwd, result, _, _ = finished
     (export,) = result["exports"]

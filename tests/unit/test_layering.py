@@ -22,7 +22,7 @@ RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
 
 DOORS = {
     "yaml": ("config/yaml_text.py",),
-    "peft": ("backbone/adapters.py",),
+    "peft": ("backbone/model/adapters.py",),
     "avalanche": ("continual/",),
     "transformers": ("backbone/", "export/"),
     "tokenizers": ("backbone/",),
@@ -34,7 +34,7 @@ DOORS = {
     "httpx": ("domain/",),
     "imagehash": ("domain/",),
     "datasketch": ("domain/",),
-    "dicomanonymizer": ("domain/privacy/profile.py",),
+    "dicomanonymizer": ("domain/privacy/dicom_profile.py",),
     "jinja2": ("pipeline/",),
     "mlflow": ("tracking/", "export/"),
     "matplotlib": ("tracking/",),
@@ -99,14 +99,14 @@ def test_every_door_is_used():
 @pytest.mark.parametrize(
     ("here", "source"),
     [
-        ("core/x.py", "import transferlab.config.load"),
+        ("core/x.py", "import transferlab.config.yaml_sections"),
         ("core/x.py", "from transferlab import config"),
-        ("domain/x.py", "def f():\n    from transferlab.backbone.load import load_backbone"),
+        ("domain/x.py", "def f():\n    from transferlab.backbone.loader import load_backbone"),
         ("pipeline/x.py", "from transferlab.cli import main"),
-        ("metrics/x.py", "from transferlab.config.load import load_yaml"),
+        ("metrics/x.py", "from transferlab.config.yaml_sections import load_yaml"),
         ("core/x.py", "from . import records"),
         ("domain/x.py", "import yaml"),
-        ("backbone/load.py", "from peft import LoraConfig"),
+        ("backbone/loader.py", "from peft import LoraConfig"),
         ("pipeline/x.py", "import mlflow.tracking"),
         ("extra/x.py", ""),
     ],
@@ -120,9 +120,9 @@ def test_a_violation_is_seen(here, source):
     [
         ("core/x.py", "from transferlab.errors import InputError"),
         ("core/x.py", "from transferlab import __version__"),
-        ("pipeline/x.py", "from transferlab.domain.load import load_domain"),
+        ("pipeline/x.py", "from transferlab.domain.loader import load_domain"),
         ("export/x.py", "import mlflow"),
-        ("backbone/adapters.py", "import peft"),
+        ("backbone/model/adapters.py", "import peft"),
         ("__init__.py", ""),
     ],
 )

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transferlab.backbone import adapters, features, score
-from transferlab.backbone.collate import Collator
-from transferlab.backbone.inputs import ModelInputs
-from transferlab.backbone.quiet import no_progress_bars
-from transferlab.backbone.view import TrainableView, innermost
+from transferlab.backbone.base.library_messages import no_progress_bars
+from transferlab.backbone.inference import features, scoring
+from transferlab.backbone.model import adapters
+from transferlab.backbone.model.view import TrainableView, innermost
+from transferlab.backbone.processing.collator import Collator
+from transferlab.backbone.processing.model_inputs import ModelInputs
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.batch import Batch
 from transferlab.core.protocols import ExpertLayer, SplitWeight
@@ -29,7 +30,7 @@ class HFBackbone:
     view: type[TrainableView] = TrainableView
     writes: bool = True
     """Whether it writes answers, and does not only compare what is given."""
-    max_candidates: int | None = score.MAX_CANDIDATES
+    max_candidates: int | None = scoring.MAX_CANDIDATES
     """Answers at most among which it finds a sample's own; None where there is no limit."""
 
     def __init__(
@@ -62,7 +63,7 @@ class HFBackbone:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     @property
-    def listens(self) -> bool:
+    def takes_audio(self) -> bool:
         """Whether the sound of media is read too."""
         return self.collator.sound is not None
 
@@ -83,7 +84,7 @@ class HFBackbone:
     def score_choices(self, samples: Sequence[Sample], *, batch_samples: int) -> list[Prediction]:
         """The log-likelihood of each choice, end token included, and the likeliest choice."""
         with self._evaluating():
-            return score.score_choices(
+            return scoring.score_choices(
                 self.model, self.module, self.collator, samples, batch_samples=batch_samples
             )
 
@@ -92,7 +93,7 @@ class HFBackbone:
     ) -> np.ndarray:
         """Retrieval: the log-likelihood of each candidate, end token included, (N, C) float32."""
         with self._evaluating():
-            return score.score_candidates(
+            return scoring.score_candidates(
                 self.model,
                 self.module,
                 self.collator,
@@ -106,7 +107,7 @@ class HFBackbone:
     ) -> list[Prediction]:
         """Greedy answers, cut at the end token, special tokens removed."""
         with self._evaluating():
-            return score.generate(
+            return scoring.generate(
                 self.model,
                 self.module,
                 self.collator,

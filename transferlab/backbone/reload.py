@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from transferlab.backbone.adapters import load_adapter
+from transferlab.backbone.base.library_messages import no_progress_bars
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.load import load_pretrained
-from transferlab.backbone.quiet import no_progress_bars
+from transferlab.backbone.loader import load_pretrained
+from transferlab.backbone.model.adapters import load_adapter
 from transferlab.core.records import Sample
 
 

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from transferlab.cli import domains as domain_commands
-from transferlab.cli import strategies as strategy_commands
+from transferlab.cli import domains, strategies
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
 from transferlab.cli.terminal import output
 from transferlab.errors import InputError
@@ -21,8 +20,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(domain_commands.app, name="domains")
-app.add_typer(strategy_commands.app, name="strategies")
+app.add_typer(domains.app, name="domains")
+app.add_typer(strategies.app, name="strategies")
 
 
 @app.callback(invoke_without_command=True)
@@ -50,7 +49,7 @@ def run(
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Load data and backbone, show the plan, train nothing."),
+        typer.Option("--dry-run", help="Load data and backbone, show the dry_run, train nothing."),
     ] = False,
     domains: Domains = None,
     debug: Debug = False,
@@ -59,10 +58,10 @@ def run(
 
     A run that was stopped goes on when the same command is given again with the same --out.
     """
-    from transferlab.cli.checked import checked_pipeline, prepare_output
-    from transferlab.cli.closing import show_closing, show_plan
+    from transferlab.cli.closing_tables import show_closing, show_plan
+    from transferlab.cli.inputs import checked_pipeline, prepare_output
     from transferlab.cli.progress import progress
-    from transferlab.config.shipped import find_pipeline
+    from transferlab.config.gallery import find_pipeline
 
     console, path, folders = output(), find_pipeline(pipeline), domains or []
     config = checked_pipeline(path, overrides=overrides or [], domains=folders)
@@ -109,13 +108,13 @@ def validate(
         return
     if pipeline is None:
         raise InputError("name a pipeline to validate, or ask for the JSON schema with --schema")
-    from transferlab.cli.checked import checked_pipeline
-    from transferlab.config.shipped import find_pipeline
+    from transferlab.cli.inputs import checked_pipeline
+    from transferlab.config.gallery import find_pipeline
 
     path = find_pipeline(pipeline)
     config = checked_pipeline(path, overrides=overrides or [], domains=domains or [])
     if data:
-        from transferlab.cli.checking import check_pipeline_data
+        from transferlab.cli.domain_checks import check_pipeline_data
 
         check_pipeline_data(config, domains=domains or [])
     typer.echo(f"{path}: sound ({len(config.stream)} domain(s): {', '.join(config.stream)})")
@@ -131,7 +130,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write the tuned model of finished runs, and load each again to compare it."""
-    from transferlab.cli.checked import export_targets
+    from transferlab.cli.inputs import export_targets
 
     targets = export_targets(runs, to)
     from transferlab.pipeline.export import export_result
@@ -166,17 +165,17 @@ def pretrain(
     debug: Debug = False,
 ) -> None:
     """Pretrain the embedded backbone on the scenes domain."""
-    from transferlab.cli.checked import try_writing
+    from transferlab.cli.inputs import try_writing
     from transferlab.cli.progress import progress
-    from transferlab.config.load import load_yaml
+    from transferlab.config.gallery import find_pipeline
     from transferlab.config.pretrain import PretrainConfig
-    from transferlab.config.shipped import find_pipeline
+    from transferlab.config.yaml_sections import load_yaml
 
     console = output()
     config = load_yaml(find_pipeline(recipe), PretrainConfig, overrides=overrides or [])
     try_writing(out)
     with progress(console) as listener:
-        from transferlab.pipeline.pretrain import pretrain as pretrain_backbone
+        from transferlab.tiny.pretraining import pretrain as pretrain_backbone
 
         pretrain_backbone(config, out, listener=listener)
     console.print(f"backbone written to {out}", soft_wrap=True)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from transferlab.cli.options import Debug, Domains
 from transferlab.cli.terminal import output
-from transferlab.domain.catalogue import DomainEntry, find_domains, find_entry
+from transferlab.domain.catalog import DomainEntry, find_domains, find_entry
 from transferlab.errors import InputError
 
 app = typer.Typer(
@@ -93,7 +93,7 @@ def register_domain(
     debug: Debug = False,
 ) -> None:
     """Look at a folder, propose a domain.yaml, show it, write it and check it."""
-    from transferlab.cli.registering import proposed, register
+    from transferlab.cli.registration import proposed, register
 
     proposal = proposed(path, name=name, kind=kind, licence=licence)
     register(proposal, to=to, dry_run=dry_run, as_json=as_json)
@@ -133,8 +133,8 @@ def split_domain(
     debug: Debug = False,
 ) -> None:
     """Write the split manifest: which group is in which split, under salted ids."""
-    from transferlab.domain.load import load_domain
-    from transferlab.domain.manifest import split_manifest, write_manifest
+    from transferlab.domain.loader import load_domain
+    from transferlab.domain.splits.manifest import split_manifest, write_manifest
 
     entry = find_entry(name, domains or [])
     manifest = split_manifest(load_domain(entry, data_root=data_root))
@@ -152,7 +152,7 @@ def fetch_domain(
     debug: Debug = False,
 ) -> None:
     """Download the data of a domain whose licence allows it, verify and unpack them."""
-    from transferlab.cli.fetching import fetch_all
+    from transferlab.cli.downloads import fetch_all
 
     entry = find_entry(name, domains or [])
     done = fetch_all(entry, data_root=data_root)
@@ -168,7 +168,7 @@ def unpack_parquet(
     debug: Debug = False,
 ) -> None:
     """Write the pictures of Parquet files out, as sets on the Hugging Face hub hold them."""
-    from transferlab.domain.embedded import unpack
+    from transferlab.domain.sources.parquet_images import unpack
 
     done = unpack(folder, to)
     for name, rows in done.items() if not as_json else ():
@@ -182,7 +182,7 @@ def remove_domain(
     name: str, domains: Domains = None, as_json: Json = False, debug: Debug = False
 ) -> None:
     """Take a registered domain away; its data stay where they are."""
-    from transferlab.domain.registered import remove_domain as remove
+    from transferlab.domain.onboarding.user_domains import remove_domain as remove
 
     gone = remove(find_entry(name, domains or []))
     typer.echo(json.dumps({"removed": str(gone)}) if as_json else f"removed {gone}; the data stay")
@@ -214,7 +214,7 @@ def check_domains(
 
     Of several domains, what one trains on and another is scored on is found as well.
     """
-    from transferlab.cli.checking import check_and_show
+    from transferlab.cli.domain_checks import check_and_show
 
     entries = [find_entry(name, domains or []) for name in names]
     section = None

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from transferlab.cli.options import Debug
 from transferlab.cli.terminal import output
-from transferlab.continual.catalogue.excluded import EXCLUDED
-from transferlab.continual.catalogue.page import describe
-from transferlab.continual.registry import OPTIONS
+from transferlab.continual.options.reference_page import describe
+from transferlab.continual.options.registry import OPTIONS
+from transferlab.continual.options.unsupported import EXCLUDED
 from transferlab.core.registry import did_you_mean
 from transferlab.errors import UnknownName
 

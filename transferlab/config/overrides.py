@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transferlab.config.wording import dotted, nearest_hint, show
+from transferlab.config.problems import dotted, nearest_hint, show
 from transferlab.config.yaml_text import YamlPath, parse_yaml
 
 

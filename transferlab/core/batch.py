@@ -29,7 +29,7 @@ class Batch:
     """Per sample: how many rows of every tensor in ``media`` belong to it."""
     sample_ids: tuple[str, ...]
     pad_id: int = 0
-    beside: dict[str, Tensor] = field(default_factory=dict)
+    extra_inputs: dict[str, Tensor] = field(default_factory=dict)
     """(B, ...) each: what else the model reads of a sample's prompt, another tokenizer's tokens or
     sound; 0 at the far edges is padding, and samples without have zeros only."""
 
@@ -57,7 +57,7 @@ class Batch:
             attention_mask=change(self.attention_mask),
             labels=change(self.labels),
             media={name: change(tensor) for name, tensor in self.media.items()},
-            beside={name: change(tensor) for name, tensor in self.beside.items()},
+            extra_inputs={name: change(tensor) for name, tensor in self.extra_inputs.items()},
         )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
@@ -97,7 +97,7 @@ class Batch:
             media={n: t[media_index.to(t.device)] for n, t in self.media.items()},
             media_rows=tuple(self.media_rows[i] for i in chosen),
             sample_ids=tuple(self.sample_ids[i] for i in chosen),
-            beside={name: tensor[at] for name, tensor in self.beside.items()},
+            extra_inputs={name: tensor[at] for name, tensor in self.extra_inputs.items()},
         )
 
     def last(self, columns: int) -> Batch:
@@ -126,7 +126,7 @@ class Batch:
             media_rows=tuple(rows for b in batches for rows in b.media_rows),
             sample_ids=tuple(i for b in batches for i in b.sample_ids),
             pad_id=batches[0].pad_id,
-            beside=join_beside([(len(b), b.beside) for b in batches]),
+            extra_inputs=join_extra_inputs([(len(b), b.extra_inputs) for b in batches]),
         )
 
     @classmethod
@@ -152,7 +152,7 @@ def join_rows(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat(padded)
 
 
-def join_beside(parts: Sequence[tuple[int, Mapping[str, Tensor]]]) -> dict[str, Tensor]:
+def join_extra_inputs(parts: Sequence[tuple[int, Mapping[str, Tensor]]]) -> dict[str, Tensor]:
     """All samples of several parts, name by name; zeros for those of a part that lacks it.
 
     Args:

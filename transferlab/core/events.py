@@ -56,7 +56,7 @@ def ignore(event: Event) -> None:
 
 
 @contextmanager
-def told(listener: Listener, stage: str) -> Iterator[None]:
+def stage_events(listener: Listener, stage: str) -> Iterator[None]:
     """Tell the listener of a stage without steps; one that fails is never told as finished."""
     listener(StageStarted(stage=stage, total_steps=0))
     started = time.monotonic()

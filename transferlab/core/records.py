@@ -130,7 +130,7 @@ Decode = Callable[[MediaRef], Frames]
 """Turns a reference into frames. Raises DataError when the file is missing, broken or empty."""
 
 
-Hear = Callable[[MediaRef], np.ndarray]
+DecodeAudio = Callable[[MediaRef], np.ndarray]
 """A reference's sound: (n,) float32 in [-1, 1], 16,000 per second. Raises DataError as above."""
 
 
@@ -147,7 +147,7 @@ class Features:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class AnswerRank:
     """Where a sample's own answer stands among its task's candidates."""
 
     better: int
@@ -167,7 +167,7 @@ class Prediction:
     """The likeliest choice, the generated text, or the candidate that was found."""
     log_likelihoods: tuple[float, ...] = ()
     """Per choice, summed over its tokens, in the order of ``choices``; empty for free text."""
-    place: Place | None = None
+    place: AnswerRank | None = None
     """Retrieval only: where the sample's own answer came in."""
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from transferlab.config.pipeline import EvaluationSection
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import Decode, DomainData, Prediction, Sample
-from transferlab.evaluation.pixels import PixelVectors, predict_from_pixels
-from transferlab.evaluation.predict import candidates_of, predict
-from transferlab.evaluation.score import evaluated_samples, metrics_of, outcomes_of
+from transferlab.evaluation.pixel_classifier import PixelVectors, predict_from_pixels
+from transferlab.evaluation.prediction import candidates_of, predict
+from transferlab.evaluation.scoring import evaluated_samples, metrics_of, outcomes_of
 from transferlab.metrics.answers import measure
-from transferlab.metrics.retrieval import chance, place_of
+from transferlab.metrics.retrieval import chance, rank_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,7 @@ def _ranked(
     first = candidates[int(often.argmax())]
     position = {answer: at for at, answer in enumerate(candidates)}
     guesses = [
-        Prediction(sample=one, text=first, place=place_of(often, position[one.answer]))
+        Prediction(sample=one, text=first, place=rank_of(often, position[one.answer]))
         for one in test
     ]
     return replace(controls, frequent_answer=_value(guesses, controls.metric))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transferlab.core.records import DomainScore
-from transferlab.evaluation.report import summary_record
+from transferlab.evaluation.records import summary_record
 from transferlab.evaluation.summary import summarise
 from transferlab.metrics.continual import plasticity, stability
 

@@ -81,9 +81,7 @@ def _usage(backbone: Mapping[str, Any]) -> str:
     )
     revision = ""
     if backbone["model"] == EMBEDDED:
-        imports += (
-            "\nfrom transferlab.backbone.tiny import assets  # the base ships with transferlab"
-        )
+        imports += "\nfrom transferlab.tiny import assets  # the base ships with transferlab"
         base = "str(assets())"
     else:
         base = json.dumps(_base_name(backbone["model"]))

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from transferlab.core.records import Place, Prediction, TaskKind, TaskScore
+from transferlab.core.records import AnswerRank, Prediction, TaskKind, TaskScore
 from transferlab.core.registry import did_you_mean
 from transferlab.metrics.retrieval import mean_rank, recall_at, reciprocal_rank, weighted_median
 from transferlab.metrics.text import exact_match, token_f1
@@ -151,7 +151,7 @@ def _of_text(value: Callable[[str, str], float]) -> Callable[[Prediction], float
     return lambda prediction: value(prediction.text, prediction.sample.answer)
 
 
-def _of_place(value: Callable[[Place], float]) -> Callable[[Prediction], float]:
+def _of_place(value: Callable[[AnswerRank], float]) -> Callable[[Prediction], float]:
     def found(prediction: Prediction) -> float:
         assert prediction.place is not None, "retrieval says where the answer came in"
         return value(prediction.place)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from transferlab.core.records import Place
+from transferlab.core.records import AnswerRank
 
 
-def place_of(scores: np.ndarray, own: int) -> Place:
+def rank_of(scores: np.ndarray, own: int) -> AnswerRank:
     """Where one candidate stands.
 
     Args:
@@ -25,33 +25,33 @@ def place_of(scores: np.ndarray, own: int) -> Place:
     """
     scores = np.where(np.isnan(scores), -np.inf, scores)
     mine = scores[own]
-    return Place(
+    return AnswerRank(
         better=int((scores > mine).sum()),
         equal=int((scores == mine).sum()),
         candidates=len(scores),
     )
 
 
-def recall_at(k: int) -> Callable[[Place], float]:
+def recall_at(k: int) -> Callable[[AnswerRank], float]:
     """Recall at k of one sample, which has one right answer: whether that is among the first k.
 
     recall@k = P(rank <= k) = min(1, max(0, k - better) / equal), in [0, 1]. With one right answer
     it is the hit rate at k too (as "R@k" in Radford et al. 2021).
     """
 
-    def recall(place: Place) -> float:
+    def recall(place: AnswerRank) -> float:
         return min(1.0, max(0, k - place.better) / place.equal)
 
     return recall
 
 
-def reciprocal_rank(place: Place) -> float:
+def reciprocal_rank(place: AnswerRank) -> float:
     """1 / rank of one sample, in (0, 1]; its mean over samples is MRR (Voorhees, TREC-8, 1999)."""
     ranks = np.arange(place.better + 1, place.better + place.equal + 1)
     return float((1 / ranks).mean())
 
 
-def mean_rank(place: Place) -> float:
+def mean_rank(place: AnswerRank) -> float:
     """The rank of one sample, from 1; in the middle of those that score the same."""
     return place.better + (place.equal + 1) / 2
 
@@ -76,9 +76,9 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(half[:, 0] > 0, (lower + upper) / 2, np.nan)
 
 
-def chance(candidates: int) -> Place:
+def chance(candidates: int) -> AnswerRank:
     """Where an answer stands for one who cannot tell ``candidates`` apart."""
-    return Place(better=0, equal=candidates, candidates=candidates)
+    return AnswerRank(better=0, equal=candidates, candidates=candidates)
 
 
 def distinct(answers: Sequence[str]) -> tuple[str, ...]:

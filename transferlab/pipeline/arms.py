@@ -11,12 +11,12 @@ from torch import Tensor
 
 from transferlab.backbone.hf import HFBackbone
 from transferlab.config.pipeline import Arm, PipelineConfig, TrainSection
-from transferlab.continual.learner import Learner
-from transferlab.core.events import told
+from transferlab.continual.engine.learner import Learner
+from transferlab.core.events import stage_events
 from transferlab.core.records import DomainScore, Sample, StepReport
 from transferlab.evaluation.controls import Controls, score_controls
 from transferlab.pipeline.build import Parts
-from transferlab.pipeline.stream import StreamOutcome, score_all
+from transferlab.pipeline.sequential import StreamOutcome, score_all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ def control_scores(
     stage = f"controls/{arm}/{domain}"
     record = parts.stages.load(stage)
     if record is None:
-        with told(parts.listener, f"controls: {domain}"):
+        with stage_events(parts.listener, f"controls: {domain}"):
             found = score_controls(
                 backbone,
                 parts.domains[domain],
@@ -156,7 +156,7 @@ def _train(
             samples,
             domain=domain,
             stage=stage.replace("/", ": "),
-            midstage=parts.stages.unfinished(stage),
+            step_checkpoint=parts.stages.unfinished(stage),
         )
         record = dataclasses.asdict(report)
         parts.stages.save(stage, record, backbone.trainable_state())

@@ -6,23 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from transferlab.backbone.base.pretrained_source import fingerprint
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.load import load_backbone
-from transferlab.backbone.origin import fingerprint
-from transferlab.backbone.store import MediaStore
+from transferlab.backbone.loader import load_backbone
+from transferlab.backbone.processing.media_store import MediaStore
 from transferlab.config.pipeline import PipelineConfig, StrategySpec, TrainSection
-from transferlab.continual.learner import Learner
-from transferlab.core.events import Event, Listener, ignore, told
+from transferlab.continual.engine.learner import Learner
+from transferlab.core.events import Event, Listener, ignore, stage_events
+from transferlab.core.paths import default_cache
 from transferlab.core.records import Decode, DomainData, Sample
-from transferlab.domain.catalogue import find_domains
-from transferlab.domain.generated import default_cache
-from transferlab.domain.load import load_domain
-from transferlab.domain.media import decode
-from transferlab.domain.sound import decode_sound
+from transferlab.domain.catalog import find_domains
+from transferlab.domain.loader import load_domain
+from transferlab.domain.media.audio import decode_audio
+from transferlab.domain.media.decoder import decode
 from transferlab.errors import InputError
-from transferlab.pipeline.check import check
 from transferlab.pipeline.sampling import capped, only_tasks
 from transferlab.pipeline.stages import StageStore, experiment_digest
+from transferlab.pipeline.validation import check
 from transferlab.tracking.tracker import Tracker
 
 NAIVE = (StrategySpec(name="naive"),)
@@ -58,7 +58,7 @@ class Parts:
         return load_backbone(
             self.config.backbone,
             decode=self.decode,
-            hear=decode_sound,
+            decode_audio=decode_audio,
             seed=self.config.seed,
             fresh=fresh,
             sharing=sharing,
@@ -100,7 +100,7 @@ def load_domains(
     names = ([config.source] if config.source else []) + config.stream
     loaded = {}
     for name in names:
-        with told(listener, f"loading {name}"):
+        with stage_events(listener, f"loading {name}"):
             data = load_domain(
                 entries[name],
                 data_root=config.data_root,

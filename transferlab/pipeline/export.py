@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.load import load_backbone
+from transferlab.backbone.loader import load_backbone
 from transferlab.backbone.reload import adapter_difference
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainData, Sample
-from transferlab.domain.media import decode
-from transferlab.domain.sound import decode_sound
+from transferlab.domain.media.audio import decode_audio
+from transferlab.domain.media.decoder import decode
 from transferlab.errors import InputError
 from transferlab.export.adapter import ExportRecord, export_adapter
 from transferlab.export.card import render_card
 from transferlab.pipeline.build import Parts, digest_of, load_domains
 from transferlab.pipeline.result import RESULT_FILE, SCHEMA_VERSION, write_result
+from transferlab.pipeline.sequential import train_stage
 from transferlab.pipeline.stages import StageStore
-from transferlab.pipeline.stream import train_stage
 
 PROBE_SAMPLES = 4
 """Test samples whose logits the reloaded model must reproduce."""
@@ -60,7 +60,9 @@ def export_result(folder: Path, to: Path | None, *, domains: Sequence[Path] = ()
     config = PipelineConfig.model_validate_json(json.dumps(result["pipeline"]))
     loaded = load_domains(config, domains)
     stages = StageStore.of_finished(folder, digest_of(config, loaded))
-    backbone = load_backbone(config.backbone, decode=decode, hear=decode_sound, seed=config.seed)
+    backbone = load_backbone(
+        config.backbone, decode=decode, decode_audio=decode_audio, seed=config.seed
+    )
     learned = stages.load_state(train_stage(config, len(config.stream)))
     backbone.load_trainable_state(learned["backbone"])
     target = (to or folder / EXPORTS) / "adapter"

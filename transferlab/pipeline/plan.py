@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transferlab.backbone.load import load_backbone
+from transferlab.backbone.loader import load_backbone
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainData, Sample
-from transferlab.domain.media import decode
-from transferlab.domain.sound import decode_sound
+from transferlab.domain.media.audio import decode_audio
+from transferlab.domain.media.decoder import decode
+from transferlab.pipeline.answerability import check_answerable
 from transferlab.pipeline.arms import joint_budget, steps_of
-from transferlab.pipeline.askable import refuse_unanswerable
 from transferlab.pipeline.build import load_domains, training_samples
-from transferlab.pipeline.memory import estimate_disk, estimate_memory
+from transferlab.pipeline.resources import estimate_disk, estimate_memory
 from transferlab.tracking.store import client_class
 
 
@@ -41,8 +41,10 @@ def dry_run(
     client_class()  # a run imports it, so that its size is part of the process
     loaded = load_domains(config, domains)
     train = training_samples(config, loaded)
-    backbone = load_backbone(config.backbone, decode=decode, hear=decode_sound, seed=config.seed)
-    refuse_unanswerable(backbone, loaded, split=config.evaluation.split)
+    backbone = load_backbone(
+        config.backbone, decode=decode, decode_audio=decode_audio, seed=config.seed
+    )
+    check_answerable(backbone, loaded, split=config.evaluation.split)
     return {
         "memory": estimate_memory(config, backbone, loaded=loaded, train=train),
         "disk": estimate_disk(config, backbone, out),

@@ -17,14 +17,14 @@ import numpy as np
 from PIL import Image
 
 from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.load import load_backbone
-from transferlab.backbone.seen import length_tokens, seen
+from transferlab.backbone.loader import load_backbone
+from transferlab.backbone.preview import length_tokens, seen
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.records import SPLITS, DomainData, Sample, SplitName
-from transferlab.domain.catalogue import DomainEntry
-from transferlab.domain.load import load_domain
-from transferlab.domain.media import decode
-from transferlab.domain.sound import RATE, decode_sound
+from transferlab.domain.catalog import DomainEntry
+from transferlab.domain.loader import load_domain
+from transferlab.domain.media.audio import RATE, decode_audio
+from transferlab.domain.media.decoder import decode
 from transferlab.errors import EnvironmentProblem
 from transferlab.pipeline.sampling import capped
 
@@ -65,7 +65,7 @@ def write_preview(
         entry, data_root=data_root, cache_root=cache_root, on_bad_sample="quarantine"
     )
     backbone = load_backbone(
-        BackboneSection(model=model, adapter=None), decode=decode, hear=decode_sound, seed=0
+        BackboneSection(model=model, adapter=None), decode=decode, decode_audio=decode_audio, seed=0
     )
     template = resources.files("transferlab.pipeline") / "preview.jinja"
     page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
@@ -110,7 +110,7 @@ def _looked_at(data: DomainData, backbone: HFBackbone, *, samples: int) -> dict[
 
 def _read_by(backbone: HFBackbone, sample: Sample) -> Sample:
     """The sample as the backbone reads it: without sound where it does not listen."""
-    if backbone.listens:
+    if backbone.takes_audio:
         return sample
     return replace(sample, media=tuple(replace(ref, sound=False) for ref in sample.media))
 
@@ -123,7 +123,7 @@ def _card(backbone: HFBackbone, sample: Sample, side: SplitName) -> dict[str, An
     return {
         "sample": sample,
         "side": side,
-        "sounds": [_as_sound(decode_sound(ref)) for ref in sample.media if ref.sound],
+        "sounds": [_as_sound(decode_audio(ref)) for ref in sample.media if ref.sound],
         "tiles": [_as_data(tile) for tile in tiles[:TILES]],
         "more": max(0, len(tiles) - TILES),
     }
@@ -136,7 +136,7 @@ def _as_data(tile: np.ndarray) -> str:
 
 
 def _as_sound(samples: np.ndarray) -> str:
-    """``samples``: as ``decode_sound`` gives them."""
+    """``samples``: as ``decode_audio`` gives them."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setparams((1, 2, RATE, len(samples), "NONE", ""))

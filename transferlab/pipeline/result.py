@@ -12,7 +12,7 @@ from typing import Any
 from transferlab.core.records import DomainScore, StepReport
 from transferlab.evaluation.controls import Controls
 from transferlab.evaluation.matrix import PRETRAINED, ScoreMatrix
-from transferlab.evaluation.report import (
+from transferlab.evaluation.records import (
     arms_record,
     controls_record,
     gains_record,
@@ -21,7 +21,7 @@ from transferlab.evaluation.report import (
 from transferlab.metrics.transfer import Gain, transfer_gain
 from transferlab.pipeline.arms import ArmOutcome
 from transferlab.pipeline.build import Parts
-from transferlab.pipeline.stream import StreamOutcome
+from transferlab.pipeline.sequential import StreamOutcome
 from transferlab.tracking.tracker import loggable
 
 SCHEMA_VERSION = 1

@@ -8,15 +8,15 @@ from typing import Any
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.events import Listener
+from transferlab.pipeline.answerability import check_answerable
 from transferlab.pipeline.arms import controls_of, run_arms
-from transferlab.pipeline.askable import refuse_unanswerable
 from transferlab.pipeline.build import build
 from transferlab.pipeline.export import export_models
-from transferlab.pipeline.fit import fit
-from transferlab.pipeline.publish import publish, publish_inputs
+from transferlab.pipeline.publication import publish, publish_inputs
 from transferlab.pipeline.result import assemble, retire_result, write_result
+from transferlab.pipeline.sample_validation import fit
+from transferlab.pipeline.sequential import run_stream
 from transferlab.pipeline.stages import alone_in
-from transferlab.pipeline.stream import run_stream
 
 
 def run(
@@ -40,7 +40,7 @@ def run(
     with alone_in(out), parts.tracker.pipeline_run(config, out):
         retire_result(out)
         backbone = parts.backbone()
-        refuse_unanswerable(backbone, parts.domains, split=config.evaluation.split)
+        check_answerable(backbone, parts.domains, split=config.evaluation.split)
         parts = fit(parts, backbone)
         publish_inputs(parts, out)
         stream = run_stream(parts, backbone)

@@ -14,14 +14,14 @@ from transferlab.core.events import Event, TrainStep, Warned
 from transferlab.core.records import DomainData, DomainScore, SplitName, StepReport
 from transferlab.errors import EnvironmentProblem
 from transferlab.metrics.similarity import Similarity
-from transferlab.tracking import measures
-from transferlab.tracking.abandoned import close_abandoned
+from transferlab.tracking import metric_names
 from transferlab.tracking.artifacts import Artifacts
-from transferlab.tracking.buffer import MetricBuffer
 from transferlab.tracking.datasets import dataset_input
+from transferlab.tracking.metric_buffer import MetricBuffer
 from transferlab.tracking.params import BATCH_PARAMS, flatten, shorten
 from transferlab.tracking.provenance import provenance
-from transferlab.tracking.runs import RunStack
+from transferlab.tracking.run_stack import RunStack
+from transferlab.tracking.stale_runs import close_abandoned
 from transferlab.tracking.store import open_store, reported, without_password
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Tracker:
         if isinstance(event, Warned):
             self._warnings.append(event.text)
         elif isinstance(event, TrainStep):
-            self.log_metrics(measures.training(event), step=event.step)
+            self.log_metrics(metric_names.training(event), step=event.step)
 
     def log_metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
         self._buffer.add(self._runs.current_id, dict(values), step=step)
@@ -143,14 +143,14 @@ class Tracker:
             after: what the row was measured after.
             step: 0 before any adaptation.
         """
-        self.log_metrics(measures.scores(scores), step=step)
+        self.log_metrics(metric_names.scores(scores), step=step)
         row = {name: {"value": one.value, "metric": one.metric} for name, one in scores.items()}
         self.log_json(f"scores/{step}-{after}.json", row)
 
     def log_step(self, report: StepReport, scores: Mapping[str, DomainScore]) -> None:
         """What a training cost and saw, and every metric of the scores after it."""
-        self.log_metrics(measures.quantity_and_cost(report))
-        self.log_metrics(measures.scores(scores) | measures.tasks(scores))
+        self.log_metrics(metric_names.quantity_and_cost(report))
+        self.log_metrics(metric_names.scores(scores) | metric_names.tasks(scores))
 
     def log_similarity(self, domain: str, measured: Sequence[Similarity]) -> None:
         """How far ``domain`` is from the source.
@@ -158,32 +158,32 @@ class Tracker:
         The open run gets ``similarity/<measure>``, the same names for every domain, so that steps
         can be compared; the parent gets ``similarity/<domain>/<measure>``, all of them together.
         """
-        self.log_metrics(measures.similarity(measured))
-        together = measures.similarity(measured, under=f"{domain}/")
+        self.log_metrics(metric_names.similarity(measured))
+        together = metric_names.similarity(measured, under=f"{domain}/")
         self._buffer.add(self._runs.parent_id, together, step=0)
         self.log_json(f"similarity/{domain}.json", [asdict(one) for one in measured])
 
     def log_interference(self, cosines: Mapping[str, float]) -> None:
         """How far the step's domain and each earlier one pull the parameters the same way."""
-        self.log_metrics(measures.interference(cosines))
+        self.log_metrics(metric_names.interference(cosines))
 
     def log_changes(self, steps: Sequence[Mapping[str, Any]]) -> None:
         """Plasticity and stability over the steps of the stream, as result.json has them."""
         for number, step in enumerate(steps, start=1):
-            self.log_metrics(measures.changes(step), step=number)
+            self.log_metrics(metric_names.changes(step), step=number)
 
     def log_gains(self, gains: Sequence[Mapping[str, Any]]) -> None:
         """Transfer gains, as result.json has them."""
-        self.log_metrics(measures.gains(gains))
+        self.log_metrics(metric_names.gains(gains))
         self.log_json("gains.json", list(gains))
 
     def log_summary(self, summary: Mapping[str, Mapping[str, Any]]) -> None:
         """ACC, BWT and the like, as result.json has them."""
-        self.log_metrics(measures.summary(summary))
+        self.log_metrics(metric_names.summary(summary))
         self.log_json("summary.json", dict(summary))
         with reported(self._store.uri, "take a description"):
             self._store.client.set_tag(
-                self._runs.current_id, DESCRIPTION_TAG, measures.summary_note(summary)
+                self._runs.current_id, DESCRIPTION_TAG, metric_names.summary_note(summary)
             )
 
     def log_text(self, name: str, text: str) -> None:

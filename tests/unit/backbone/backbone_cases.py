@@ -14,10 +14,10 @@ from transformers import (
     SmolVLMForConditionalGeneration,
 )
 
-from transferlab.backbone.load import load_backbone
-from transferlab.backbone.tiny.build import ASSETS
+from transferlab.backbone.loader import load_backbone
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.records import MediaRef, Sample
+from transferlab.tiny.architecture import ASSETS
 
 END_OF_TURN = "<end_of_utterance>"
 IDEFICS_TEMPLATE = (
@@ -68,12 +68,12 @@ def sample(number: int = 0, *, choices: tuple[str, ...] = (), **changes) -> Samp
     return Sample(**{**given, **changes})
 
 
-def tiny(pictures=None, *, seed=0, fresh=False, sharing=None, hear=None, **section):
+def tiny(pictures=None, *, seed=0, fresh=False, sharing=None, decode_audio=None, **section):
     """The embedded backbone on the CPU, unless ``section`` says otherwise."""
     return load_backbone(
         BackboneSection(device="cpu", **section),
         decode=pictures or Pictures(),
-        hear=hear,
+        decode_audio=decode_audio,
         seed=seed,
         fresh=fresh,
         sharing=sharing,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import transformers as hf
 from family_parts import Made, ids, text, tokenizer, turns
 
-from transferlab.backbone.tiny.fusion_cross_attention import (
+from transferlab.tiny.fusion_cross_attention import (
     CrossAttentionConfig,
     CrossAttentionForConditionalGeneration,
 )
-from transferlab.backbone.tiny.fusion_resampler import (
+from transferlab.tiny.fusion_resampler import (
     ResamplerConfig,
     ResamplerForConditionalGeneration,
 )

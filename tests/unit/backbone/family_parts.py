@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from transferlab.backbone.tiny.build import ASSETS
+from transferlab.tiny.architecture import ASSETS
 
 END = "</s>"
 _TURNS = (

@@ -6,7 +6,7 @@ from backbone_cases import sample, tiny, waken
 from family_cases import save_family
 from torch.nn.functional import cross_entropy
 
-from transferlab.backbone.experts import GatedDown
+from transferlab.backbone.model.experts import GatedDown
 from transferlab.backbone.reload import adapter_difference
 from transferlab.config.backbone import AdapterSection
 from transferlab.errors import ModelError

@@ -4,8 +4,8 @@ import pytest
 import torch
 from backbone_cases import END_OF_TURN, Pictures, picture, sample, tiny
 
-from transferlab.backbone.cache import ByteCache
-from transferlab.backbone.seen import length_tokens
+from transferlab.backbone.base.byte_cache import ByteCache
+from transferlab.backbone.preview import length_tokens
 from transferlab.core.batch import Batch
 from transferlab.errors import DataError, ModelError
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from backbone_cases import losses_of, picture, sample, tiny, waken
 
+from transferlab.backbone.preview import length_tokens
 from transferlab.backbone.reload import adapter_difference
-from transferlab.backbone.seen import length_tokens
 from transferlab.config.backbone import AdapterSection, BackboneSection
 from transferlab.core.batch import Batch
 from transferlab.errors import DataError, ModelError

@@ -14,9 +14,11 @@ from torch.nn.functional import cross_entropy
 from transformers import GenerationConfig
 from transformers.utils.import_utils import TIMM_IMPORT_ERROR
 
-from transferlab.backbone import explained, families, score
-from transferlab.backbone.collate import Collator
-from transferlab.backbone.parts import PartMap
+from transferlab.backbone.base import load_errors
+from transferlab.backbone.inference import scoring
+from transferlab.backbone.model.parts import PartMap
+from transferlab.backbone.processing import families
+from transferlab.backbone.processing.collator import Collator
 from transferlab.backbone.reload import adapter_difference
 from transferlab.config.backbone import PARTS, AdapterSection, BackboneSection
 from transferlab.errors import DataError, MissingExtra, ModelError
@@ -170,7 +172,7 @@ def test_choices_score_as_they_do_when_read_whole(awake):
     closed = [replace(s, kind="classify", choices=choices, answer="none") for s in SAMPLES]
     given = awake.score_choices(closed, batch_samples=2)
     with torch.no_grad():
-        whole = score._whole_log_likelihoods(
+        whole = scoring._whole_log_likelihoods(
             awake.model, awake.module, awake.collator, closed, batch_samples=5
         )
     values = torch.tensor([p.log_likelihoods for p in given]).flatten()
@@ -183,7 +185,7 @@ def test_generation_is_greedy(awake):
         max_new_tokens=3, min_new_tokens=3, do_sample=False, pad_token_id=prompts.pad_id
     )
     with torch.no_grad():
-        said = score.generated(awake.model, awake.module, prompts, config=config)
+        said = scoring.generated(awake.model, awake.module, prompts, config=config)
         batch = answered(prompts, torch.tensor(said))
         logits = awake.module(batch).float()
     logits[:, awake.collator.chat.end_ids[0]] = -torch.inf
@@ -259,9 +261,12 @@ def test_a_family_that_cannot_be_adapted_is_refused_in_a_sentence(config, tmp_pa
 
 
 def test_a_missing_timm_is_one_sentence(monkeypatch):
-    monkeypatch.setattr(explained, "find_spec", lambda name: None)
+    monkeypatch.setattr(load_errors, "find_spec", lambda name: None)
     told = TIMM_IMPORT_ERROR.format("Gemma3nVisionConfig")
-    with pytest.raises(MissingExtra) as caught, explained.explained(BackboneSection(model="g/3n")):
+    with (
+        pytest.raises(MissingExtra) as caught,
+        load_errors.explained(BackboneSection(model="g/3n")),
+    ):
         raise ImportError(told)
     expected = "backbone 'g/3n' has a vision tower of the library 'timm': pip install"
     assert str(caught.value) == f"{expected} 'transferlab[timm]'"

@@ -8,9 +8,9 @@ from backbone_cases import picture, sample, tiny
 from family_cases import save_family
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from transferlab.backbone.pretrain import Conversations, Example, supervised_logits
-from transferlab.backbone.tiny.build import ASSETS, model_for, processor_for, save
 from transferlab.errors import DataError
+from transferlab.tiny.architecture import ASSETS, model_for, processor_for, save
+from transferlab.tiny.language_stage import Conversations, Example, supervised_logits
 
 
 @pytest.fixture(scope="module")

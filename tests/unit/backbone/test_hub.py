@@ -121,7 +121,7 @@ def test_what_the_hub_refuses(monkeypatch, cause, says):
         refusal = cause("no", response=httpx.Response(403, request=request))
         raise OSError("You may not.\nMany lines of advice.") from refusal
 
-    monkeypatch.setattr("transferlab.backbone.load.AutoConfig.from_pretrained", refuse)
+    monkeypatch.setattr("transferlab.backbone.loader.AutoConfig.from_pretrained", refuse)
     with pytest.raises(ModelError) as caught:
         tiny(model="someone/something", revision="v9")
     assert only_sentence(caught).startswith(f"backbone 'someone/something' {says}")
@@ -135,7 +135,7 @@ def test_attempts_to_reach_the_hub_are_not_told_one_by_one(monkeypatch, caplog):
         told.warning("thrown while requesting; retrying in 8s")
         raise OSError("no network")
 
-    monkeypatch.setattr("transferlab.backbone.load.AutoConfig.from_pretrained", retry)
+    monkeypatch.setattr("transferlab.backbone.loader.AutoConfig.from_pretrained", retry)
     try:
         with pytest.raises(ModelError, match="no network"):
             tiny(model="someone/something")

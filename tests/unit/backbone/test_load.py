@@ -9,12 +9,12 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, BertConfig
 
-from transferlab.backbone.load import pick_device
+from transferlab.backbone.loader import pick_device
 from transferlab.backbone.reload import adapter_difference
-from transferlab.backbone.tiny.build import ASSETS
 from transferlab.config.backbone import AdapterSection
 from transferlab.core.protocols import Backbone
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
+from transferlab.tiny.architecture import ASSETS
 
 
 def logits(backbone):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from backbone_cases import Pictures, sample
 
-from transferlab.backbone.load import load_backbone
-from transferlab.backbone.store import MediaStore, entry_key, settings_digest
+from transferlab.backbone.loader import load_backbone
+from transferlab.backbone.processing.media_store import MediaStore, entry_key, settings_digest
 from transferlab.config.pipeline import BackboneSection
 from transferlab.core.records import MediaRef
 from transferlab.errors import EnvironmentProblem
@@ -122,7 +122,7 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("transferlab.backbone.store.save_file", full)
+    monkeypatch.setattr("transferlab.backbone.processing.media_store.save_file", full)
     store = MediaStore(tmp_path, limit_bytes=100 * KILOBYTE)
     with pytest.warns(UserWarning, match="no longer kept in .* No space left"):
         store.write("a", entry(1))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from transferlab.backbone.adapters import merge_tensors
+from transferlab.backbone.model.adapters import merge_tensors
 
 FIRST, SECOND = torch.tensor([4.0, -3.0, 0.1, 0.0]), torch.tensor([2.0, 1.0, 0.2, -5.0])
 

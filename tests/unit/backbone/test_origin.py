@@ -2,9 +2,9 @@
 
 import shutil
 
-from transferlab.backbone.origin import fingerprint
-from transferlab.backbone.tiny.build import ASSETS
+from transferlab.backbone.base.pretrained_source import fingerprint
 from transferlab.config.backbone import EMBEDDED, BackboneSection
+from transferlab.tiny.architecture import ASSETS
 
 
 def test_other_weights_under_the_same_name_are_another_backbone(tmp_path):

@@ -7,8 +7,8 @@ from safetensors.torch import load_file
 from transformers import PreTrainedConfig, SmolVLMForConditionalGeneration
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from transferlab.backbone.parts import PartMap
-from transferlab.backbone.precision import check_quantization
+from transferlab.backbone.model.parts import PartMap
+from transferlab.backbone.model.quantization import check_quantization
 from transferlab.backbone.reload import adapter_difference
 from transferlab.config.backbone import EMBEDDED, AdapterSection, PartsSection, QuantizationSection
 from transferlab.core import optional

@@ -5,12 +5,12 @@ import pytest
 import torch
 from transformers import AutoProcessor
 
-from transferlab.backbone.loop import Recipe
-from transferlab.backbone.pretrain import Conversations, Example, supervised_logits, train
-from transferlab.backbone.tiny.build import ASSETS, model_for
-from transferlab.backbone.tiny.choose import ClosedQuestion, choose
 from transferlab.core.events import ignore
 from transferlab.errors import ModelError
+from transferlab.tiny.architecture import ASSETS, model_for
+from transferlab.tiny.closed_questions import ClosedQuestion, choose
+from transferlab.tiny.language_stage import Conversations, Example, supervised_logits, train
+from transferlab.tiny.training_loop import Recipe
 
 COLOURS = {"red": 0, "green": 1, "blue": 2}
 STEPS = 9

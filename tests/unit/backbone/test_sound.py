@@ -8,8 +8,8 @@ import torch
 from backbone_cases import losses_of, noise, picture, sample, tiny, waken
 from family_cases import NEEDS, save_family
 
-from transferlab.backbone.seen import length_tokens
-from transferlab.backbone.sound import longest_samples
+from transferlab.backbone.preview import length_tokens
+from transferlab.backbone.processing.audio_encoder import longest_samples
 from transferlab.config.backbone import AdapterSection
 from transferlab.core.batch import Batch
 from transferlab.errors import DataError, ModelError
@@ -32,7 +32,7 @@ def listening(request, tmp_path_factory):
     if request.param in NEEDS:
         pytest.importorskip(NEEDS[request.param])
     folder = save_family(request.param, tmp_path_factory.mktemp("listening"))
-    backbone = tiny(model=str(folder), adapter=AdapterSection(rank=4), hear=noise)
+    backbone = tiny(model=str(folder), adapter=AdapterSection(rank=4), decode_audio=noise)
     waken(backbone)
     backbone.module.eval()
     return backbone
@@ -49,7 +49,7 @@ def test_the_model_gets_what_its_processor_gives(listening):
     given = listening.module.inputs(listening.collator.prompts([asked]))
     assert torch.equal(given["input_ids"], expected["input_ids"])
     # What either pads with is left to the mask.
-    hearing = listening.module.inputs.family.listens
+    hearing = listening.module.inputs.family.takes_audio
     sounding = [one[hearing.mask].bool()[0] for one in (given, expected)]
     bands = 1 if hearing.time_first else 0
     ours, theirs = (
@@ -64,7 +64,11 @@ def test_sound_counts_and_neighbours_do_not(listening):
     batch, _ = listening.collate(SAMPLES)
     parts = [listening.collate([one])[0] for one in SAMPLES]
     quiet = replace(
-        batch, beside={**batch.beside, "input_features": -batch.beside["input_features"]}
+        batch,
+        extra_inputs={
+            **batch.extra_inputs,
+            "input_features": -batch.extra_inputs["input_features"],
+        },
     )
     with torch.no_grad():
         together = listening.module(batch)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from transferlab.backbone.pretrain import Conversations, Example
-from transferlab.backbone.tiny.build import ASSETS, model_for, save, train_tokenizer
-from transferlab.backbone.tiny.sentences import field_sentences
+from transferlab.tiny.architecture import ASSETS, model_for, save, train_tokenizer
+from transferlab.tiny.language_stage import Conversations, Example
+from transferlab.tiny.sentences import field_sentences
 
 
 @pytest.fixture(scope="module")

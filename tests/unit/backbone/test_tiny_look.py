@@ -5,8 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from transferlab.backbone.tiny.look import Asked, Catalogue, Look, Looker
 from transferlab.errors import ModelError
+from transferlab.tiny.vision_stage import (
+    QuestionAnswer,
+    QuestionVocabulary,
+    VisionClassifier,
+    VisionExample,
+)
 
 COLOURS = ("red", "green", "blue")
 SIDES = ("left", "right")
@@ -25,31 +30,33 @@ class Patches(nn.Module):
         return type("Output", (), {"hidden_states": (pooled, self.linear(pooled))})
 
 
-def look(colour: int, side: int) -> Look:
+def look(colour: int, side: int) -> VisionExample:
     image = np.zeros((8, 8, 3), dtype=np.uint8)
     image[:, 4 * side : 4 * side + 4, colour] = 255
-    return Look(
+    return VisionExample(
         image=image,
         asked=(
-            Asked(task="colour", text="Which colour?", answer=COLOURS[colour], choices=COLOURS),
-            Asked(task="side", text="Which side?", answer=SIDES[side], choices=SIDES),
-            Asked(task="side", text="Which half?", answer=SIDES[side], choices=SIDES),
+            QuestionAnswer(
+                task="colour", text="Which colour?", answer=COLOURS[colour], choices=COLOURS
+            ),
+            QuestionAnswer(task="side", text="Which side?", answer=SIDES[side], choices=SIDES),
+            QuestionAnswer(task="side", text="Which half?", answer=SIDES[side], choices=SIDES),
         ),
     )
 
 
 @pytest.fixture
-def looks() -> list[Look]:
+def looks() -> list[VisionExample]:
     return [look(colour, side) for colour in range(3) for side in range(2)]
 
 
-def looker(catalogue: Catalogue) -> Looker:
+def looker(catalogue: QuestionVocabulary) -> VisionClassifier:
     torch.manual_seed(0)
-    return Looker(Patches(), catalogue, width=8, places=4)
+    return VisionClassifier(Patches(), catalogue, width=8, places=4)
 
 
 def test_it_learns_and_the_tower_with_it(looks):
-    catalogue = Catalogue(looks)
+    catalogue = QuestionVocabulary(looks)
     model, batch = looker(catalogue), catalogue.batch(looks)
     before = model.tower.linear.weight.clone()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
@@ -63,7 +70,7 @@ def test_it_learns_and_the_tower_with_it(looks):
 
 
 def test_an_answer_is_one_of_the_choices(looks):
-    catalogue = Catalogue(looks)
+    catalogue = QuestionVocabulary(looks)
     batch = catalogue.batch(looks)
     logits = looker(catalogue)(batch["pixel_values"], batch["picture"], batch["question"])
     chances = logits.softmax(dim=-1)
@@ -73,13 +80,15 @@ def test_an_answer_is_one_of_the_choices(looks):
 
 
 def test_each_task_of_a_picture_counts_alike(looks):
-    batch = Catalogue(looks).batch(looks[:1])
+    batch = QuestionVocabulary(looks).batch(looks[:1])
     assert batch["weight"].tolist() == [1.0, 0.5, 0.5]
     assert batch["picture"].tolist() == [0, 0, 0]
     assert batch["pixel_values"].shape == (1, 3, 8, 8)
 
 
 def test_a_question_that_was_never_drawn_is_named(looks):
-    stranger = Asked(task="size", text="How large?", answer="small", choices=("small", "large"))
+    stranger = QuestionAnswer(
+        task="size", text="How large?", answer="small", choices=("small", "large")
+    )
     with pytest.raises(ModelError, match=r"'How large\?'.*was never drawn"):
-        Catalogue(looks).batch([Look(image=looks[0].image, asked=(stranger,))])
+        QuestionVocabulary(looks).batch([VisionExample(image=looks[0].image, asked=(stranger,))])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from transferlab.cli import checked
+from transferlab.cli import inputs
 from transferlab.errors import DataError, EnvironmentProblem, InputError, ModelError
 
 ROOT = Path(__file__).parents[3]
@@ -25,7 +25,7 @@ def failing(command, monkeypatch):
         def fail(*args, **kwargs):
             raise error
 
-        monkeypatch.setattr(checked, "checked_pipeline", fail)
+        monkeypatch.setattr(inputs, "checked_pipeline", fail)
         return command(*ARGUMENTS, *more)
 
     return call
@@ -103,7 +103,7 @@ def test_a_scheduler_ends_a_run_as_ctrl_c_does(command, monkeypatch):
         time.sleep(5)
         raise AssertionError("the signal did not interrupt the command")
 
-    monkeypatch.setattr(checked, "checked_pipeline", send_and_wait)
+    monkeypatch.setattr(inputs, "checked_pipeline", send_and_wait)
     before = signal.getsignal(signal.SIGTERM)
     try:
         assert command(*ARGUMENTS).code == 130

@@ -2,7 +2,7 @@
 
 import json
 
-from transferlab.continual.registry import OPTIONS
+from transferlab.continual.options.registry import OPTIONS
 
 
 def test_every_strategy_is_listed(command):

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from transferlab.cli.closing import show_closing, show_plan
+from transferlab.cli.closing_tables import show_closing, show_plan
 from transferlab.cli.tables import arms_and_controls, show_result
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transferlab.config.domain import DomainConfig
-from transferlab.config.load import load_yaml, locate
 from transferlab.config.pipeline import PipelineConfig, StrategySpec
+from transferlab.config.yaml_sections import load_yaml, locate
 from transferlab.errors import InputError
 
 SOUND = """\

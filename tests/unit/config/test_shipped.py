@@ -2,7 +2,7 @@
 
 import pytest
 
-from transferlab.config.shipped import find_pipeline, shipped_pipelines
+from transferlab.config.gallery import find_pipeline, shipped_pipelines
 from transferlab.errors import InputError, UnknownName
 
 

@@ -4,7 +4,7 @@ import pytest
 from continual_cases import make_samples
 
 from transferlab.config.pipeline import StrategySpec, TrainSection
-from transferlab.continual.learner import Learner
+from transferlab.continual.engine.learner import Learner
 from transferlab.core.records import Sample
 
 

@@ -17,10 +17,10 @@ from avalanche.training.plugins import (
 from torch import Tensor, nn
 
 from transferlab.config.pipeline import StrategySpec, TrainSection
-from transferlab.continual.learner import Learner
-from transferlab.continual.passes import gradient
-from transferlab.continual.strategy import Strategy
-from transferlab.continual.template import MLLMTemplate
+from transferlab.continual.components.gradients import gradient
+from transferlab.continual.components.strategy import Strategy
+from transferlab.continual.engine.learner import Learner
+from transferlab.continual.engine.trainer import MLLMTrainer
 from transferlab.core.batch import Batch
 from transferlab.core.protocols import ExpertLayer, SplitWeight
 from transferlab.core.records import Prediction, Sample
@@ -284,13 +284,13 @@ def learner_with(plugin, backbone, **section) -> Learner:
     train = TrainSection(**{"epochs": 1, "batch_samples": 4, "max_grad_norm": None, **section})
     learner = Learner(backbone, [StrategySpec(name="naive")], train, seed=0)
     learner._strategies = [plugin]
-    learner._template = MLLMTemplate(backbone=backbone, train=train, strategies=[plugin])
+    learner._trainer = MLLMTrainer(backbone=backbone, train=train, strategies=[plugin])
     return learner
 
 
 def with_gradient(learner, batch):
     """Give the learner's parameters the gradient of a batch, as a step would."""
-    template = learner._template
+    template = learner._trainer
     _, found = gradient(template, batch)
     for parameter, value in zip(template.trainable, found, strict=True):
         parameter.grad = value.clone()

@@ -2,7 +2,7 @@
 
 import torch
 
-from transferlab.continual.quadratic import flatten
+from transferlab.continual.components.quadratic_penalty import flatten
 
 
 def brute_force(module, backbone, samples):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from continual_cases import ToyBackbone, make_samples
 
-from transferlab.continual.stream import Classes, Collate, make_dataset
+from transferlab.continual.engine.experience import Classes, Collate, make_dataset
 
 
 def test_labels_are_classes_and_other_tasks_are_one_class_each():

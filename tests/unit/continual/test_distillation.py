@@ -6,13 +6,13 @@ from avalanche.training.plugins import LwFPlugin
 from continual_cases import ToyBackbone, learner_with, make_samples
 from torch import nn
 
-from transferlab.continual.catalogue.distillation import (
+from transferlab.continual.components.strategy import Strategy
+from transferlab.continual.options.distillation import (
     FeatureDistillationOptions,
     LwFOptions,
 )
-from transferlab.continual.feature_distillation import FeatureDistillation
-from transferlab.continual.lwf import LwF, divergence
-from transferlab.continual.strategy import Strategy
+from transferlab.continual.strategies.feature_distillation import FeatureDistillation
+from transferlab.continual.strategies.lwf import LwF, divergence
 
 SECTION = {"epochs": 3, "schedule": "constant", "warmup_fraction": 0, "learning_rate": 5e-3}
 
@@ -76,11 +76,11 @@ def test_the_previous_model_is_put_in_for_a_pass_only_and_without_dropout(xray, 
     batch, _ = backbone.collate(lecture)
     expected = backbone.module(batch).detach()
     with torch.no_grad():
-        for parameter in learner._template.trainable:
+        for parameter in learner._trainer.trainable:
             parameter.add_(1.0)
     changed = backbone.trainable_state()
     backbone.module.train()
-    torch.testing.assert_close(plugin.previous.logits(learner._template, batch), expected)
+    torch.testing.assert_close(plugin.previous.logits(learner._trainer, batch), expected)
     assert backbone.module.training
     assert all(torch.equal(v, changed[n]) for n, v in backbone.trainable_state().items())
 

@@ -5,9 +5,9 @@ import torch
 from continual_cases import StockEWC, ToyBackbone, learner_with, make_samples
 from fisher_cases import brute_force
 
-from transferlab.continual.catalogue.penalties import EWCOptions
-from transferlab.continual.ewc import EWC
-from transferlab.continual.quadratic import flatten
+from transferlab.continual.components.quadratic_penalty import flatten
+from transferlab.continual.options.penalties import EWCOptions
+from transferlab.continual.strategies.ewc import EWC
 
 
 @pytest.mark.parametrize("limit", [None, 0.05])
@@ -69,7 +69,7 @@ def test_the_analytic_gradient_and_value_are_those_of_the_penalty_in_autograd(mo
     penalty = 3.0 * sum((f * (theta - anchor).square()).sum() for f, anchor in parabolas)
     expected = torch.autograd.grad(penalty, parameters(backbone))
     backbone.module.zero_grad()
-    plugin.after_backward(learner._template)
+    plugin.after_backward(learner._trainer)
     for parameter, gradient in zip(parameters(backbone), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-7)
     assert plugin.terms == {"ewc_penalty": pytest.approx(penalty.item(), rel=1e-4)}
@@ -96,7 +96,7 @@ def test_the_cap_draws_that_many_samples_with_the_seed(monkeypatch, xray):
         seen.append([name for batch in batches for name in batch.sample_ids])
         return torch.zeros(sum(p.numel() for p in module.parameters()))
 
-    monkeypatch.setattr("transferlab.continual.ewc.exact_fisher", spy)
+    monkeypatch.setattr("transferlab.continual.strategies.ewc.exact_fisher", spy)
     for seed in (0, 0, 1):
         plugin = EWC(EWCOptions(fisher_samples=10), seed=seed)
         learner_with(plugin, ToyBackbone()).consolidate(xray, domain="xray")

@@ -8,11 +8,11 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from transferlab.continual import fisher
-from transferlab.continual.catalogue.penalties import EWCOptions
-from transferlab.continual.ewc import EWC
-from transferlab.continual.fisher import exact_fisher
-from transferlab.continual.quadratic import flatten
+from transferlab.continual.components import fisher
+from transferlab.continual.components.fisher import exact_fisher
+from transferlab.continual.components.quadratic_penalty import flatten
+from transferlab.continual.options.penalties import EWCOptions
+from transferlab.continual.strategies.ewc import EWC
 from transferlab.core.batch import Batch
 
 

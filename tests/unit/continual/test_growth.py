@@ -3,7 +3,7 @@
 import pytest
 from continual_cases import BACKBONES, AnyBackbone, ToyBackbone, make_samples
 
-from transferlab.continual.registry import OPTIONS
+from transferlab.continual.options.registry import OPTIONS
 from transferlab.core.events import StageStarted, TrainStep
 
 PENALTIES = ("ewc", "si", "mas", "rwalk", "l2", "lwf", "feature_distillation")

@@ -104,9 +104,9 @@ def test_samples_that_no_step_reached_do_not_count_as_data(make_learner, xray):
 def test_each_domain_scales_its_float16_losses_afresh(make_learner, xray, lecture):
     learner = make_learner(ToyBackbone())
     learner.train(xray, domain="xray", stage="one")
-    first = learner._template.scaler
+    first = learner._trainer.scaler
     learner.train(lecture, domain="lecture", stage="two")
-    assert learner._template.scaler is not first
+    assert learner._trainer.scaler is not first
 
 
 def test_events_frame_every_step(make_learner, xray):

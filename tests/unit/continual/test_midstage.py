@@ -34,7 +34,7 @@ def second_domain(make_learner, past, new, *, file, listener=None, state=None, t
         learner.load_state_dict(state[1], {sample.id: sample for sample in past})
     start = (backbone.trainable_state(), learner.state_dict())
     try:
-        report = learner.train(new, domain="lecture", stage="two", midstage=file)
+        report = learner.train(new, domain="lecture", stage="two", step_checkpoint=file)
     except Killed:
         return start
     return report, backbone.trainable_state()
@@ -93,7 +93,7 @@ def test_a_plugin_that_keeps_what_it_cannot_say_does_not_go_on(make_learner, xra
     for again in (False, True):
         learner = make_learner(ToyBackbone(), train=TRAIN, plugin=plugin)
         if not again:
-            learner.train(xray, domain="xray", stage="one", midstage=file)
+            learner.train(xray, domain="xray", stage="one", step_checkpoint=file)
             continue
         with pytest.raises(InputError, match="EWCPlugin cannot say what it keeps"):
-            learner.train(xray, domain="xray", stage="one", midstage=file)
+            learner.train(xray, domain="xray", stage="one", step_checkpoint=file)

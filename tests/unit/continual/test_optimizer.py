@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from transferlab.config.pipeline import TrainSection
-from transferlab.continual.optimizer import (
+from transferlab.continual.engine.optimizer import (
     build_optimizer,
     learning_rate_factor,
     rates_of,

@@ -13,20 +13,20 @@ from continual_cases import (
     make_samples,
 )
 
-from transferlab.continual.calibrate import signed_step
-from transferlab.continual.catalogue.penalties import (
+from transferlab.continual.components.quadratic_penalty import flatten, unflatten
+from transferlab.continual.components.strength import signed_step
+from transferlab.continual.options.penalties import (
     EWCOptions,
     L2Options,
     MASOptions,
     RWalkOptions,
     SIOptions,
 )
-from transferlab.continual.ewc import EWC
-from transferlab.continual.l2 import L2
-from transferlab.continual.mas import MAS
-from transferlab.continual.quadratic import flatten, unflatten
-from transferlab.continual.rwalk import RWalk
-from transferlab.continual.si import SI
+from transferlab.continual.strategies.ewc import EWC
+from transferlab.continual.strategies.l2 import L2
+from transferlab.continual.strategies.mas import MAS
+from transferlab.continual.strategies.rwalk import RWalk
+from transferlab.continual.strategies.si import SI
 
 SECTION = {"epochs": 3, "schedule": "constant", "warmup_fraction": 0, "learning_rate": 5e-3}
 
@@ -127,7 +127,7 @@ def test_l2_holds_every_parameter_alike_at_its_anchor(anchor, xray, lecture):
     with torch.no_grad():
         parameters(backbone)[0].add_(0.5)
     backbone.module.zero_grad()
-    plugin.after_backward(learner._template)
+    plugin.after_backward(learner._trainer)
     expected = 2 * 2.0 * (flatten(parameters(backbone)) - anchors[anchor])
     torch.testing.assert_close(flatten([p.grad for p in parameters(backbone)]), expected)
 
@@ -165,7 +165,7 @@ def test_one_unit_is_the_divergence_along_a_signed_step_in_nats_per_token(kind, 
         measured.append(signed_step(strategy, seed=seed))
         return measured[-1]
 
-    monkeypatch.setattr("transferlab.continual.quadratic.signed_step", recorded)
+    monkeypatch.setattr("transferlab.continual.components.quadratic_penalty.signed_step", recorded)
     learner = learner_with(plugin, backbone)
     start, here = backbone.trainable_state(), flatten(parameters(backbone))
     learner.consolidate(xray, domain="xray")
@@ -177,7 +177,7 @@ def test_one_unit_is_the_divergence_along_a_signed_step_in_nats_per_token(kind, 
     for length in (0.002, 0.01):
         moved(backbone, start, length * signs)
         divergence = diverged(backbone, batch, before)
-        plugin.after_backward(learner._template)
+        plugin.after_backward(learner._trainer)
         assert float(plugin.terms[f"{kind}_penalty"]) == pytest.approx(divergence, rel=0.1)
         # Where the signs are random, parameters do not move together.
         generator = torch.Generator().manual_seed(1)
@@ -229,8 +229,8 @@ def test_units_multiply_the_penalty(xray, lecture):
         learner = learner_with(plugin, ToyBackbone())
         learner.consolidate(xray, domain="xray")
         with torch.no_grad():
-            for p in learner._template.trainable:
+            for p in learner._trainer.trainable:
                 p.add_(0.1)
-        plugin.after_backward(learner._template)
+        plugin.after_backward(learner._trainer)
         found.append(float(plugin.terms["ewc_penalty"]))
     assert found[1] == pytest.approx(3 * found[0], rel=1e-5)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from transferlab.continual import per_domain
-from transferlab.continual.catalogue.weights import PerDomainOptions
-from transferlab.continual.per_domain import PerDomain
+from transferlab.continual.options.averaging import PerDomainOptions
+from transferlab.continual.strategies import per_domain
+from transferlab.continual.strategies.per_domain import PerDomain
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from continual_cases import ToyBackbone, learner_with, with_gradient
 
-from transferlab.continual.agem import AGEM
-from transferlab.continual.catalogue.gradients import AGEMOptions, GEMOptions
-from transferlab.continual.gem import GEM, RIDGE, solve
-from transferlab.continual.passes import dot, gradient
+from transferlab.continual.components.gradients import dot, gradient
+from transferlab.continual.options.projection import AGEMOptions, GEMOptions
+from transferlab.continual.strategies.agem import AGEM
+from transferlab.continual.strategies.gem import GEM, RIDGE, solve
 
 
 def test_agem_takes_away_what_would_harm_the_memory(xray, lecture):
@@ -16,20 +16,20 @@ def test_agem_takes_away_what_would_harm_the_memory(xray, lecture):
     learner = learner_with(plugin, backbone, epochs=10)
     learner.train(xray, domain="xray", stage="one")
     plugin.memory.start_drawing()
-    memory = plugin.sample(learner._template)
+    memory = plugin.sample(learner._trainer)
     plugin.sample = lambda strategy: memory
-    _, reference = gradient(learner._template, memory)
+    _, reference = gradient(learner._trainer, memory)
     own = with_gradient(learner, memory)
     torch._foreach_mul_(own, -1.0)  # a step that undoes what was learned
     own[0].add_(0.3)
     before = [one.clone() for one in own]
     assert dot(own, reference) < 0
-    plugin.after_backward(learner._template)
+    plugin.after_backward(learner._trainer)
     assert abs(float(dot(own, reference))) < 1e-12
     assert float(dot(own, before)) > 0
     assert plugin.terms["agem_cosine"] < 0
     own = with_gradient(learner, memory)
-    plugin.after_backward(learner._template)
+    plugin.after_backward(learner._trainer)
     assert torch.equal(own[0], reference[0]), "a step that helps is left alone"
 
 
@@ -56,12 +56,12 @@ def test_gem_bends_the_steps_of_training(xray, lecture):
     learner.train(xray, domain="xray", stage="one")
     learner.train(lecture, domain="lecture", stage="two")
     plugin.memory.start_drawing()
-    batches = [plugin.memory.draw(learner._template, at, None)[0] for at in range(2)]
-    references = [gradient(learner._template, batch)[1] for batch in batches]
+    batches = [plugin.memory.draw(learner._trainer, at, None)[0] for at in range(2)]
+    references = [gradient(learner._trainer, batch)[1] for batch in batches]
     own = with_gradient(learner, batches[0])
     torch._foreach_mul_(own, -1.0)
     assert dot(own, references[0]) < 0
-    plugin.after_backward(learner._template)
+    plugin.after_backward(learner._trainer)
     norms = [float(dot(one, one)) ** 0.5 for one in references]
     for one, norm in zip(references, norms, strict=True):
         assert float(dot(own, one)) > -1e-4 * norm

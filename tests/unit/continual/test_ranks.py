@@ -8,7 +8,7 @@ import torch
 from continual_cases import ToyBackbone
 from torch import distributed as dist
 
-from transferlab.continual import ranks
+from transferlab.core import distributed
 
 RANKS = 2
 # The last batch of an epoch has one sample only, so that one rank has none.
@@ -70,6 +70,6 @@ def test_rows_are_shared_out_and_a_rank_may_have_none(monkeypatch, xray):
     batch = ToyBackbone().collate(xray[:5])[0]
     shares = []
     for rank in range(4):
-        monkeypatch.setattr(ranks, "rank_and_size", lambda rank=rank: (rank, 4))
-        shares.append(ranks.own_rows(batch))
+        monkeypatch.setattr(distributed, "rank_and_size", lambda rank=rank: (rank, 4))
+        shares.append(distributed.rank_rows(batch))
     assert shares == [slice(0, 2), slice(2, 4), slice(4, 5), None]

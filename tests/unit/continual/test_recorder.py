@@ -4,9 +4,9 @@ import numpy as np
 import psutil
 import torch
 
-from transferlab.continual.recorder import Recorder
+from transferlab.continual.engine.recorder import Recorder
 from transferlab.core.events import ignore
-from transferlab.core.memory import peak_memory_bytes
+from transferlab.core.peak_memory import peak_memory_bytes
 
 MIB = 2**20
 

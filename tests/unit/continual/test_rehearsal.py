@@ -8,16 +8,16 @@ import torch
 from continual_cases import ToyBackbone, learner_with, make_samples, with_gradient
 from torch import nn
 
-from transferlab.continual.catalogue.rehearsal import (
+from transferlab.continual.options.rehearsal import (
     DEROptions,
     ERACEOptions,
     GSSOptions,
     MIROptions,
 )
-from transferlab.continual.der import DER
-from transferlab.continual.er_ace import ERACE
-from transferlab.continual.gss import GSS
-from transferlab.continual.mir import MIR
+from transferlab.continual.strategies.der import DER
+from transferlab.continual.strategies.er_ace import ERACE
+from transferlab.continual.strategies.gss import GSS
+from transferlab.continual.strategies.mir import MIR
 from transferlab.core.events import StageStarted, TrainStep
 
 
@@ -122,15 +122,15 @@ def test_er_ace_does_not_push_down_tokens_of_old_answers_only(xray, lecture):
     backbone = ToyBackbone()
     learner = learner_with(plugin, backbone)
     learner.train(xray, domain="xray", stage="one")
-    template = learner._template
+    trainer = learner._trainer
     batch, targets = backbone.collate([s for s in lecture if s.answer == "clear"])
-    template.mbatch = [batch, targets, torch.ones(len(batch))]
+    trainer.mbatch = [batch, targets, torch.ones(len(batch))]
     old = backbone.collate(xray)[1].unique()
     plugin._spared, plugin._active = old, True
-    plugin.before_training_iteration(template)
-    template.mb_output = backbone.module(batch).detach().requires_grad_(True)
-    plugin.task_loss(template).backward()
-    pushed = template.mb_output.grad.abs().sum(dim=0) > 0
+    plugin.before_training_iteration(trainer)
+    trainer.mb_output = backbone.module(batch).detach().requires_grad_(True)
+    plugin.task_loss(trainer).backward()
+    pushed = trainer.mb_output.grad.abs().sum(dim=0) > 0
     only_old = [int(token) for token in old if token not in targets]
     assert only_old
     assert not pushed[only_old].any()
@@ -144,22 +144,22 @@ def test_er_ace_over_the_step_alone_is_avalanches_criterion(xray, lecture):
     backbone = ToyBackbone(torch.float64)
     learner = learner_with(plugin, backbone)
     learner.train(xray, domain="xray", stage="one")
-    template = learner._template
+    trainer = learner._trainer
     batch, targets = backbone.collate(lecture[:4])
     plugin._active = True
     plugin.memory.start_drawing()
-    memory = plugin.memory.draw(template, 5)
+    memory = plugin.memory.draw(trainer, 5)
     plugin.memory.draw = lambda strategy, count: memory
-    template.mbatch, template.mb_output = [batch, targets, None], backbone.module(batch)
-    plugin.before_training_iteration(template)
-    template.model.zero_grad()
-    (plugin.task_weight(template) * plugin.task_loss(template)).backward()
-    plugin.after_backward(template)
-    got = [p.grad.clone() for p in template.trainable]
+    trainer.mbatch, trainer.mb_output = [batch, targets, None], backbone.module(batch)
+    plugin.before_training_iteration(trainer)
+    trainer.model.zero_grad()
+    (plugin.task_weight(trainer) * plugin.task_loss(trainer)).backward()
+    plugin.after_backward(trainer)
+    got = [p.grad.clone() for p in trainer.trainable]
     stock = ACECriterion()(
         backbone.module(batch), targets, backbone.module(memory[0]), memory[0].targets()
     )
-    expected = torch.autograd.grad(stock, template.trainable)
+    expected = torch.autograd.grad(stock, trainer.trainable)
     for one, other in zip(got, expected, strict=True):
         torch.testing.assert_close(one, other)
 
@@ -171,24 +171,24 @@ def test_der_pulls_the_logits_to_what_they_were(xray, lecture, kept):
     learner = learner_with(plugin, backbone)
     learner.train(xray, domain="xray", stage="one")
     plugin.memory.start_drawing()
-    template = learner._template
-    batch = plugin.memory.draw(template, 6)[0]
+    trainer = learner._trainer
+    batch = plugin.memory.draw(trainer, 6)[0]
     plugin.memory.draw = lambda strategy, count: [batch]
     before = backbone.module(batch).detach()
-    template.model.zero_grad()
-    plugin.after_backward(template)
+    trainer.model.zero_grad()
+    plugin.after_backward(trainer)
     assert plugin.terms["der_logit_distance"] < 1e-12
     with torch.no_grad():
-        template.trainable[0].add_(0.2)
-    template.model.zero_grad()
-    plugin.after_backward(template)
-    got = [p.grad.clone() for p in template.trainable]
+        trainer.trainable[0].add_(0.2)
+    trainer.model.zero_grad()
+    plugin.after_backward(trainer)
+    got = [p.grad.clone() for p in trainer.trainable]
     logits = backbone.module(batch)
     size = kept or logits.shape[1]
     places = before.topk(size, dim=1).indices
     apart = (logits.gather(1, places) - before.gather(1, places)).square().mean()
     wrong = nn.functional.cross_entropy(logits, batch.targets())
-    expected = torch.autograd.grad(2.0 * apart + 0.5 * wrong, template.trainable)
+    expected = torch.autograd.grad(2.0 * apart + 0.5 * wrong, trainer.trainable)
     for one, other in zip(got, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
@@ -198,11 +198,11 @@ def test_mir_chooses_what_the_step_harms_most_and_undoes_the_trial(xray, lecture
     plugin, backbone = MIR(options, seed=0), ToyBackbone(torch.float64)
     learner = learner_with(plugin, backbone, learning_rate=0.5)
     learner.train(xray, domain="xray", stage="one")
-    template = learner._template
+    trainer = learner._trainer
     start = backbone.trainable_state()
     with_gradient(learner, backbone.collate(lecture[:4])[0])
     batch = backbone.collate(xray[:10])[0]
-    harm = plugin.harm(template, batch)
+    harm = plugin.harm(trainer, batch)
     assert all(torch.equal(v, start[n]) for n, v in backbone.trainable_state().items())
 
     def losses():
@@ -212,8 +212,8 @@ def test_mir_chooses_what_the_step_harms_most_and_undoes_the_trial(xray, lecture
 
     before = losses()
     with torch.no_grad():
-        for parameter in template.trainable:
-            parameter.sub_(template.optimizer.param_groups[0]["lr"] * parameter.grad)
+        for parameter in trainer.trainable:
+            parameter.sub_(trainer.optimizer.param_groups[0]["lr"] * parameter.grad)
     torch.testing.assert_close(harm, losses() - before, rtol=1e-5, atol=1e-8)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from continual_cases import ToyBackbone, make_samples
 
-from transferlab.continual.replay import MixedBatches
+from transferlab.continual.strategies.replay import MixedBatches
 
 POLICIES = ["reservoir", "experience_balanced", "class_balanced"]
 

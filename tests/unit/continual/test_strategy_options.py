@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from transferlab.config.pipeline import PipelineConfig, StrategySpec
-from transferlab.continual.catalogue.check import check_strategies, read_options
-from transferlab.continual.catalogue.excluded import EXCLUDED
-from transferlab.continual.registry import CATALOGUE, OPTIONS, STRATEGIES
+from transferlab.continual.options.compatibility import check_strategies, read_options
+from transferlab.continual.options.registry import CATALOGUE, OPTIONS, STRATEGIES
+from transferlab.continual.options.unsupported import EXCLUDED
 from transferlab.errors import InputError
 
 
@@ -175,8 +175,8 @@ def test_checking_needs_neither_torch_nor_avalanche():
     code = (
         "import sys\n"
         "from transferlab.config.pipeline import StrategySpec\n"
-        "from transferlab.continual.catalogue.check import check_strategies\n"
-        "import transferlab.continual.registry\n"
+        "from transferlab.continual.options.compatibility import check_strategies\n"
+        "import transferlab.continual.options.registry\n"
         "assert check_strategies([StrategySpec(name='ewc')]) == []\n"
         "print(sorted({'torch', 'avalanche'} & sys.modules.keys()))\n"
     )

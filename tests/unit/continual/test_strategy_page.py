@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from transferlab.continual.catalogue.excluded import EXCLUDED
-from transferlab.continual.catalogue.page import describe, strategies_page
-from transferlab.continual.registry import OPTIONS
+from transferlab.continual.options.reference_page import describe, strategies_page
+from transferlab.continual.options.registry import OPTIONS
+from transferlab.continual.options.unsupported import EXCLUDED
 
 PAGE = Path(__file__).parents[3] / "docs" / "strategies.md"
 
@@ -13,7 +13,7 @@ def test_the_page_is_made_from_the_registry():
     same = PAGE.read_text("utf-8") == strategies_page()
     assert same, (
         "a strategy has changed: "
-        "python -m transferlab.continual.catalogue.page > docs/strategies.md"
+        "python -m transferlab.continual.options.reference_page > docs/strategies.md"
     )
 
 

@@ -5,8 +5,8 @@ import torch
 from continual_cases import BACKBONES, AnyBackbone, StockEWC, ToyBackbone, learner_with
 
 from transferlab.continual.avalanche_api import SupervisedPlugin
-from transferlab.continual.registry import STRATEGIES
-from transferlab.continual.strategy import Strategy
+from transferlab.continual.components.strategy import Strategy
+from transferlab.continual.options.registry import STRATEGIES
 from transferlab.errors import ModelError
 
 HOOKS = [name for name in dir(SupervisedPlugin) if name.startswith(("before_", "after_"))]

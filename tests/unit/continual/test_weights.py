@@ -4,18 +4,18 @@ import pytest
 import torch
 from continual_cases import A, B, LoRABackbone, ToyBackbone, learner_with, make_samples
 
-from transferlab.continual.averaging import EMA, Interpolate
-from transferlab.continual.catalogue.rehearsal import MemoryOptions
-from transferlab.continual.catalogue.shares import OLoRAOptions
-from transferlab.continual.catalogue.weights import (
+from transferlab.continual.options.averaging import (
     EMAOptions,
     InterpolateOptions,
     MergeOptions,
     SelfDistillationOptions,
 )
-from transferlab.continual.merge import Merge
-from transferlab.continual.o_lora import OLoRA
-from transferlab.continual.self_distillation import SelfDistillation
+from transferlab.continual.options.isolation import OLoRAOptions
+from transferlab.continual.options.rehearsal import MemoryOptions
+from transferlab.continual.strategies.averaging import EMA, Interpolate
+from transferlab.continual.strategies.merge import Merge
+from transferlab.continual.strategies.o_lora import OLoRA
+from transferlab.continual.strategies.self_distillation import SelfDistillation
 from transferlab.core.events import TrainStep, Warned
 from transferlab.core.records import Prediction
 from transferlab.errors import ModelError
@@ -65,7 +65,7 @@ def test_the_penalty_has_the_gradient_of_its_formula(xray, lecture):
     plugin._mine = slice(2, 4)
     down = dict(backbone.module.named_parameters())[A]
     backbone.module.zero_grad()
-    plugin.after_backward(learner._template)
+    plugin.after_backward(learner._trainer)
     penalty = 0.5 * (down[2:] @ down[:2].detach().T).square().sum()
     (expected,) = torch.autograd.grad(penalty, down)
     torch.testing.assert_close(down.grad, expected)
@@ -130,7 +130,7 @@ def test_merging_puts_together_what_each_domain_learned_from_the_start(xray, lec
         single = ToyBackbone(torch.float64)
         learner = learner_with(EMA(EMAOptions(decay=1e-9), seed=0), single, **SECTION)
         if name == "l":  # the second domain draws its order from the second experience's seed
-            learner._template.clock.train_exp_counter = 1
+            learner._trainer.clock.train_exp_counter = 1
         learner.train(samples, domain=name, stage=name)
         alone.append(single.trainable_state())
     learner = learner_with(plugin, backbone, **SECTION)

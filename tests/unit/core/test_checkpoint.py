@@ -22,8 +22,8 @@ def test_a_save_that_is_killed_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.pt"
     save_checkpoint(path, {"value": 1})
 
-    def killed(state, beside) -> None:
-        beside.write_bytes(b"half")
+    def killed(state, extra_inputs) -> None:
+        extra_inputs.write_bytes(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", killed)

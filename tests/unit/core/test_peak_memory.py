@@ -4,7 +4,7 @@ import numpy as np
 import psutil
 import torch
 
-from transferlab.core.memory import peak_memory_bytes, reset_peak_memory
+from transferlab.core.peak_memory import peak_memory_bytes, reset_peak_memory
 
 
 def test_the_peak_counts_bytes_and_never_falls():

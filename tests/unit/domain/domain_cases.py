@@ -13,7 +13,7 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from transferlab.domain.catalogue import DomainEntry, find_domains
+from transferlab.domain.catalog import DomainEntry, find_domains
 
 DX_IMAGE = "1.2.840.10008.5.1.4.1.1.1.1.1"
 

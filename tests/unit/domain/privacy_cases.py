@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from domain_cases import write_dicom, write_settings, write_table
 
-from transferlab.domain.catalogue import DomainEntry
+from transferlab.domain.catalog import DomainEntry
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PLANTED = {

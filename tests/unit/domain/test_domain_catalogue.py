@@ -7,7 +7,7 @@ import pytest
 from domain_cases import write_settings
 
 import transferlab
-from transferlab.domain.catalogue import find_domains
+from transferlab.domain.catalog import find_domains
 from transferlab.errors import InputError
 
 
@@ -77,8 +77,8 @@ def test_a_named_folder_without_domains_is_an_error(tmp_path, content):
 
 def test_listing_imports_nothing_heavy():
     code = (
-        "import sys; from transferlab.domain.catalogue import find_domains; assert find_domains();"
-        "import transferlab.domain.load;"
+        "import sys; from transferlab.domain.catalog import find_domains; assert find_domains();"
+        "import transferlab.domain.loader;"
         "print([m for m in ('torch', 'pydicom', 'monai', 'av') if m in sys.modules])"
     )
     done = subprocess.run(

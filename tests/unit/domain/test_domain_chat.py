@@ -6,8 +6,8 @@ import pytest
 from domain_cases import write_picture, write_settings
 
 from transferlab.core.records import SPLITS
-from transferlab.domain.chat import read_chat
-from transferlab.domain.load import load_domain
+from transferlab.domain.loader import load_domain
+from transferlab.domain.sources.chat import read_chat
 from transferlab.errors import DataError, InputError
 
 LLAVA = {

@@ -16,8 +16,8 @@ from domain_cases import (
 )
 from PIL import Image
 
-from transferlab.domain import near
-from transferlab.domain.check import check_domain
+from transferlab.domain.validation import image_duplicates
+from transferlab.domain.validation.domain_check import check_domain
 
 FREE = {
     "kind": "describe",
@@ -216,17 +216,17 @@ def test_near_pairs_agree_with_comparing_everything(monkeypatch):
         (i, j, int((bits[i] != bits[j]).sum()))
         for i in range(200)
         for j in range(200, 300)
-        if (bits[i] != bits[j]).sum() <= near.NEAR_BITS
+        if (bits[i] != bits[j]).sum() <= image_duplicates.NEAR_BITS
     }
     packed = [row.tobytes() for row in np.packbits(bits, axis=1)]
     bands = [
-        sorted((near.band(one, k), one, sides[n], n) for n, one in enumerate(packed))
-        for k in range(near.BANDS)
+        sorted((image_duplicates.band(one, k), one, sides[n], n) for n, one in enumerate(packed))
+        for k in range(image_duplicates.BANDS)
     ]
     apart = ~np.eye(3, dtype=bool)
-    assert set(near.near_pairs(bands, apart)) == expected
-    monkeypatch.setattr(near, "_AT_ONCE", 7)
-    assert set(near.near_pairs(bands, apart)) == expected
+    assert set(image_duplicates.near_pairs(bands, apart)) == expected
+    monkeypatch.setattr(image_duplicates, "_AT_ONCE", 7)
+    assert set(image_duplicates.near_pairs(bands, apart)) == expected
     assert len(expected) == 68
 
 

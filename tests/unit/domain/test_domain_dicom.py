@@ -7,8 +7,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from transferlab.core.records import MediaRef
-from transferlab.domain.media import check, decode
-from transferlab.domain.unreadable import UnreadableMedium
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.media.decoder import check, decode
 
 RAMP = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
 TWELVE_BITS = {"BitsStored": 12, "HighBit": 11}

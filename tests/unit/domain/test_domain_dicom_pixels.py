@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from transferlab.core.records import MediaRef
-from transferlab.domain.media import decode
-from transferlab.domain.unreadable import UnreadableMedium
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.media.decoder import decode
 
 FILES = sorted((Path(pydicom.__file__).parent / "data" / "test_files").glob("*.dcm"))
 UNREADABLE = {  # and why each of them can be no picture

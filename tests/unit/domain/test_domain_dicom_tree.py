@@ -9,8 +9,8 @@ from domain_cases import write_dicom, write_settings
 
 from transferlab.config.domain import SourceSection
 from transferlab.core.records import SPLITS
-from transferlab.domain.dicom_tree import read_dicom_tree
-from transferlab.domain.load import load_domain
+from transferlab.domain.loader import load_domain
+from transferlab.domain.sources.dicom_files import read_dicom_tree
 from transferlab.errors import DataError, InputError
 
 

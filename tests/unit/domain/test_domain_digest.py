@@ -6,7 +6,7 @@ import pytest
 from domain_cases import toy_rows, write_domain, write_picture
 
 from transferlab.config.domain import DomainConfig
-from transferlab.domain.load import load_domain
+from transferlab.domain.loader import load_domain
 
 
 @pytest.fixture

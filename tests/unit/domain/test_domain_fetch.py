@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from transferlab.config.domain import ArchiveSection
-from transferlab.domain import fetch as module
-from transferlab.domain.fetch import fetch
+from transferlab.domain.download import downloader as module
+from transferlab.domain.download.downloader import fetch
 from transferlab.errors import DataError
 
 pytestmark = pytest.mark.timeout(60)

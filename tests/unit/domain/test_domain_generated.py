@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from domain_cases import toy_rows, write_domain, write_settings
 
+from transferlab import worlds
 from transferlab.core.registry import Registry
-from transferlab.domain import synthetic
-from transferlab.domain.generated import generate
-from transferlab.domain.load import load_domain
+from transferlab.domain.loader import load_domain
+from transferlab.domain.sources.generated import generate
 from transferlab.errors import EnvironmentProblem, InputError, UnknownName
 
 CALLS = []
@@ -29,7 +29,7 @@ def fail(folder, *, seed):
 def generators(monkeypatch):
     CALLS.clear()
     entries = {"toys": f"{__name__}:write", "fails": f"{__name__}:fail"}
-    monkeypatch.setattr(synthetic, "GENERATORS", Registry("generator", entries))
+    monkeypatch.setattr(worlds, "GENERATORS", Registry("generator", entries))
 
 
 def entry(folder, *, generator="toys", version=1, **options):

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from transferlab.core.records import MediaRef
-from transferlab.domain.media import check, decode
-from transferlab.domain.unreadable import UnreadableMedium
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.media.decoder import check, decode
 
 
 def pixels_of(path):

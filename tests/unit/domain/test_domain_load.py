@@ -12,7 +12,7 @@ from domain_cases import (
 )
 
 from transferlab.core.records import SPLITS
-from transferlab.domain.load import load_domain
+from transferlab.domain.loader import load_domain
 from transferlab.errors import DataError, InputError
 
 import numpy as np  # isort: skip

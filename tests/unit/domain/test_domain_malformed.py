@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transferlab.config.domain import SourceSection
+from transferlab.core.paths import safe_join
 from transferlab.core.records import MediaRef
-from transferlab.domain.chat import read_chat
-from transferlab.domain.dicom_tree import read_dicom_tree
-from transferlab.domain.media import decode
-from transferlab.domain.places import inside
-from transferlab.domain.survey import match_files
-from transferlab.domain.table import read_table
-from transferlab.domain.transcript import read_cues
+from transferlab.domain.media.decoder import decode
+from transferlab.domain.onboarding.survey import match_files
+from transferlab.domain.sources.chat import read_chat
+from transferlab.domain.sources.dicom_files import read_dicom_tree
+from transferlab.domain.sources.table import read_table
+from transferlab.domain.sources.transcript import read_cues
 from transferlab.errors import DataError
 
 JSON = st.recursive(
@@ -197,7 +197,7 @@ def test_dicom_elements_that_contradict_each_other(tmp_path, elements):
 @given(st.text(max_size=30) | st.sampled_from(["../x", "/etc/passwd", "a/../../x", "\0", "~/x"]))
 def test_no_path_leaves_the_root(tmp_path, relative):
     try:
-        found = inside(tmp_path, relative)
+        found = safe_join(tmp_path, relative)
     except ValueError:
         return
     assert found.is_relative_to(tmp_path.resolve())

@@ -6,8 +6,8 @@ import pytest
 from domain_cases import toy_rows, write_domain
 
 from transferlab.core.records import SPLITS
-from transferlab.domain.load import load_domain
-from transferlab.domain.manifest import split_manifest, write_manifest
+from transferlab.domain.loader import load_domain
+from transferlab.domain.splits.manifest import split_manifest, write_manifest
 from transferlab.errors import DataError, InputError
 
 REUSED = {"manifest": "splits.json"}

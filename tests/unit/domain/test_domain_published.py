@@ -6,10 +6,10 @@ from published_sets import NIH, SETS, nih, vqa_rad
 from pyarrow import parquet
 
 from transferlab.core.records import SPLITS
-from transferlab.domain.catalogue import find_domains
-from transferlab.domain.check import check_domain
-from transferlab.domain.embedded import unpack
-from transferlab.domain.load import load_domain
+from transferlab.domain.catalog import find_domains
+from transferlab.domain.loader import load_domain
+from transferlab.domain.sources.parquet_images import unpack
+from transferlab.domain.validation.domain_check import check_domain
 from transferlab.errors import DataError, InputError
 
 

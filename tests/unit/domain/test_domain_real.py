@@ -9,9 +9,9 @@ import pytest
 
 import transferlab
 from transferlab.core.records import SPLITS, MediaRef
-from transferlab.domain.catalogue import find_domains
-from transferlab.domain.load import load_domain
-from transferlab.domain.media import decode
+from transferlab.domain.catalog import find_domains
+from transferlab.domain.loader import load_domain
+from transferlab.domain.media.decoder import decode
 from transferlab.errors import DataError
 
 CHECKOUT = Path(transferlab.__file__).parents[1]

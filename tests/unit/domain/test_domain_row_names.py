@@ -3,8 +3,8 @@
 import pytest
 from domain_cases import write_domain
 
-from transferlab.domain.load import load_domain
-from transferlab.domain.media import decode
+from transferlab.domain.loader import load_domain
+from transferlab.domain.media.decoder import decode
 from transferlab.errors import DataError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from domain_cases import write_dicom, write_settings
 
-from transferlab.domain.rows import RowSource
+from transferlab.domain.sources.row_source import RowSource
 
 ROWS, FILLER = 600, "words " * 1000
 IMAGE = {"image": {"kind": "image", "path": "{file}"}}

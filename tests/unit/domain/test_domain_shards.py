@@ -9,11 +9,12 @@ import pytest
 from domain_cases import picture, write_dicom, write_film, write_settings
 
 from transferlab.core import optional
-from transferlab.domain import contents, registered
-from transferlab.domain.check import check_domain
-from transferlab.domain.load import load_domain
-from transferlab.domain.media import decode
-from transferlab.domain.propose import propose
+from transferlab.domain.base import archive_members
+from transferlab.domain.loader import load_domain
+from transferlab.domain.media.decoder import decode
+from transferlab.domain.onboarding import user_domains
+from transferlab.domain.onboarding.proposal import propose
+from transferlab.domain.validation.domain_check import check_domain
 from transferlab.errors import DataError, EnvironmentProblem, InputError, MissingExtra
 
 webdataset = pytest.importorskip("webdataset")
@@ -73,7 +74,9 @@ def test_samples_are_read_and_media_stay_in_their_shards(shards):
     report = check_domain(entry)
     assert report.errors == []
     assert (report.rows, report.media) == (30, 30)
-    assert contents._members.cache_info().currsize == 0  # indexes do not pile up, shard by shard
+    assert (
+        archive_members._members.cache_info().currsize == 0
+    )  # indexes do not pile up, shard by shard
 
 
 def test_films_and_dicom_files_in_a_shard(tmp_path):
@@ -240,7 +243,7 @@ def test_shards_are_proposed_and_sound(shards, tmp_path):
     assert made["source"]["kind"] == "webdataset"
     assert made["source"]["media"] == {"image": {"kind": "image", "path": "{png}"}}
     assert (made["group"], list(made["tasks"])) == ("patient", ["cls"])
-    entry = registered.write_domain(made, to=tmp_path / "home")
+    entry = user_domains.write_domain(made, to=tmp_path / "home")
     assert check_domain(entry).errors == []
 
 
@@ -250,7 +253,7 @@ def test_a_saved_dataset_is_proposed_with_its_own_splits(saved, tmp_path, monkey
     assert made["source"]["media"] == {"image": {"kind": "image", "path": "{image}"}}
     assert (made["splits"], made["group"]) == ({"column": "part"}, "patient")
     assert made["tasks"]["cls"]["choices"] == ["round", "square"]
-    entry = registered.write_domain(made, to=tmp_path / "home")
+    entry = user_domains.write_domain(made, to=tmp_path / "home")
     report = check_domain(entry)
     assert report.samples == {"train": 12, "validation": 4, "test": 8}
     assert [one.kind for one in report.errors] == []

@@ -10,10 +10,10 @@ import pytest
 from domain_cases import toy_rows, write_domain, write_film
 
 from transferlab.core.records import MediaRef
-from transferlab.domain.check import check_domain
-from transferlab.domain.sound import RATE, check_sound, decode_sound
-from transferlab.domain.unreadable import UnreadableMedium
-from transferlab.domain.video import check_video, decode_video
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.media.audio import RATE, check_audio, decode_audio
+from transferlab.domain.media.video import check_video, decode_video
+from transferlab.domain.validation.domain_check import check_domain
 
 VIDEOS = Path(os.environ.get("TRANSFERLAB_DATA", "../shared/data")) / "education" / "videos"
 LOUD_FROM, LOUD_TO, SECONDS = 1.0, 1.5, 3
@@ -52,11 +52,11 @@ def loudness(samples):
 
 
 def part(path, begin, end):
-    return decode_sound(MediaRef(kind="video", path=path, start_seconds=begin, end_seconds=end))
+    return decode_audio(MediaRef(kind="video", path=path, start_seconds=begin, end_seconds=end))
 
 
 def test_all_of_it_at_sixteen_kilohertz_on_one_channel(film):
-    samples = decode_sound(MediaRef(kind="video", path=film))
+    samples = decode_audio(MediaRef(kind="video", path=film))
     assert samples.dtype == np.float32
     assert len(samples) == pytest.approx(SECONDS * RATE, abs=RATE // 10)
     loud = loudness(samples) > 0.1
@@ -68,7 +68,7 @@ def test_all_of_it_at_sixteen_kilohertz_on_one_channel(film):
 
 @pytest.mark.parametrize("begin", [0.0, 0.9, 1.3])
 def test_a_segment_sounds_as_that_part_of_the_whole(film, begin):
-    whole = decode_sound(MediaRef(kind="video", path=film))
+    whole = decode_audio(MediaRef(kind="video", path=film))
     samples = part(film, begin, begin + 0.5)
     assert len(samples) == RATE // 2
     expected = whole[int(begin * RATE) :][: RATE // 2]
@@ -85,10 +85,10 @@ def test_beyond_the_end_there_is_silence(film):
 def test_films_without_sound_and_broken_ones_are_refused(tmp_path, film):
     silent = write_film(tmp_path / "silent.mp4", frames=10, rate=10)
     with pytest.raises(UnreadableMedium, match="has no sound track"):
-        check_sound(silent)
+        check_audio(silent)
     (tmp_path / "broken.mp4").write_bytes(film.read_bytes()[:900])
     with pytest.raises(UnreadableMedium, match="its sound track is damaged"):
-        decode_sound(MediaRef(kind="video", path=tmp_path / "broken.mp4"))
+        decode_audio(MediaRef(kind="video", path=tmp_path / "broken.mp4"))
 
 
 def test_a_domain_that_sounds(tmp_path, film):
@@ -116,7 +116,7 @@ def test_the_sound_of_real_films():
     for path in sorted(VIDEOS.iterdir()):
         ref = MediaRef(kind="video", path=path, start_seconds=1.0, end_seconds=2.0)
         try:
-            samples = decode_sound(ref)
+            samples = decode_audio(ref)
         except UnreadableMedium as error:
             deaf.add(error.reason)
         else:

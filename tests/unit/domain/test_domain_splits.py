@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transferlab.config.domain import SplitsSection
-from transferlab.domain.splits import commonest, split_groups
+from transferlab.domain.splits.group_split import commonest, split_groups
 from transferlab.errors import DataError
 
 SHARES = SplitsSection(train=0.7, validation=0.1, test=0.2, seed=0)

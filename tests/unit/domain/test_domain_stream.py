@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from domain_cases import picture, toy_rows, write_domain, write_picture, write_table
 
-from transferlab.domain.check import Ruler, check_domain, check_stream
+from transferlab.domain.validation.domain_check import Ruler, check_domain, check_stream
 from transferlab.errors import DataError
 
 NOTE = "the heart is normal in size and the lungs are clear without effusion or consolidation"
@@ -106,11 +106,11 @@ def test_alike_texts_by_the_thousand_are_told_once_and_soon(tmp_path):
 
 
 def test_no_file_name_and_no_text_is_left_in_what_a_check_keeps_on_disk(tmp_path, monkeypatch):
-    from transferlab.domain import ledger
+    from transferlab.domain.validation import sample_index
 
     kept = []
-    monkeypatch.setattr(ledger, "_MEMORY_KB", 1)
-    whole = ledger.Ledger.index
+    monkeypatch.setattr(sample_index, "_MEMORY_KB", 1)
+    whole = sample_index.SampleIndex.index
 
     def copy(self):
         whole(self)
@@ -118,7 +118,7 @@ def test_no_file_name_and_no_text_is_left_in_what_a_check_keeps_on_disk(tmp_path
         self.database.execute("COMMIT")
         kept.append(Path(path).read_bytes())
 
-    monkeypatch.setattr(ledger.Ledger, "index", copy)
+    monkeypatch.setattr(sample_index.SampleIndex, "index", copy)
     entry, _ = domain(tmp_path, "xrays", first=0)
     check_domain(entry)
     (content,) = kept

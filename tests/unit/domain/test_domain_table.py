@@ -1,7 +1,8 @@
 import pytest
 
 from transferlab.config.domain import SourceSection
-from transferlab.domain.table import WHERE, WrongEncoding, read_table
+from transferlab.domain.base.rows import WHERE
+from transferlab.domain.sources.table import WrongEncoding, read_table
 from transferlab.errors import DataError
 
 

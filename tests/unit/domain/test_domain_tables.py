@@ -9,8 +9,8 @@ from domain_cases import toy_rows, write_domain, write_film, write_settings
 from pyarrow import parquet
 
 from transferlab.core.records import SPLITS
-from transferlab.domain.load import load_domain
-from transferlab.domain.table import read_table
+from transferlab.domain.loader import load_domain
+from transferlab.domain.sources.table import read_table
 from transferlab.errors import DataError, InputError
 
 ROW = {"a": "NA", "b": 3, "c": None, "d": 1.5, "e": ["x", "y"], "f": True}

@@ -2,8 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transferlab.domain.table import BadRow
-from transferlab.domain.template import check_columns, check_marks, columns_of, fill, with_slots
+from transferlab.domain.base.rows import BadRow
+from transferlab.domain.base.template import (
+    check_columns,
+    check_marks,
+    columns_of,
+    fill,
+    with_slots,
+)
 from transferlab.errors import InputError
 
 

@@ -7,9 +7,9 @@ import pytest
 from domain_cases import frame_numbers, write_film, write_sound
 
 from transferlab.core.records import MediaRef
-from transferlab.domain import video
-from transferlab.domain.media import check, decode
-from transferlab.domain.unreadable import UnreadableMedium
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.media import video
+from transferlab.domain.media.decoder import check, decode
 
 
 def numbers(path, *, frames, start=0.0, end=None):

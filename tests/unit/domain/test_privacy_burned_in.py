@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from transferlab.domain.privacy.burned_in import count_characters, masked
+from transferlab.domain.privacy.burned_in_text import count_characters, masked
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,10 +8,10 @@ from privacy_cases import hospital_settings, planted
 from pydicom.datadict import tag_for_keyword
 from pydicom.tag import Tag
 
-from transferlab.domain.places import domain_root
+from transferlab.domain.privacy.dicom_profile import SHIFT_DAYS, deidentify, treatment
 from transferlab.domain.privacy.guard import guard_of
-from transferlab.domain.privacy.profile import SHIFT_DAYS, deidentify, treatment
-from transferlab.domain.rows import read_rows
+from transferlab.domain.sources.roots import domain_root
+from transferlab.domain.sources.row_source import read_rows
 from transferlab.errors import InputError
 
 

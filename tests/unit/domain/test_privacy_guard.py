@@ -10,12 +10,12 @@ from domain_cases import toy_rows, write_domain
 from privacy_cases import hospital_settings, planted
 
 from transferlab.core.records import SPLITS
-from transferlab.domain.check import check_domain
-from transferlab.domain.load import load_domain
-from transferlab.domain.manifest import split_manifest
-from transferlab.domain.media import decode
-from transferlab.domain.privacy import burned_in, text
-from transferlab.domain.unreadable import UnreadableMedium
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.loader import load_domain
+from transferlab.domain.media.decoder import decode
+from transferlab.domain.privacy import burned_in_text, text_scrubber
+from transferlab.domain.splits.manifest import split_manifest
+from transferlab.domain.validation.domain_check import check_domain
 from transferlab.errors import InputError, MissingExtra
 
 
@@ -26,9 +26,9 @@ def words():
 
 
 def without_ocr(monkeypatch, *, boxes=(), characters=0):
-    monkeypatch.setattr(burned_in, "require_reader", lambda: None)
-    monkeypatch.setattr(burned_in, "text_boxes", lambda frame: list(boxes))
-    monkeypatch.setattr(burned_in, "count_characters", lambda frame: characters)
+    monkeypatch.setattr(burned_in_text, "require_reader", lambda: None)
+    monkeypatch.setattr(burned_in_text, "text_boxes", lambda frame: list(boxes))
+    monkeypatch.setattr(burned_in_text, "count_characters", lambda frame: characters)
 
 
 def test_nothing_planted_leaves_the_process(hospital, monkeypatch):
@@ -128,7 +128,7 @@ def test_without_the_extra_the_check_says_that_it_did_not_search(hospital, monke
     def missing():
         raise MissingExtra("finding text in pictures needs 'rapidocr': pip install it")
 
-    monkeypatch.setattr(burned_in, "require_reader", missing)
+    monkeypatch.setattr(burned_in_text, "require_reader", missing)
     (found,) = [one for one in check_domain(hospital()).problems if one.kind == "burned_in_text"]
     assert found.reason.startswith("pictures were not searched for burned-in text: finding")
 
@@ -137,9 +137,9 @@ def test_masking_paints_boxes_of_a_large_picture_in_its_own_pixels(monkeypatch):
     class Found:
         boxes = [np.array([[10, 20], [50, 20], [50, 30], [10, 30]], float)]
 
-    monkeypatch.setattr(burned_in, "_reader", lambda: lambda *_, **__: Found)
+    monkeypatch.setattr(burned_in_text, "_reader", lambda: lambda *_, **__: Found)
     frame = np.full((2048, 512, 3), 200, np.uint8)
-    (clean,), places = burned_in.masked([frame])
+    (clean,), places = burned_in_text.masked([frame])
     assert places == 1
     assert not clean[40:60, 20:100].any()
     assert clean[100:].all()
@@ -167,7 +167,7 @@ def test_settings_without_effect_are_refused(tmp_path, privacy, message):
 
 
 def test_presidio_is_asked_for_in_one_sentence(tmp_path, with_key, monkeypatch):
-    text._analyzer.cache_clear()
+    text_scrubber._analyzer.cache_clear()
     monkeypatch.setitem(sys.modules, "presidio_analyzer", None)
     task = hospital_settings()["tasks"]["finding"] | {"prompt": "<image>\n{note}"}
     task["choices"] = ["none", "nodule"]

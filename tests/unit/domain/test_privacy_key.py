@@ -2,7 +2,7 @@
 
 import pytest
 
-from transferlab.domain.identity import salted_id
+from transferlab.domain.privacy.ids import salted_id
 from transferlab.domain.privacy.key import PrivacyKey, read_key
 from transferlab.errors import EnvironmentProblem, InputError
 

@@ -12,11 +12,12 @@ from domain_cases import write_dicom, write_settings
 from privacy_cases import hospital_settings, planted, write_hospital
 
 from transferlab.core.records import SPLITS
-from transferlab.domain import check, transient
-from transferlab.domain.check import check_domain, check_stream
-from transferlab.domain.ledger import open_ledger
-from transferlab.domain.load import load_domain
-from transferlab.domain.privacy import burned_in, text
+from transferlab.domain.base import private_folder
+from transferlab.domain.loader import load_domain
+from transferlab.domain.privacy import burned_in_text, text_scrubber
+from transferlab.domain.validation import domain_check
+from transferlab.domain.validation.domain_check import check_domain, check_stream
+from transferlab.domain.validation.sample_index import open_sample_index
 from transferlab.errors import DataError, InputError
 
 
@@ -28,8 +29,8 @@ def words():
 
 @pytest.fixture(autouse=True)
 def without_ocr(monkeypatch):
-    monkeypatch.setattr(burned_in, "require_reader", lambda: None)
-    monkeypatch.setattr(burned_in, "count_characters", lambda frame: 0)
+    monkeypatch.setattr(burned_in_text, "require_reader", lambda: None)
+    monkeypatch.setattr(burned_in_text, "count_characters", lambda frame: 0)
 
 
 class KnownOnly:
@@ -48,15 +49,17 @@ class KnownOnly:
 
 @pytest.fixture
 def known_only(monkeypatch):
-    monkeypatch.setattr(text, "Scrubber", KnownOnly)
+    monkeypatch.setattr(text_scrubber, "Scrubber", KnownOnly)
 
 
 def noted(entry):
     """What a check writes to disk, and its report."""
-    with open_ledger() as ledger:
-        report = check._check(ledger, entry, data_root=None, cache_root=None, ruler=None)
-        places = set(ledger.rows("SELECT place FROM media"))
-        return "\n".join(ledger.database.iterdump()), places, report
+    with open_sample_index() as sample_index:
+        report = domain_check._check(
+            sample_index, entry, data_root=None, cache_root=None, ruler=None
+        )
+        places = set(sample_index.rows("SELECT place FROM media"))
+        return "\n".join(sample_index.database.iterdump()), places, report
 
 
 def test_the_notes_of_a_check_hold_nothing_planted(hospital):
@@ -164,7 +167,9 @@ def test_texts_of_a_saved_dataset_are_scrubbed_wherever_they_are_read(saved, tmp
     assert report.removed == data.removed == {"known": 12}
     held = [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
     assert [stat.S_IMODE(path.stat().st_mode) for path in held] == [0o700]
-    monkeypatch.setattr(transient, "_here", {})  # as another process, which sweeps only the dead
+    monkeypatch.setattr(
+        private_folder, "_here", {}
+    )  # as another process, which sweeps only the dead
     load_domain(entry)
     assert held[0].is_dir()
 
@@ -172,7 +177,7 @@ def test_texts_of_a_saved_dataset_are_scrubbed_wherever_they_are_read(saved, tmp
 CHILD = """
 import os, sys
 from pathlib import Path
-from transferlab.domain.transient import write_for_now
+from transferlab.domain.base.private_folder import write_for_now
 
 root = Path(sys.argv[1])
 folder = write_for_now("rows", lambda to: (to / "a.jsonl").write_text("Ottoline"), root)

@@ -4,9 +4,9 @@ import pytest
 from domain_cases import toy_rows, write_domain
 
 from transferlab.core.records import SPLITS
-from transferlab.domain.load import load_domain
-from transferlab.domain.privacy import text
-from transferlab.domain.privacy.text import Scrubber
+from transferlab.domain.loader import load_domain
+from transferlab.domain.privacy import text_scrubber
+from transferlab.domain.privacy.text_scrubber import Scrubber
 from transferlab.errors import EnvironmentProblem, InputError
 
 
@@ -54,7 +54,7 @@ def test_known_identifiers_go_in_any_case_and_slots_stay(scrubber):
 
 def test_overlapping_finds_become_one_of_the_longest_kind():
     spans = [(0, 4, "PERSON"), (2, 12, "LOCATION"), (20, 24, "DATE_TIME")]
-    assert text._replaced("abcdefghijklmnopqrst2024.", spans) == (
+    assert text_scrubber._replaced("abcdefghijklmnopqrst2024.", spans) == (
         "[address]mnopqrst[date].",
         {"address": 1, "date": 1},
     )

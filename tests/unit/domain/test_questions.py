@@ -1,6 +1,6 @@
 """Which tasks and which group a table's columns propose."""
 
-from transferlab.domain.questions import questions_of
+from transferlab.domain.onboarding.task_proposal import questions_of
 
 
 def test_reports_are_a_text_though_many_are_alike_and_their_authors_are_no_label():

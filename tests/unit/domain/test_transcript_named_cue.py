@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from transferlab.config.domain import TranscriptSection
-from transferlab.domain.table import WHERE, BadRow
-from transferlab.domain.transcript import explode
+from transferlab.domain.base.rows import WHERE, BadRow
+from transferlab.domain.sources.transcript import explode
 
 SECTION = TranscriptSection(path="{file}", cue="number")
 TEXT = """WEBVTT

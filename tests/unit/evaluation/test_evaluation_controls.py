@@ -9,7 +9,7 @@ from evaluation_cases import LABELS, FakeBackbone, decode, domain_data, report_s
 from transferlab.config.pipeline import EvaluationSection
 from transferlab.core.records import MediaRef
 from transferlab.evaluation.controls import Controls, score_controls
-from transferlab.evaluation.pixels import PixelVectors, predict_from_pixels
+from transferlab.evaluation.pixel_classifier import PixelVectors, predict_from_pixels
 from transferlab.metrics.text import token_f1
 
 ALL = EvaluationSection()

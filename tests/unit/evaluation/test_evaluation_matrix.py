@@ -7,7 +7,7 @@ import pytest
 from transferlab.core.records import DomainScore, TaskScore
 from transferlab.evaluation.controls import Controls
 from transferlab.evaluation.matrix import PRETRAINED, ScoreMatrix
-from transferlab.evaluation.report import (
+from transferlab.evaluation.records import (
     arms_record,
     controls_record,
     gains_record,

@@ -9,9 +9,9 @@ from evaluation_cases import FakeBackbone, decode, domain_data, seek_sample, sha
 from transferlab.config.pipeline import EvaluationSection
 from transferlab.errors import DataError, ModelError
 from transferlab.evaluation.controls import score_controls
-from transferlab.evaluation.predict import candidates_of, predict
-from transferlab.evaluation.report import controls_record, score_record
-from transferlab.evaluation.score import score_domain
+from transferlab.evaluation.prediction import candidates_of, predict
+from transferlab.evaluation.records import controls_record, score_record
+from transferlab.evaluation.scoring import score_domain
 from transferlab.metrics.bootstrap import score_interval
 
 ALL = EvaluationSection()

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from transferlab.config.pipeline import EvaluationSection
 from transferlab.core.records import Prediction, TaskScore
 from transferlab.errors import DataError, ModelError
-from transferlab.evaluation.predict import predict, select_samples
-from transferlab.evaluation.score import score_domain, score_task
+from transferlab.evaluation.prediction import predict, select_samples
+from transferlab.evaluation.scoring import score_domain, score_task
 
 ALL = EvaluationSection()
 

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import label_ranking_average_precision_score, top_k_accuracy_score
 
-from transferlab.core.records import Place, Prediction, Sample
+from transferlab.core.records import AnswerRank, Prediction, Sample
 from transferlab.metrics.answers import METRICS, Outcomes, check_metrics, measure
 from transferlab.metrics.retrieval import (
     chance,
     distinct,
     mean_rank,
-    place_of,
+    rank_of,
     recall_at,
     reciprocal_rank,
     weighted_median,
@@ -31,7 +31,7 @@ def outcomes(name, places):
 def test_without_ties_they_agree_with_sklearn():
     rng = np.random.default_rng(0)
     scores, own = rng.normal(size=(40, 12)), rng.integers(12, size=40)
-    places = [place_of(row, at) for row, at in zip(scores, own, strict=True)]
+    places = [rank_of(row, at) for row, at in zip(scores, own, strict=True)]
     for k in (1, 5, 10):
         expected = top_k_accuracy_score(own, scores, k=k, labels=range(12))
         name = f"recall_at_{k}"
@@ -50,7 +50,7 @@ def test_ties_count_as_the_mean_over_all_their_orders(scores, data):
     for order in permutations(range(len(scores))):  # of equals, the one that stands first wins
         ranked = sorted(order, key=lambda at: -scores[at])
         ranks.append(ranked.index(own) + 1)
-    place = place_of(np.array(scores, float), own)
+    place = rank_of(np.array(scores, float), own)
     for k in (1, 2, 5):
         assert recall_at(k)(place) == pytest.approx(np.mean(np.array(ranks) <= k))
     assert reciprocal_rank(place) == pytest.approx(np.mean(1 / np.array(ranks)))
@@ -63,8 +63,8 @@ def test_chance_is_what_is_known_of_it_and_what_diverged_gets_no_more():
     assert recall_at(10)(chance(4)) == 1.0
     assert reciprocal_rank(place) == pytest.approx(sum(1 / r for r in range(1, 21)) / 20)
     assert mean_rank(place) == 10.5
-    assert place_of(np.full(20, np.nan), 3) == place
-    assert place_of(np.array([np.nan, 0.1]), 0) == Place(better=1, equal=1, candidates=2)
+    assert rank_of(np.full(20, np.nan), 3) == place
+    assert rank_of(np.array([np.nan, 0.1]), 0) == AnswerRank(better=1, equal=1, candidates=2)
 
 
 def test_a_weighted_median_is_that_of_values_written_out():

@@ -8,8 +8,8 @@ import pytest
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainData, Sample
 from transferlab.errors import DataError, InputError
-from transferlab.pipeline.askable import refuse_unanswerable
-from transferlab.pipeline.check import check
+from transferlab.pipeline.answerability import check_answerable
+from transferlab.pipeline.validation import check
 
 TASKS = {
     "note": {"kind": "describe", "answer": "{note}", "metrics": ["token_f1"]},
@@ -86,23 +86,23 @@ def backbone(**facts):
 
 
 def test_too_many_answers_to_read_are_refused_unless_the_backbone_compares():
-    refuse_unanswerable(backbone(), data_of("retrieve", "abca"), split="test")
+    check_answerable(backbone(), data_of("retrieve", "abca"), split="test")
     with pytest.raises(InputError, match=r"tasks\.find: there are 4 distinct answers .* 3 is"):
-        refuse_unanswerable(backbone(), data_of("retrieve", "abcd"), split="test")
+        check_answerable(backbone(), data_of("retrieve", "abcd"), split="test")
     comparing = backbone(writes=False, max_candidates=None)
-    refuse_unanswerable(comparing, data_of("retrieve", "abcd"), split="test")
+    check_answerable(comparing, data_of("retrieve", "abcd"), split="test")
     with pytest.raises(DataError, match="have the same answer"):
-        refuse_unanswerable(comparing, data_of("retrieve", "aaa"), split="test")
+        check_answerable(comparing, data_of("retrieve", "aaa"), split="test")
 
 
 def test_a_comparing_backbone_that_was_not_known_before_is_refused_once_loaded():
     with pytest.raises(InputError, match=r"domain 'toy': tasks\.find: backbone 'it' compares"):
-        refuse_unanswerable(backbone(writes=False), data_of("answer", "ab"), split="test")
-    refuse_unanswerable(backbone(), data_of("answer", "ab"), split="test")
+        check_answerable(backbone(writes=False), data_of("answer", "ab"), split="test")
+    check_answerable(backbone(), data_of("answer", "ab"), split="test")
 
 
 def test_the_real_backbones_say_what_they_are():
-    from transferlab.backbone.contrast import ContrastBackbone
+    from transferlab.backbone.contrastive import ContrastBackbone
     from transferlab.backbone.hf import HFBackbone
 
     assert (HFBackbone.writes, HFBackbone.max_candidates) == (True, 200)

@@ -8,11 +8,11 @@ import pytest
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.events import ignore
 from transferlab.core.records import MEDIA_SLOT, DomainData, MediaRef, Quarantined, Sample
-from transferlab.domain.unreadable import UnreadableMedium
+from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.errors import DataError
 from transferlab.pipeline.build import Parts
-from transferlab.pipeline.fit import NAMED, fit
 from transferlab.pipeline.result import _domains
+from transferlab.pipeline.sample_validation import NAMED, fit
 
 LIMIT = 10
 EARLIER = Quarantined(domain="toy", where="t.csv row 99", reason="the answer is empty")

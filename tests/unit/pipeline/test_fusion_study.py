@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from transferlab.config.load import load_yaml
 from transferlab.config.pretrain import PretrainConfig
+from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.checkpoint import save_checkpoint
 from transferlab.errors import InputError
 from transferlab.tracking.tracker import loggable

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from transferlab.backbone import activations
-from transferlab.backbone.activations import Activations, measure_activations
-from transferlab.backbone.load import load_backbone
+from transferlab.backbone.inference import step_memory
+from transferlab.backbone.inference.step_memory import Activations, measure_activations
+from transferlab.backbone.loader import load_backbone
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainData, MediaRef, Sample
-from transferlab.pipeline import memory
-from transferlab.pipeline.memory import estimate_disk, estimate_memory
+from transferlab.pipeline import resources
+from transferlab.pipeline.resources import estimate_disk, estimate_memory
 
 SAMPLES = tuple(
     Sample(
@@ -60,12 +60,12 @@ class Fixed:
 
 
 def held(samples: int) -> int:
-    return 10 + 60 * samples + round(memory.HEAP * (20 + 50 * samples))
+    return 10 + 60 * samples + round(resources.HEAP * (20 + 50 * samples))
 
 
 def needs(monkeypatch, backbone, **given):
-    monkeypatch.setattr(memory, "measure_activations", Fixed.activations)
-    monkeypatch.setattr(memory, "_process_bytes", lambda _: 2**30)
+    monkeypatch.setattr(resources, "measure_activations", Fixed.activations)
+    monkeypatch.setattr(resources, "_process_bytes", lambda _: 2**30)
     found = estimate_memory(config(**given), backbone, loaded=DATA, train={"a": SAMPLES})
     assert found["peak_bytes"] == max(arm["total"] for arm in found["arms"])
     parts = ("process", "media", "weights", "gradients", "optimizer", "activations", "strategy")
@@ -118,17 +118,17 @@ def test_processed_media_count_once_however_many_samples_ask_about_them():
     one = asked(0, "a")
     size = seeing.collate([one])[0].media["pixel_values"].nbytes
     used = [one, asked(1, "a"), asked(2, "b"), *SAMPLES]
-    assert memory._media_bytes(seeing, {"a": used, "none": SAMPLES}) == 2 * size
+    assert resources._media_bytes(seeing, {"a": used, "none": SAMPLES}) == 2 * size
     pairs = [asked(3, "ab"), asked(4, "ba")]
-    assert memory._media_bytes(seeing, {"a": used, "b": pairs}) == 6 * size
-    many = [asked(at, str(at)) for at in range(2 + memory.CACHE_BYTES // size)]
-    assert memory._media_bytes(seeing, {"a": many}) == memory.CACHE_BYTES
+    assert resources._media_bytes(seeing, {"a": used, "b": pairs}) == 6 * size
+    many = [asked(at, str(at)) for at in range(2 + resources.CACHE_BYTES // size)]
+    assert resources._media_bytes(seeing, {"a": many}) == resources.CACHE_BYTES
 
 
 def test_disk_holds_every_stage(backbone, tmp_path):
     trained = 4 * backbone.trainable_parameters
     small = estimate_disk(config(), backbone, tmp_path / "not" / "there")
-    assert small["needed_bytes"] == trained + memory.RECORDS_BYTES
+    assert small["needed_bytes"] == trained + resources.RECORDS_BYTES
     assert small["free_bytes"] > 0
     arms = ["single", "joint", "scratch"]
     large = estimate_disk(config(arms=arms, export=["adapter"]), backbone, tmp_path)
@@ -162,14 +162,14 @@ def test_what_does_not_grow_with_the_samples_is_counted_once():
     dora = load_backbone(section, decode=lambda ref: [], seed=0)
     found = measure_activations(dora, SAMPLES, autocast=None)
     longest = max(SAMPLES, key=lambda s: len(s.prompt))
-    together = activations._needed(dora, [longest] * 6, None)
+    together = step_memory._needed(dora, [longest] * 6, None)
     assert found.freed_bytes_for(6) == pytest.approx(together.freed, rel=0.05)
     assert found.freed_fixed_bytes > 10 * found.freed_per_sample_bytes
 
 
 def test_what_operations_make_is_counted_and_views_are_not():
     ones = torch.ones(256, 4)
-    with activations._Made() as made:
+    with step_memory._Made() as made:
         twice = ones * 2
         twice.view(4, 256).add_(1)
         twice.T.contiguous()

@@ -10,19 +10,19 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from transferlab.backbone.pretrain import Conversations
-from transferlab.backbone.tiny import fusion as fusion  # as the cards of such backbones say
-from transferlab.backbone.tiny.build import ASSETS
-from transferlab.backbone.tiny.choose import ClosedQuestion, choose
-from transferlab.config.load import load_yaml
 from transferlab.config.pretrain import PretrainConfig, PretrainStage
+from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.checkpoint import load_checkpoint
 from transferlab.core.events import TrainStep
-from transferlab.domain.synthetic.scenes import exchange
-from transferlab.domain.synthetic.scenes_record import SceneExchange
 from transferlab.errors import InputError
-from transferlab.pipeline.curriculum import Curriculum, held_out, tokenizer_texts
-from transferlab.pipeline.pretrain import pretrain, pretrain_vision, score
+from transferlab.tiny import fusion as fusion  # as the cards of such backbones say
+from transferlab.tiny.architecture import ASSETS
+from transferlab.tiny.closed_questions import ClosedQuestion, choose
+from transferlab.tiny.curriculum import Curriculum, held_out, tokenizer_texts
+from transferlab.tiny.language_stage import Conversations
+from transferlab.tiny.pretraining import pretrain, pretrain_vision, score
+from transferlab.worlds.scenes.records import SceneExchange
+from transferlab.worlds.scenes.world import exchange
 
 SHIPPED = Path(__file__).parents[3] / "pipelines" / "pretrain-tiny.yaml"
 
@@ -79,7 +79,7 @@ def test_with_the_picture_of_another_question_a_model_that_looks_is_wrong(monkey
             for one in closed
         ]
 
-    monkeypatch.setattr("transferlab.pipeline.pretrain.choose", reads)
+    monkeypatch.setattr("transferlab.tiny.pretraining.choose", reads)
     asked = [
         SceneExchange(
             images=(np.full((2, 2, 3), at, np.uint8),),
@@ -104,9 +104,9 @@ def test_a_kind_that_does_not_exist_is_named_before_anything_is_trained(tmp_path
 
 
 def test_the_vision_stage_comes_first_and_is_not_repeated(tmp_path, monkeypatch):
-    monkeypatch.setattr("transferlab.pipeline.curriculum.SPECIMENS", 500)
+    monkeypatch.setattr("transferlab.tiny.curriculum.SPECIMENS", 500)
     one_task = {"colour": held_out(tiny_config())["colour"]}
-    monkeypatch.setattr("transferlab.pipeline.pretrain.held_out", lambda config: one_task)
+    monkeypatch.setattr("transferlab.tiny.pretraining.held_out", lambda config: one_task)
     vision = {"steps": 2, "batch_samples": 4, "kinds": {"single": 1, "grey": 1}}
     stage = {"name": "only", "steps": 1, "kinds": {"single": 1}, "describe": 1}
     config = tiny_config(stages=[stage], vision=vision)
@@ -119,9 +119,9 @@ def test_the_vision_stage_comes_first_and_is_not_repeated(tmp_path, monkeypatch)
 
 
 def test_every_architecture_goes_on_from_one_vision_stage(tmp_path, monkeypatch):
-    monkeypatch.setattr("transferlab.pipeline.curriculum.SPECIMENS", 500)
+    monkeypatch.setattr("transferlab.tiny.curriculum.SPECIMENS", 500)
     one_task = {"colour": held_out(tiny_config())["colour"]}
-    monkeypatch.setattr("transferlab.pipeline.pretrain.held_out", lambda config: one_task)
+    monkeypatch.setattr("transferlab.tiny.pretraining.held_out", lambda config: one_task)
     vision = {"steps": 1, "batch_samples": 4, "kinds": {"single": 1}, "tower_slowdown": 1e-9}
     stage = {"name": "only", "steps": 1, "kinds": {"clip": 1}, "describe": 1}
     config = tiny_config(stages=[stage], vision=vision)
@@ -140,7 +140,7 @@ def test_every_architecture_goes_on_from_one_vision_stage(tmp_path, monkeypatch)
             torch.testing.assert_close(value, looked[f"tower.{name}"], atol=1e-6, rtol=0)
         card = (out / "README.md").read_text("utf-8")
         assert card.splitlines()[6] == "# two-steps"
-        assert "`import transferlab.backbone.tiny.fusion`" in card
+        assert "`import transferlab.tiny.fusion`" in card
 
 
 def test_without_a_vision_stage_there_is_none_to_make(tmp_path):
@@ -240,7 +240,7 @@ def test_the_vision_tower_is_compiled_where_the_recipe_says_so(monkeypatch, tmp_
         raise Stopped
 
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **_: compiled.append(self))
-    monkeypatch.setattr("transferlab.pipeline.pretrain.train", stop)
+    monkeypatch.setattr("transferlab.tiny.pretraining.train", stop)
     with pytest.raises(Stopped):
         pretrain(tiny_config(compile=wanted), tmp_path, listener=lambda event: None)
     assert [type(one).__name__ for one in compiled] == ["FocalNetModel"] * wanted

@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainData, Sample
-from transferlab.pipeline.check import check
 from transferlab.pipeline.sampling import capped, only_tasks
+from transferlab.pipeline.validation import check
 
 
 def sample(index: int, task: str) -> Sample:

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.pipeline.result import _steps
+from transferlab.pipeline.sequential import measure_interference
 from transferlab.pipeline.stages import StageStore
-from transferlab.pipeline.stream import measure_interference
 
 
 class Learner:

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 from patients import scored
 
-from transferlab.config.load import load_yaml
 from transferlab.config.pipeline import PipelineConfig, StrategySpec
-from transferlab.continual.catalogue.check import check_strategies
-from transferlab.continual.registry import OPTIONS
+from transferlab.config.yaml_sections import load_yaml
+from transferlab.continual.options.compatibility import check_strategies
+from transferlab.continual.options.registry import OPTIONS
 
 ROOT = Path(__file__).parents[3]
 PIPELINE = ROOT / "pipelines" / "study-strategies.yaml"

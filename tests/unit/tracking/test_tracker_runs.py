@@ -9,7 +9,7 @@ import pytest
 
 from transferlab import __version__
 from transferlab.errors import ModelError
-from transferlab.tracking.abandoned import MACHINE_TAG, PROCESS_TAG, process_tags
+from transferlab.tracking.stale_runs import MACHINE_TAG, PROCESS_TAG, process_tags
 from transferlab.tracking.tracker import Tracker
 
 

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from transferlab.config.domain import DomainConfig
-from transferlab.domain.catalogue import DomainEntry
-from transferlab.domain.identity import salted_id
-from transferlab.domain.places import data_folder
+from transferlab.domain.base.rows import LISTED, WHERE, Row
+from transferlab.domain.base.template import columns_of
+from transferlab.domain.catalog import DomainEntry
+from transferlab.domain.data_root import data_folder
+from transferlab.domain.privacy.ids import salted_id
 from transferlab.domain.privacy.key import PrivacyKey, read_key
-from transferlab.domain.report import Problem
-from transferlab.domain.table import LISTED, WHERE, Row
-from transferlab.domain.template import columns_of
 from transferlab.errors import InputError
 
 KNOWN = "_known"
@@ -46,7 +45,7 @@ class Guard:
             _refuse_file_names(config, file)
         if self.section.text is not None:
             _refuse_open_labels(config, file)
-            from transferlab.domain.privacy.text import Scrubber
+            from transferlab.domain.privacy.text_scrubber import Scrubber
 
             self._scrubber = Scrubber(self.section.text_model)
         self._shown = {column for _, column in shown_columns(config)}
@@ -128,27 +127,6 @@ def shown_columns(config: DomainConfig) -> Iterator[tuple[str, str]]:
         if isinstance(task.choices, str):
             yield f"tasks.{name}.choices", task.choices
     yield from (("attributes", column) for column in config.attributes)
-
-
-def unscrubbed(config: DomainConfig) -> list[Problem]:
-    """A warning where elements are treated and texts are not."""
-    if config.privacy.dicom is None or config.privacy.text is not None:
-        return []
-    free = {name for name, task in config.tasks.items() if task.kind != "classify"}
-    found = [
-        (where, column)
-        for where, column in shown_columns(config)
-        if where.endswith(".prompt") or where.removesuffix(".answer").partition(".")[2] in free
-    ]
-    return [
-        Problem(
-            kind="privacy",
-            where=where,
-            reason=f"shows '{column}' as it is: set privacy.text: scrub, unless it is no free text",
-            severity="warning",
-        )
-        for where, column in dict.fromkeys(found)
-    ]
 
 
 def _refuse_file_names(config: DomainConfig, file: Path) -> None:

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from transferlab.domain.catalogue import registered_folder
+from transferlab.core.paths import user_domains_folder
 from transferlab.errors import EnvironmentProblem, InputError
 
 KEY_VARIABLE = "TRANSFERLAB_PRIVACY_KEY"
@@ -56,7 +56,7 @@ def read_key(*, domain: str, folders: Sequence[Path]) -> PrivacyKey:
     secret = os.environ.get(KEY_VARIABLE, "").strip()
     origin = f"${KEY_VARIABLE}"
     if not secret:
-        path = Path(os.environ.get(FILE_VARIABLE) or registered_folder().parent / FILE_NAME)
+        path = Path(os.environ.get(FILE_VARIABLE) or user_domains_folder().parent / FILE_NAME)
         secret, origin = _from_file(path, domain=domain, folders=folders), str(path)
     if len(secret) < MIN_CHARACTERS:
         raise EnvironmentProblem(

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from transferlab.core.records import DomainData
-from transferlab.domain.catalogue import find_domains
-from transferlab.domain.load import load_domain
-from transferlab.domain.media import decode
+from transferlab.domain.catalog import find_domains
+from transferlab.domain.loader import load_domain
+from transferlab.domain.media.decoder import decode
 
 TASKS = {
     "chest-xray": {"finding", "side", "claim", "report"},

@@ -10,13 +10,13 @@ import pytest
 import webvtt
 from PIL import Image, ImageDraw
 
-from transferlab.domain.synthetic.lectures import FRAMES_PER_SECOND, write
-from transferlab.domain.synthetic.lectures_board import Board
-from transferlab.domain.synthetic.lectures_figures import SUBJECTS
-from transferlab.domain.synthetic.lectures_film import Cue, write_film, write_transcript
-from transferlab.domain.synthetic.lectures_slides import DIRECTIONS, HEIGHT, WIDTH, draw_path
-from transferlab.domain.synthetic.lectures_words import write_speech
 from transferlab.errors import InputError
+from transferlab.worlds.lectures.board import Board
+from transferlab.worlds.lectures.figures import SUBJECTS
+from transferlab.worlds.lectures.slides import DIRECTIONS, HEIGHT, WIDTH, draw_path
+from transferlab.worlds.lectures.speech import write_speech
+from transferlab.worlds.lectures.video import Cue, write_film, write_transcript
+from transferlab.worlds.lectures.world import FRAMES_PER_SECOND, write
 
 SAMPLES = 18
 

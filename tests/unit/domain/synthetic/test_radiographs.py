@@ -10,19 +10,19 @@ import pydicom
 import pytest
 from pydicom.pixels import apply_voi_lut
 
-from transferlab.domain.synthetic.radiographs import write
-from transferlab.domain.synthetic.radiographs_anatomy import draw_build
-from transferlab.domain.synthetic.radiographs_dicom import LARGEST, Radiograph, uid, write_dicom
-from transferlab.domain.synthetic.radiographs_findings import FINDINGS, ONE_SIDED, Finding
-from transferlab.domain.synthetic.radiographs_picture import draw_exposure, take_picture
-from transferlab.domain.synthetic.radiographs_words import (
+from transferlab.errors import InputError
+from transferlab.worlds.radiographs.anatomy import draw_build
+from transferlab.worlds.radiographs.dicom import LARGEST, Radiograph, uid, write_dicom
+from transferlab.worlds.radiographs.findings import FINDINGS, ONE_SIDED, Finding
+from transferlab.worlds.radiographs.image import draw_exposure, take_picture
+from transferlab.worlds.radiographs.notes import (
     CLAIMS,
     COMPLAINTS,
     write_claim,
     write_note,
     write_report,
 )
-from transferlab.errors import InputError
+from transferlab.worlds.radiographs.world import write
 
 REQUIRED = (
     "SOPClassUID",

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from transferlab.config.domain import DomainConfig
-from transferlab.config.load import load_yaml
+from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.records import MediaRef
-from transferlab.domain.synthetic import GENERATORS
-from transferlab.domain.synthetic.scenes import COLUMNS, write
-from transferlab.domain.synthetic.scenes_clips import CLIP_FRAMES, clip
-from transferlab.domain.synthetic.scenes_files import write_film
-from transferlab.domain.video import decode_video
+from transferlab.domain.media.video import decode_video
+from transferlab.worlds import GENERATORS
+from transferlab.worlds.scenes.clips import CLIP_FRAMES, clip
+from transferlab.worlds.scenes.files import write_film
+from transferlab.worlds.scenes.world import COLUMNS, write
 
 SCENES = Path(__file__).parents[4] / "domains" / "scenes" / "domain.yaml"
 

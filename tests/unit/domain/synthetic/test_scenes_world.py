@@ -5,23 +5,23 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from transferlab.domain.synthetic import scenes_grey
-from transferlab.domain.synthetic.scenes import KINDS, scene, worded
-from transferlab.domain.synthetic.scenes_charts import chart, diagram
-from transferlab.domain.synthetic.scenes_clips import (
+from transferlab.errors import InputError
+from transferlab.worlds.scenes import grey_images
+from transferlab.worlds.scenes.charts import chart, diagram
+from transferlab.worlds.scenes.clips import (
     CLIP_FRAMES,
     appearing,
     growing,
     moving,
 )
-from transferlab.domain.synthetic.scenes_draw import COLOURS
-from transferlab.domain.synthetic.scenes_grey import grey
-from transferlab.domain.synthetic.scenes_objects import objects
-from transferlab.domain.synthetic.scenes_outlines import outline
-from transferlab.domain.synthetic.scenes_questions import PLACES
-from transferlab.domain.synthetic.scenes_record import Question
-from transferlab.domain.synthetic.scenes_signs import grating, pattern
-from transferlab.errors import InputError
+from transferlab.worlds.scenes.drawing import COLOURS
+from transferlab.worlds.scenes.grey_images import grey
+from transferlab.worlds.scenes.objects import objects
+from transferlab.worlds.scenes.outlines import outline
+from transferlab.worlds.scenes.questions import PLACES
+from transferlab.worlds.scenes.records import Question
+from transferlab.worlds.scenes.signs import grating, pattern
+from transferlab.worlds.scenes.world import KINDS, scene, worded
 
 
 def answers(drawn) -> dict[str, str]:
@@ -247,7 +247,7 @@ def test_the_brightest_edge_and_the_symmetry_are_measurable():
 
 
 def test_the_brighter_field_is_brighter(monkeypatch):
-    monkeypatch.setattr(scenes_grey, "_taken", lambda level, rng: level)
+    monkeypatch.setattr(grey_images, "_taken", lambda level, rng: level)
     judged = 0
     for drawn in drawn_scenes(grey, 500):
         said = answers(drawn)
@@ -264,7 +264,7 @@ def test_the_brighter_field_is_brighter(monkeypatch):
 
 def test_haze_is_uneven_where_it_is_said_to_be(monkeypatch):
     """Noise and stripes are finer than clouds: they leave the means of small squares alone."""
-    monkeypatch.setattr(scenes_grey, "_taken", lambda level, rng: level)
+    monkeypatch.setattr(grey_images, "_taken", lambda level, rng: level)
     uneven = {"left": [], "right": [], "both": [], "neither": []}
     for drawn in drawn_scenes(grey, 600):
         said = answers(drawn)

@@ -1,0 +1,237 @@
+"""Answers of a backbone: the likelihood of each choice, and greedy generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import GenerationConfig
+
+from transferlab.backbone.model.view import TrainableView
+from transferlab.backbone.processing.collator import Collator
+from transferlab.core.batch import Batch
+from transferlab.core.records import Prediction, Sample
+
+MAX_CANDIDATES = 200
+"""Answers at most among which a sample's own is sought: each is read with each sample, so that a
+thousand samples and a thousand answers would be a million answers to read at every scoring."""
+ROWS_PER_SAMPLE = 8
+"""Choices scored at once, per sample of a batch: bounds the memory that copied prompts take."""
+
+
+@torch.no_grad()
+def score_choices(
+    model: nn.Module,
+    view: TrainableView,
+    collator: Collator,
+    samples: Sequence[Sample],
+    *,
+    batch_samples: int,
+) -> list[Prediction]:
+    """The log-likelihood of every choice of every sample, end token included.
+
+    The prompt and its media are read once; what the model remembers of them is copied for each
+    choice, so that a choice costs its own few tokens only. Families for which such a copy cannot be
+    continued exactly read the prompt again with every choice.
+
+    Raises:
+        ValueError: a sample has no choices.
+    """
+    if not all(sample.closed for sample in samples):
+        raise ValueError("only samples with choices can be scored by likelihood")
+    predictions: dict[int, Prediction] = {}
+    equal_image_counts = view.inputs.family.equal_image_counts
+    for positions in _groups(
+        samples, collator, batch_samples=batch_samples, equal_image_counts=equal_image_counts
+    ):
+        chosen = [samples[position] for position in positions]
+        if view.inputs.family.supports_prefix_cache:
+            values = _log_likelihoods(model, view, collator, chosen)
+        else:
+            values = _whole_log_likelihoods(
+                model, view, collator, chosen, batch_samples=batch_samples
+            )
+        flat = iter(values.tolist())
+        for position, sample in zip(positions, chosen, strict=True):
+            values = tuple(next(flat) for _ in sample.choices)
+            best = max(range(len(values)), key=values.__getitem__)
+            predictions[position] = Prediction(
+                sample=sample, text=sample.choices[best], log_likelihoods=values
+            )
+    return [predictions[position] for position in range(len(samples))]
+
+
+def score_candidates(
+    model: nn.Module,
+    view: TrainableView,
+    collator: Collator,
+    samples: Sequence[Sample],
+    candidates: Sequence[str],
+    *,
+    batch_samples: int,
+) -> np.ndarray:
+    """The log-likelihood of every candidate as the answer to every sample, (N, C) float32.
+
+    A candidate's likelihood is that of all its tokens, so that short and common ones have an
+    advantage, whatever the picture shows: the control without the image says how large it is.
+    """
+    at_once = ROWS_PER_SAMPLE * batch_samples
+    parts = []
+    for start in range(0, len(candidates), at_once):
+        some = tuple(candidates[start : start + at_once])
+        # What is asked is scored with each choice; which of them is right plays no part in it.
+        asked = [replace(sample, choices=some, answer=some[0]) for sample in samples]
+        found = score_choices(model, view, collator, asked, batch_samples=batch_samples)
+        parts.append(np.array([one.log_likelihoods for one in found], np.float32))
+    return np.concatenate(parts, axis=1)
+
+
+def _groups(
+    samples: Sequence[Sample], collator: Collator, *, batch_samples: int, equal_image_counts: bool
+) -> list[list[int]]:
+    """Positions of samples of like length, at most so many samples and choices at a time.
+
+    With ``equal_image_counts`` those of a group have as many pictures each.
+    """
+    lengths, pictures = [], []
+    for sample in samples:
+        prompt = collator.prompt(sample)
+        lengths.append(len(prompt.ids))
+        pictures.append(sum(prompt.frames) if equal_image_counts else 0)
+    order = sorted(range(len(samples)), key=lambda at: (pictures[at], lengths[at]))
+    groups: list[list[int]] = []
+    choices = 0
+    for position in order:
+        more = len(samples[position].choices)
+        full = groups and len(groups[-1]) == batch_samples
+        other = groups and pictures[groups[-1][0]] != pictures[position]
+        if not groups or full or other or choices + more > ROWS_PER_SAMPLE * batch_samples:
+            groups.append([])
+            choices = 0
+        groups[-1].append(position)
+        choices += more
+    return groups
+
+
+def _log_likelihoods(
+    model: nn.Module, view: TrainableView, collator: Collator, samples: Sequence[Sample]
+) -> Tensor:
+    """(total choices,) float32: sample after sample, in the order of their choices."""
+    device = next(model.parameters()).device
+    batch = collator.prompts(samples).to(device)
+    read = model(**view.inputs(batch), use_cache=True)
+    rows = torch.tensor(
+        [at for at, s in enumerate(samples) for _ in s.choices], dtype=torch.long, device=device
+    )
+    answers = [collator.answer(s, choice) for s in samples for choice in s.choices]
+    tokens, said = _right_padded(answers, pad_id=batch.pad_id, device=device)
+    logits = read.logits[rows, -1:]
+    if tokens.shape[1] > 1:
+        cache = read.past_key_values
+        cache.batch_select_indices(rows)
+        mask = torch.cat([batch.attention_mask[rows], said[:, :-1]], dim=1)
+        rest = model(
+            input_ids=tokens[:, :-1], attention_mask=mask, past_key_values=cache, use_cache=True
+        )
+        logits = torch.cat([logits, rest.logits], dim=1)
+    log_probabilities = logits.float().log_softmax(dim=-1)
+    of_tokens = log_probabilities.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    return (of_tokens * said).sum(dim=1)
+
+
+def _whole_log_likelihoods(
+    model: nn.Module,
+    view: TrainableView,
+    collator: Collator,
+    samples: Sequence[Sample],
+    *,
+    batch_samples: int,
+) -> Tensor:
+    """The same as ``_log_likelihoods``, prompt and media read with every choice."""
+    device = next(model.parameters()).device
+    pairs = [(sample, choice) for sample in samples for choice in sample.choices]
+    parts = []
+    for start in range(0, len(pairs), batch_samples):
+        asked, choices = zip(*pairs[start : start + batch_samples], strict=True)
+        batch = collator.choices(asked, choices).to(device)
+        log_probabilities = view(batch).float().log_softmax(dim=-1)
+        of_tokens = log_probabilities.gather(-1, batch.targets().unsqueeze(-1)).squeeze(-1)
+        owner = (batch.labels != -100).nonzero()[:, 0]
+        parts.append(of_tokens.new_zeros(len(batch)).index_add(0, owner, of_tokens))
+    return torch.cat(parts)
+
+
+def _right_padded(
+    rows: Sequence[list[int]], *, pad_id: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The rows as (N, longest) int64 token ids, and a mask with 0 on padding."""
+    tokens = torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(row) for row in rows], batch_first=True, padding_value=pad_id
+    )
+    lengths = torch.tensor([len(row) for row in rows])
+    mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).long()
+    return tokens.to(device), mask.to(device)
+
+
+@torch.no_grad()
+def generate(
+    model: nn.Module,
+    view: TrainableView,
+    collator: Collator,
+    samples: Sequence[Sample],
+    *,
+    batch_samples: int,
+    max_new_tokens: int,
+) -> list[Prediction]:
+    """Greedy answers, cut at the end token, special tokens removed."""
+    device = next(model.parameters()).device
+    order = sorted(range(len(samples)), key=lambda at: len(collator.prompt(samples[at]).ids))
+    texts: dict[int, str] = {}
+    for start in range(0, len(order), batch_samples):
+        positions = order[start : start + batch_samples]
+        batch = collator.prompts([samples[position] for position in positions]).to(device)
+        answers = _greedy(model, view, collator, batch, max_new_tokens=max_new_tokens)
+        texts.update(zip(positions, answers, strict=True))
+    return [Prediction(sample=sample, text=texts[at]) for at, sample in enumerate(samples)]
+
+
+def _greedy(
+    model: nn.Module,
+    view: TrainableView,
+    collator: Collator,
+    batch: Batch,
+    *,
+    max_new_tokens: int,
+) -> list[str]:
+    # Every setting that could make decoding other than greedy is set: a model's own defaults
+    # would fill what is left out.
+    config = GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        num_beams=1,
+        temperature=1.0,
+        top_p=1.0,
+        top_k=50,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        eos_token_id=list(collator.chat.end_ids),
+        pad_token_id=batch.pad_id,
+    )
+    said = generated(model, view, batch, config=config)
+    return [collator.chat.decode(row) for row in said]
+
+
+def generated(
+    model: nn.Module, view: TrainableView, batch: Batch, *, config: GenerationConfig
+) -> list[list[int]]:
+    """Per sample of a batch of prompts, the tokens that the model says."""
+    said: dict[int, list[int]] = {}
+    for rows, part in view.inputs.prompts(batch):
+        whole = model.generate(**view.inputs(part), generation_config=config)
+        # A decoder's own sequence begins with the token that starts it.
+        asked = part.size(1) if view.inputs.start_id is None else 1
+        said.update(zip(rows, whole[:, asked:].tolist(), strict=True))
+    return [said[row] for row in range(len(batch))]

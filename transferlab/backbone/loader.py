@@ -1,0 +1,241 @@
+"""From the pipeline's ``backbone:`` section to a backbone, a sentence for all that can fail."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    PreTrainedConfig,
+)
+
+from transferlab.backbone.base.load_errors import explained
+from transferlab.backbone.base.pretrained_source import origin
+from transferlab.backbone.contrastive import ContrastBackbone
+from transferlab.backbone.hf import HFBackbone
+from transferlab.backbone.model.adapters import add_adapter
+from transferlab.backbone.model.parts import PartMap, freeze, learning_rate_factors, needs_parts
+from transferlab.backbone.model.quantization import check_quantization, quantization_arguments
+from transferlab.backbone.model.view import innermost
+from transferlab.backbone.processing.candidate_collator import CandidateCollator
+from transferlab.backbone.processing.collator import Collator
+from transferlab.backbone.processing.factory import make_collator
+from transferlab.backbone.processing.families import (
+    is_contrastive,
+    refuse_family,
+)
+from transferlab.backbone.processing.media_store import MediaStore
+from transferlab.config.backbone import BackboneSection
+from transferlab.core.records import Decode, DecodeAudio
+from transferlab.errors import EnvironmentProblem, InputError, ModelError
+from transferlab.tiny import fusion as fusion  # transformers knows them from here on
+
+
+def load_backbone(
+    section: BackboneSection,
+    *,
+    decode: Decode,
+    seed: int,
+    decode_audio: DecodeAudio | None = None,
+    fresh: bool = False,
+    sharing: HFBackbone | None = None,
+    store: MediaStore | None = None,
+) -> HFBackbone:
+    """Load a backbone and put its adapter on.
+
+    Args:
+        section: which model, adapter, precision and device.
+        decode: turns a sample's media references into frames.
+        hear: gives the sound of a sample's media; None where none of them sounds.
+        seed: of the adapter's initial values, or of all values with ``fresh``.
+        fresh: the scratch arm: random values, every parameter trained, no adapter.
+        sharing: a backbone of the same model, whose processed media and tokens, and ``decode``,
+            are used again: the arms of one experiment then read every file once.
+        store: keeps processed media on disk; None keeps them in memory alone.
+
+    Raises:
+        ModelError: the model is not there, cannot be reached, or cannot be used.
+        EnvironmentProblem: there is no such device, or a library the model needs is missing.
+        InputError: the device's name is none, or a revision is asked of a local folder.
+        ValueError: ``sharing`` is a backbone of another model, precision or length.
+    """
+    device = pick_device(section.device)
+    if section.quantization is not None and not fresh:
+        check_quantization(section.quantization, device)
+    model, processor = _read(section, seed=seed if fresh else None)
+    if sharing is None:
+        collator = make_collator(
+            section, model, processor, decode=decode, decode_audio=decode_audio, store=store
+        )
+    else:
+        collator = _shared_collator(section, sharing)
+    factors: dict[str, float] = {}
+    if not fresh:
+        model, factors = prepare(model, section, seed=seed)
+    if section.gradient_checkpointing:
+        checkpoint_gradients(model, name=section.model)
+    if section.quantization is None or fresh:  # a quantized model is on its device already
+        model = model.to(device)
+    kind = ContrastBackbone if is_contrastive(innermost(model).config) else HFBackbone
+    return kind(
+        model.train(),
+        processor,
+        collator,
+        section=section,
+        device=device,
+        learning_rate_factors=factors,
+    )
+
+
+def prepare(
+    model: nn.Module, section: BackboneSection, *, seed: int
+) -> tuple[nn.Module, dict[str, float]]:
+    """Put the adapter on and freeze what is not trained.
+
+    Returns:
+        The model, and by trainable parameter what its learning rate is multiplied by (1 where it
+        is not named).
+
+    Raises:
+        ModelError: the adapter or the parts do not fit the model.
+    """
+    part_of = PartMap.of(model, name=section.model) if needs_parts(section) else None
+    if section.adapter is not None:
+        model = add_adapter(model, section, part_of=part_of, seed=seed)
+    elif part_of is not None:
+        freeze(model, section, part_of)
+    factors = {} if part_of is None else learning_rate_factors(model, section, part_of)
+    return model, factors
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that ``name`` means; "auto" takes the GPU where there is one.
+
+    Raises:
+        InputError: no such kind of device exists.
+        EnvironmentProblem: this machine has none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(
+            f"backbone.device: '{name}' is no device; use auto, cpu, cuda or cuda:0"
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise EnvironmentProblem(
+            f"backbone.device: '{name}' asked for, {torch.cuda.device_count()} GPU(s) found; "
+            "use auto or cpu"
+        )
+    return device
+
+
+def _read(section: BackboneSection, *, seed: int | None) -> tuple[nn.Module, Any]:
+    """Model and processor; the model's values are random where a seed is given."""
+    dtype = getattr(torch, section.dtype)
+    with explained(section):
+        config = AutoConfig.from_pretrained(**origin(section))
+        refuse_family(config, name=section.model)
+        _refuse_other_architectures(section, config)
+        processor = AutoProcessor.from_pretrained(**origin(section))
+        if seed is None:
+            return load_pretrained(section, dtype=dtype), processor
+        return _random_model(section, config, dtype=dtype, seed=seed), processor
+
+
+def load_pretrained(section: BackboneSection, *, dtype: torch.dtype) -> nn.Module:
+    """The model as its files have it, without an adapter, on the CPU.
+
+    Raises:
+        ModelError: the files lack some of the model's weights.
+    """
+    config = AutoConfig.from_pretrained(**origin(section))
+    model, info = _model_class(config).from_pretrained(
+        **origin(section),
+        **_attention(section),
+        **quantization_arguments(section),
+        dtype=dtype,
+        use_safetensors=True,
+        output_loading_info=True,
+    )
+    if info["missing_keys"]:
+        # transformers fills them with random values and goes on.
+        raise ModelError(
+            f"backbone '{section.model}': its files lack {len(info['missing_keys'])} of the "
+            f"model's weights, the first '{sorted(info['missing_keys'])[0]}'; download it again"
+        )
+    return model
+
+
+def _random_model(
+    section: BackboneSection, config: PreTrainedConfig, *, dtype: torch.dtype, seed: int
+) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return _model_class(config).from_config(
+            config,
+            dtype=dtype,
+            trust_remote_code=section.trust_remote_code,
+            **_attention(section),
+        )
+
+
+def _model_class(config: PreTrainedConfig) -> type:
+    return AutoModel if is_contrastive(config) else AutoModelForImageTextToText
+
+
+def _attention(section: BackboneSection) -> dict[str, str]:
+    return {} if section.attention == "auto" else {"attn_implementation": section.attention}
+
+
+def checkpoint_gradients(model: nn.Module, *, name: str) -> None:
+    """Have activations computed again in the backward pass.
+
+    Raises:
+        ModelError: the model's code has no such thing.
+    """
+    inner = innermost(model)
+    if not inner.supports_gradient_checkpointing:
+        raise ModelError(
+            f"backbone '{name}' cannot compute its activations again; set "
+            "backbone.gradient_checkpointing: false"
+        )
+    with warnings.catch_warnings():
+        # Newer transformers have another name for it, which older ones lack.
+        warnings.filterwarnings("ignore", category=FutureWarning, message=".*checkpointing")
+        inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    # Only the reentrant kind needs inputs with gradients; some vision towers fail with them.
+    inner.disable_input_require_grads()
+
+
+def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Collator | CandidateCollator:
+    for key in ("model", "revision", "dtype", "max_length_tokens", "caption"):
+        theirs, ours = getattr(sharing.section, key), getattr(section, key)
+        if theirs != ours:
+            raise ValueError(f"cannot share batches: {key} is {theirs!r} there and {ours!r} here")
+    return sharing.collator
+
+
+def _refuse_other_architectures(section: BackboneSection, config: PreTrainedConfig) -> None:
+    known = type(config) in AutoModelForImageTextToText._model_mapping
+    remote = "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
+    contrastive = is_contrastive(config)
+    if section.caption is not None and not contrastive:
+        raise ModelError(
+            f"backbone.caption: '{section.model}' writes answers by itself; only CLIP and SigLIP, "
+            "which compare pictures with texts, have a use for it; remove the key"
+        )
+    if contrastive:
+        return
+    if not known and not (remote and section.trust_remote_code):
+        raise ModelError(
+            f"backbone '{section.model}' is of type '{config.model_type}', which takes no images "
+            "with text (AutoModelForImageTextToText does not know it); choose another model"
+        )

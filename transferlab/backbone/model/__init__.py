@@ -1,0 +1,1 @@
+"""The model's parts, its adapter, and the view that is trained."""

@@ -1,0 +1,1 @@
+"""Samples to batches: chat template, media and audio inputs, masks."""

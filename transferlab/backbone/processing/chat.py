@@ -1,0 +1,152 @@
+"""Prompts and answers as text and tokens: the chat template, and where the answer begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transferlab.backbone.processing.layouts import Inline
+from transferlab.core.records import MEDIA_SLOT
+from transferlab.errors import ModelError
+
+NO_TOKEN = -1
+"""Stands for a token that no text can hold."""
+
+
+class Chat:
+    """One processor's way of writing an exchange.
+
+    Without a chat template an exchange is the prompt, a line break, the answer and the end token.
+    """
+
+    def __init__(
+        self,
+        processor: Any,
+        *,
+        name: str,
+        end_ids: Sequence[int],
+        layout: Inline,
+        picture_id: int | None = None,
+    ) -> None:
+        """How one processor writes.
+
+        Args:
+            processor: of transformers, with a tokenizer.
+            name: of the backbone, for messages.
+            end_ids: the tokens at which generation stops, the preferred one first.
+            layout: where pictures stand.
+            picture_id: the token that the model reads as picture; None takes the image token.
+        """
+        self._processor, self._tokenizer, self._name = processor, processor.tokenizer, name
+        self.end_ids = tuple(end_ids)
+        self.layout = layout
+        self.image_token = layout.image_token
+        """What a prompt's text holds for a picture; "" where nothing does."""
+        named = self.image_token and self._tokenizer.convert_tokens_to_ids(self.image_token)
+        self.image_id: int = named if self.image_token else NO_TOKEN
+        self.picture_id = self.image_id if picture_id is None else picture_id
+        self._templated = bool(processor.chat_template) and layout.templated
+
+    def prompt_text(self, prompt: str, frames: Sequence[int], sounds: Sequence[bool] = ()) -> str:
+        """The prompt as the model reads it, with one image token per frame.
+
+        Args:
+            prompt: with one media slot per medium.
+            frames: per slot, how many frames the medium has.
+            sounds: per slot, whether its sound comes after them; none does where nothing is given.
+        """
+        if not self._templated:
+            return self.layout.prompt_text(prompt, frames)
+        return self._render([_user_turn(prompt, frames, sounds)], add_generation_prompt=True)
+
+    def tokens(self, text: str) -> list[int]:
+        """Token ids of a whole exchange, or of its beginning."""
+        # Templates that write the first token themselves must not get it twice.
+        first = self._tokenizer.bos_token
+        add_first = self.layout.adds_first and (first is None or not text.startswith(first))
+        return self._tokenizer(text, add_special_tokens=add_first)["input_ids"]
+
+    def answer_tokens(
+        self,
+        prompt: str,
+        frames: Sequence[int],
+        answer: str,
+        *,
+        start: list[int],
+        sounds: Sequence[bool] = (),
+    ) -> list[int]:
+        """What the model must say after the prompt: the answer's tokens and one end token.
+
+        Args:
+            prompt: with one media slot per medium.
+            frames: per slot, how many frames the medium has.
+            sounds: per slot, whether its sound comes after them; none does where nothing is given.
+            answer: as the sample or a choice has it.
+            start: the tokens of the prompt's text, image tokens not yet expanded.
+
+        Raises:
+            ModelError: the template does not continue the prompt, so that no token is surely the
+                answer's first.
+        """
+        if self._templated:
+            turns = [_user_turn(prompt, frames, sounds), _turn("assistant", [_text(answer)])]
+            whole = self.tokens(self._render(turns, add_generation_prompt=False))
+            if whole[: len(start)] != start:
+                raise ModelError(
+                    f"backbone '{self._name}': its chat template does not write the answer right "
+                    "after the generation prompt, so answers cannot be marked exactly; choose a "
+                    "backbone whose template does"
+                )
+            said = whole[len(start) :]
+        else:
+            specials = self.layout.answer_with_specials
+            said = self._tokenizer(answer, add_special_tokens=specials)["input_ids"]
+        return self._until_end(said)
+
+    def decode(self, said: list[int]) -> str:
+        """Generated tokens as text: what stands before the first end token, no special tokens."""
+        ends = [position for position, token in enumerate(said) if token in self.end_ids]
+        text = self._tokenizer.decode(said[: ends[0]] if ends else said, skip_special_tokens=True)
+        return text.strip()
+
+    def _until_end(self, said: list[int]) -> list[int]:
+        # Templates end a turn with an end token and often a line break after it, which is never
+        # generated; some write no end token at all, and then the model could not learn to stop.
+        for position, token in enumerate(said):
+            if token in self.end_ids:
+                return said[: position + 1]
+        return [*said, self.end_ids[0]]
+
+    def extra_inputs(self, text: str) -> dict[str, list[int]]:
+        """What else a model reads of a prompt: the tokens of a Q-Former's own tokenizer."""
+        queries = getattr(self._processor, "qformer_tokenizer", None)
+        if queries is None:
+            return {}
+        words = self.layout.words(text)
+        ids = queries(words)["input_ids"]
+        return {"qformer_input_ids": ids, "qformer_attention_mask": [1] * len(ids)}
+
+    def _render(self, turns: list[dict], *, add_generation_prompt: bool) -> str:
+        return self._processor.apply_chat_template(
+            turns, add_generation_prompt=add_generation_prompt, tokenize=False
+        )
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
+
+
+def _turn(role: str, content: list[dict]) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def _user_turn(prompt: str, frames: Sequence[int], sounds: Sequence[bool]) -> dict[str, Any]:
+    content: list[dict] = []
+    for position, part in enumerate(prompt.split(MEDIA_SLOT)):
+        if position:
+            content += [{"type": "image"}] * frames[position - 1]
+            if any(sounds[position - 1 : position]):
+                content.append({"type": "audio"})
+        if part:
+            content.append(_text(part))
+    return _turn("user", content)

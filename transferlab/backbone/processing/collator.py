@@ -1,0 +1,242 @@
+"""Samples to batches: media and text tokenised once, padded on the left, answers marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from transferlab.backbone.base.byte_cache import ByteCache
+from transferlab.backbone.processing.audio_encoder import AudioEncoder, EncodedAudio, stacked
+from transferlab.backbone.processing.chat import Chat
+from transferlab.backbone.processing.media_encoder import MediaEncoder, join_media
+from transferlab.core.batch import Batch, join_extra_inputs
+from transferlab.core.records import Sample
+from transferlab.errors import DataError, ModelError
+
+IGNORED = -100
+TEXT_CACHE_BYTES = 64 * 2**20
+_ENTRY_BYTES = 500
+"""Of a kept list of tokens: key and objects, beside 8 bytes per token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """A sample's prompt as token ids."""
+
+    ids: list[int]
+    """As the model reads them."""
+    start: list[int]
+    """The same with one image token per frame: where answers begin is found on the short form."""
+    frames: tuple[int, ...]
+    """Per medium."""
+    extra_inputs: dict[str, Tensor]
+    """What else the model reads of the prompt, by the name of its argument; (1, ...)."""
+    sounds: tuple[bool, ...]
+    """Per medium: whether its sound is heard."""
+
+
+class Collator:
+    """Makes the batches of one backbone, and remembers the tokens of every sample it has met."""
+
+    def __init__(
+        self,
+        chat: Chat,
+        media: MediaEncoder,
+        *,
+        pad_id: int,
+        max_length_tokens: int,
+        name: str,
+        max_pictures: int | None = None,
+        sound: AudioEncoder | None = None,
+    ) -> None:
+        """
+        Args:
+            chat: writes exchanges.
+            media: encodes pictures.
+            pad_id: the token of padding.
+            max_length_tokens: of a sample with its answer.
+            name: of the backbone, for messages.
+            max_pictures: the most that a sample may show, frames counted; None sets no limit.
+            sound: encodes sound; None where the backbone does not listen.
+        """
+        self.chat, self.media = chat, media
+        self._pad_id, self._max_length_tokens, self._name = pad_id, max_length_tokens, name
+        self._max_pictures, self.sound = max_pictures, sound
+        self._prompts: ByteCache[Prompt] = ByteCache(TEXT_CACHE_BYTES)
+        self._answers: ByteCache[list[int]] = ByteCache(TEXT_CACHE_BYTES)
+        self._expansion_checked = False
+
+    def collate(self, samples: Sequence[Sample]) -> Batch:
+        """The samples with their answers, for training.
+
+        A row is the prompt and the answer without its last token; the label at each position is
+        the token that the model must say next, so the end token is the last row position's label.
+
+        Raises:
+            DataError: a medium cannot be read, or a sample is longer than the backbone may take.
+        """
+        answers = [self.answer(sample, sample.answer) for sample in samples]
+        return self._batch(samples, answers)
+
+    def choices(self, samples: Sequence[Sample], answers: Sequence[str]) -> Batch:
+        """The samples with other answers than their own, one each.
+
+        Raises:
+            DataError: as for ``collate``.
+        """
+        pairs = zip(samples, answers, strict=True)
+        return self._batch(samples, [self.answer(sample, answer) for sample, answer in pairs])
+
+    def prompts(self, samples: Sequence[Sample]) -> Batch:
+        """The samples without their answers; no position is supervised.
+
+        Raises:
+            DataError: as for ``collate``.
+        """
+        return self._batch(samples, [[] for _ in samples])
+
+    def prompt(self, sample: Sample) -> Prompt:
+        """The sample's prompt as token ids; its media are decoded at the first call only."""
+        key = (sample.id, sample.prompt, sample.media)
+        kept = self._prompts.get(key)
+        if kept is not None:
+            return kept
+        media = self.media.encode(sample.media)
+        self._refuse_many(sample, sum(media.frames))
+        sounds = tuple(ref.sound for ref in sample.media)
+        heard = self._heard(sample)
+        text = self.chat.prompt_text(sample.prompt, media.frames, sounds)
+        ids = self.chat.tokens(self._sounding(self._expand(text, media.texts, sample), heard))
+        if any(media.texts) and not heard and not self._expansion_checked:
+            self._check_expansion(text, ids, sample)
+        prompt = Prompt(
+            ids=ids,
+            start=self.chat.tokens(text),
+            frames=media.frames,
+            extra_inputs={n: torch.tensor([ids]) for n, ids in self.chat.extra_inputs(text).items()}
+            | stacked(heard),
+            sounds=sounds,
+        )
+        size_bytes = sum(tensor.nbytes for tensor in prompt.extra_inputs.values())
+        self._prompts.put(key, prompt, size_bytes=size_bytes + _ENTRY_BYTES + 16 * len(ids))
+        return prompt
+
+    def answer(self, sample: Sample, answer: str) -> list[int]:
+        """The tokens of ``answer`` after the sample's prompt, the end token included.
+
+        Raises:
+            DataError: the answer holds the backbone's image token.
+        """
+        key = (sample.id, sample.prompt, answer)
+        kept = self._answers.get(key)
+        if kept is None:
+            prompt = self.prompt(sample)
+            kept = self.chat.answer_tokens(
+                sample.prompt, prompt.frames, answer, start=prompt.start, sounds=prompt.sounds
+            )
+            if self.chat.image_id in kept or self.chat.picture_id in kept:
+                raise DataError(
+                    f"sample '{sample.id}' of '{sample.domain}': its answer or a choice holds the "
+                    f"image token '{self.chat.image_token}'; remove it"
+                )
+            self._answers.put(key, kept, size_bytes=_ENTRY_BYTES + 8 * len(kept))
+        return kept
+
+    def _batch(self, samples: Sequence[Sample], answers: Sequence[list[int]]) -> Batch:
+        prompts = [self.prompt(sample) for sample in samples]
+        rows = [p.ids + answer[:-1] for p, answer in zip(prompts, answers, strict=True)]
+        self._refuse_long(samples, [len(row) for row in rows])
+        width = max(len(row) for row in rows)
+        ids = np.full((len(rows), width), self._pad_id, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        labels = np.full_like(ids, IGNORED)
+        for at, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+            ids[at, width - len(row) :] = row
+            mask[at, width - len(row) :] = 1
+            labels[at, width - len(answer) :] = answer
+        media = [self.media.encode(sample.media) for sample in samples]
+        return Batch(
+            input_ids=torch.from_numpy(ids),
+            attention_mask=torch.from_numpy(mask),
+            labels=torch.from_numpy(labels),
+            media=join_media([encoded.tensors for encoded in media if encoded.rows]),
+            media_rows=tuple(encoded.rows for encoded in media),
+            sample_ids=tuple(sample.id for sample in samples),
+            pad_id=self._pad_id,
+            extra_inputs=join_extra_inputs([(1, prompt.extra_inputs) for prompt in prompts]),
+        )
+
+    def _expand(self, text: str, texts: Sequence[str], sample: Sample) -> str:
+        """Replace every image token by the text that its frame stands for."""
+        if not self.chat.image_token:
+            return text
+        parts = text.split(self.chat.image_token)
+        if len(parts) - 1 != len(texts):
+            raise DataError(
+                f"sample '{sample.id}' of '{sample.domain}': its prompt, written for backbone "
+                f"'{self._name}', has {len(parts) - 1} image token(s) for {len(texts)} frame(s); "
+                f"remove '{self.chat.image_token}' from its text"
+            )
+        return self.chat.layout.joined(_filled(parts, texts))
+
+    def _heard(self, sample: Sample) -> list[EncodedAudio]:
+        sounding = [ref for ref in sample.media if ref.sound]
+        if sounding and self.sound is None:
+            raise ModelError(
+                f"backbone '{self._name}' does not listen, and the media of '{sample.domain}' have "
+                "sound: set sound: false in its domain.yaml, or choose a backbone that listens"
+            )
+        return [self.sound.encode(ref, sample) for ref in sounding] if self.sound else []
+
+    def _sounding(self, text: str, heard: Sequence[EncodedAudio]) -> str:
+        """Replace every sound's token by the tokens that it takes."""
+        if self.sound is None:
+            return text
+        parts = text.split(self.sound.token)
+        if len(parts) - 1 != len(heard):
+            raise DataError(
+                f"a prompt for backbone '{self._name}' has {len(parts) - 1} sound token(s) for "
+                f"{len(heard)} sound(s): remove '{self.sound.token}' from its text"
+            )
+        return _filled(parts, [one.text for one in heard])
+
+    def _check_expansion(self, text: str, ids: list[int], sample: Sample) -> None:
+        # Once per backbone: what is put together here must be what its processor makes of all.
+        if not self.chat.layout.writes_several and text.count(self.chat.image_token) > 1:
+            return
+        expected = self.media.whole_prompt(text, sample.media)
+        if ids != expected["input_ids"][0].tolist():
+            raise ModelError(
+                f"backbone '{self._name}': its processor writes prompts with pictures in a way "
+                "that cannot be repeated exactly, which batches need; choose another backbone"
+            )
+        self._expansion_checked = True
+
+    def _refuse_many(self, sample: Sample, pictures: int) -> None:
+        if self._max_pictures is not None and pictures > self._max_pictures:
+            raise DataError(
+                f"sample '{sample.id}' of '{sample.domain}' shows {pictures} pictures, frames "
+                f"counted; backbone '{self._name}' sees at most {self._max_pictures} at once: show "
+                "fewer frames, or choose another backbone"
+            )
+
+    def _refuse_long(self, samples: Sequence[Sample], lengths: Sequence[int]) -> None:
+        limit = self._max_length_tokens
+        long = [(s, n) for s, n in zip(samples, lengths, strict=True) if n > limit]
+        if long:
+            named = ", ".join(f"'{s.id}' of '{s.domain}' ({n} tokens)" for s, n in long[:5])
+            more = f" and {len(long) - 5} more" if len(long) > 5 else ""
+            raise DataError(
+                f"longer than backbone.max_length_tokens ({limit}), media tokens and answer "
+                f"included: {named}{more}; raise the limit, or shorten the text or the number of "
+                "frames; `transferlab validate PIPELINE --data` names their rows"
+            )
+
+
+def _filled(parts: Sequence[str], between: Sequence[str]) -> str:
+    """The parts with a text after each but the last."""
+    return "".join(p + t for p, t in zip(parts, [*between, ""], strict=True))

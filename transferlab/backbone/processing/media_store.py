@@ -1,0 +1,204 @@
+"""Processed media on disk: made once, memory-mapped afterwards, shared by processes.
+
+An entry is one safetensors file whose name is a digest of the media's bytes and of everything that
+the processing depends on: a name says nothing of where a medium came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from transferlab import __version__
+from transferlab.core.records import MediaRef
+from transferlab.errors import EnvironmentProblem
+
+FORMAT = 1
+"""Raise it when the same bytes are decoded or processed to something else than before."""
+SUFFIX = ".safetensors"
+HOT_SECONDS = 3600
+"""What was used within so many seconds is not evicted: a training run larger than the cache would
+otherwise throw out, again and again, what it reads next."""
+_RECOUNT_FRACTION = 1 / 20
+"""Of the limit: what a process writes before it counts again what all of them wrote."""
+_LIBRARIES = ("transformers", "torch", "torchvision", "pillow", "pydicom", "monai", "av")
+
+Entry = tuple[dict[str, Tensor], dict[str, Any]]
+"""Tensors by name, and JSON-safe facts about them."""
+
+
+class MediaStore:
+    """A folder of entries that several processes may read and write at once.
+
+    An entry is written beside and renamed, so that no reader sees half of one, and a reader of an
+    entry that is being evicted keeps what it has mapped.
+    """
+
+    def __init__(self, folder: Path, *, limit_bytes: int, hot_seconds: float = HOT_SECONDS) -> None:
+        """Make the folder, for nobody but its owner.
+
+        Args:
+            folder: of the entries alone.
+            limit_bytes: of all entries together; each process that writes may pass it by 5 %.
+            hot_seconds: entries that were used within this time are not evicted.
+
+        Raises:
+            EnvironmentProblem: the folder cannot be made.
+        """
+        self._folder, self._limit_bytes, self._hot_seconds = folder, limit_bytes, hot_seconds
+        self._used_bytes: int | None = None
+        """At the last count, with what this process has written since; None before the first."""
+        self._uncounted_bytes = 0
+        self._touched: set[str] = set()
+        self._stopped = False
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"processed media cannot be kept in {folder} ({error.strerror}); name a writable "
+                "folder in $TRANSFERLAB_CACHE, or set data.cache_media: false"
+            ) from None
+
+    def read(self, key: str) -> Entry | None:
+        """An entry, its tensors mapped into memory; None where it is not there."""
+        path = self._path(key)
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                facts = json.loads((file.metadata() or {})["facts"])
+            if key not in self._touched:
+                os.utime(path)  # what counts for eviction is the latest use
+                self._touched.add(key)
+        except (FileNotFoundError, RuntimeError):
+            # The second: evicted between the header and torch's own opening of the file.
+            return None
+        except (SafetensorError, KeyError, ValueError, OSError):
+            path.unlink(missing_ok=True)  # damaged: it is made again
+            return None
+        return tensors, facts
+
+    def write(self, key: str, entry: Entry) -> None:
+        """Keep an entry, if it fits; older ones that are not in use make room."""
+        tensors, facts = entry
+        size_bytes = sum(tensor.nbytes for tensor in tensors.values())
+        if self._stopped or not self._make_room(size_bytes):
+            return
+        try:
+            handle, extra_inputs = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".partial")
+            os.close(handle)
+            try:
+                plain = {name: tensor.contiguous() for name, tensor in tensors.items()}
+                save_file(plain, extra_inputs, metadata={"facts": json.dumps(facts)})
+                os.replace(extra_inputs, self._path(key))
+            finally:
+                Path(extra_inputs).unlink(missing_ok=True)
+        except (OSError, SafetensorError) as error:
+            self._stopped = True
+            warnings.warn(
+                f"processed media are no longer kept in {self._folder} ({error}); every epoch "
+                "decodes what is not kept",
+                stacklevel=2,
+            )
+            return
+        self._touched.add(key)
+        self._used_bytes = (self._used_bytes or 0) + size_bytes
+        self._uncounted_bytes += size_bytes
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}{SUFFIX}"
+
+    def _make_room(self, size_bytes: int) -> bool:
+        """Whether there is room for so many bytes, if need be after an eviction."""
+        if size_bytes > self._limit_bytes:
+            return False
+        overdue = self._uncounted_bytes >= _RECOUNT_FRACTION * self._limit_bytes
+        if self._used_bytes is None or overdue:
+            self._count()
+        if self._used_bytes + size_bytes <= self._limit_bytes:
+            return True
+        try:
+            with FileLock(self._folder / ".lock", timeout=0):
+                self._evict(self._limit_bytes - size_bytes)
+        except Timeout:
+            return False  # another process is making room; this entry is made again when needed
+        return self._used_bytes + size_bytes <= self._limit_bytes
+
+    def _count(self) -> list[tuple[float, int, str]]:
+        """All entries as (latest use, bytes, path), the longest unused first."""
+        found = []
+        for one in os.scandir(self._folder):
+            try:
+                if one.name.endswith(SUFFIX):
+                    stat = one.stat()
+                    found.append((stat.st_mtime, stat.st_size, one.path))
+            except FileNotFoundError:
+                continue  # evicted by another process in this moment
+        self._used_bytes = sum(size for _, size, _ in found)
+        self._uncounted_bytes = 0
+        return sorted(found)
+
+    def _evict(self, target_bytes: int) -> None:
+        oldest = time.time() - self._hot_seconds
+        for used, size, path in self._count():
+            if self._used_bytes <= target_bytes or used > oldest:
+                return
+            Path(path).unlink(missing_ok=True)
+            self._used_bytes -= size
+
+
+def entry_key(refs: Sequence[MediaRef], settings: str) -> str | None:
+    """The name of the entry of some media; None where the content of one is not known.
+
+    Args:
+        refs: all media of one sample, in order.
+        settings: from ``settings_digest``.
+    """
+    if not refs or not all(ref.digest for ref in refs):
+        return None
+    parts = [
+        [ref.digest, ref.kind, ref.start_seconds, ref.end_seconds, ref.frames, ref.mask_text]
+        for ref in refs
+    ]
+    return hashlib.sha256(json.dumps([settings, parts]).encode()).hexdigest()
+
+
+def settings_digest(processor: Any, *facts: object) -> str:
+    """A digest of what decides how media are processed, in hex.
+
+    Args:
+        processor: of the backbone.
+        facts: what else decides it; ``repr`` must tell them apart.
+    """
+    parts = [processor, getattr(processor, "image_processor", None)]
+    described = [[type(part).__name__, _settings(part)] for part in parts]
+    text = json.dumps([FORMAT, __version__, _versions(), described, [repr(one) for one in facts]])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _settings(part: Any) -> str:
+    """A processor's own description of itself, in an order that does not change."""
+    given = part.to_dict() if hasattr(part, "to_dict") else {}
+    return json.dumps(given, sort_keys=True, default=str)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue  # a backbone without that kind of media
+    return found

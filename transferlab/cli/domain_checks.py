@@ -1,0 +1,138 @@
+"""Checking domains, and the report for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from transferlab.cli.terminal import output
+from transferlab.config.pipeline import BackboneSection, PipelineConfig
+from transferlab.core.records import SPLITS
+from transferlab.domain.catalog import DomainEntry, find_domains
+from transferlab.domain.sources.generated import at_most
+from transferlab.domain.validation.domain_check import BAD_ROWS, check_stream
+from transferlab.domain.validation.findings import CheckReport, Problem, StreamReport
+from transferlab.errors import DataError, InputError
+
+SHOWN = 10
+"""Problems of one kind that are shown; --json has them all."""
+
+
+def check_and_show(
+    entries: Sequence[DomainEntry],
+    *,
+    data_root: Path | None,
+    backbone: BackboneSection | None,
+    strict: bool = False,
+    as_json: bool = False,
+    left_out: Collection[str] = (),
+) -> None:
+    """Check domains alone and together, and print what was found.
+
+    Args:
+        entries: the domains.
+        data_root: folder of the data packs.
+        backbone: what samples are measured for; None leaves that out.
+        strict: whether warnings count as errors.
+        as_json: print JSON.
+        left_out: kinds of problems whose rows the run would leave out.
+
+    Raises:
+        InputError: one of them is named twice.
+        DataError: they are not fit to be trained on.
+    """
+    names = [entry.name for entry in entries]
+    if len(set(names)) < len(names):
+        raise InputError(f"a domain is named twice: {', '.join(names)}")
+    ruler = None
+    if backbone is not None:
+        # Imported when it is asked for: it brings torch.
+        from transferlab.pipeline.sample_length import ruler_of
+
+        ruler = ruler_of(backbone)
+    found = check_stream(entries, data_root=data_root, ruler=ruler)
+    if as_json:
+        record = found.reports[0].to_record() if len(entries) == 1 else found.to_record()
+        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    else:
+        show_stream(output(), found)
+    problems = found.problems if strict else found.errors
+    count = sum(one.kind not in left_out for one in problems)
+    if count:
+        said = f"domain '{names[0]}' is" if len(names) == 1 else f"{', '.join(names)} are"
+        raise DataError(f"{said} not fit to be trained on: {count} problem(s)")
+
+
+def check_pipeline_data(config: PipelineConfig, *, domains: Sequence[Path]) -> None:
+    """``check_and_show`` of everything that a pipeline names, for its backbone.
+
+    Raises:
+        DataError: a run would stop, or its scores would mean little.
+    """
+    known = find_domains(domains)
+    named = [*([config.source] if config.source else []), *config.stream]
+    most = config.data.max_generated_samples
+    check_and_show(
+        [at_most(known[name], most) for name in named],
+        data_root=config.data_root,
+        backbone=config.backbone,
+        left_out=BAD_ROWS if config.data.on_bad_sample == "quarantine" else (),
+    )
+
+
+def show_stream(console: Console, found: StreamReport) -> None:
+    """The report of each domain, then what two of them share."""
+    for report in found.reports:
+        show_report(console, report)
+    if len(found.reports) < 2:
+        return
+    console.print(f"across {len(found.reports)} domains")
+    _show_problems(console, found.across)
+    if not found.across:
+        console.print("nothing that one trains on is scored in another")
+
+
+def show_report(console: Console, report: CheckReport) -> None:
+    """What was looked at, then the problems by kind, errors first."""
+    console.print(f"domain {report.domain}: {report.rows:,} rows, {report.media:,} files of media")
+    _show_counts(console, report)
+    _show_problems(console, [*report.errors, *report.warnings])
+    if report.removed:
+        counts = ", ".join(f"{kind} {count:,}" for kind, count in sorted(report.removed.items()))
+        console.print(f"removed from texts: {counts}", soft_wrap=True)
+    if report.sound:
+        console.print("sound: nothing keeps it from being trained on")
+
+
+def _show_counts(console: Console, report: CheckReport) -> None:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("")
+    for side in SPLITS:
+        table.add_column(side, justify="right")
+    for name, counts in (("samples", report.samples), ("groups", report.groups)):
+        table.add_row(name, *(f"{counts.get(side, 0):,}" for side in SPLITS))
+    for task, labels in report.labels.items():
+        for label, counts in labels.items():
+            table.add_row(f"{task}: {label}", *(f"{counts[side]:,}" for side in SPLITS))
+    console.print(table)
+
+
+def _show_problems(console: Console, problems: Sequence[Problem]) -> None:
+    ordered = sorted(problems, key=lambda one: (one.severity, one.kind))
+    for (_, kind), members in groupby(ordered, key=lambda one: (one.severity, one.kind)):
+        _show_kind(console, kind, list(members))
+
+
+def _show_kind(console: Console, kind: str, members: list[Problem]) -> None:
+    console.print(f"{members[0].severity}: {kind.replace('_', ' ')} ({len(members):,})")
+    for one in members[:SHOWN]:
+        console.print(f"  {one.where}: {one.reason}", soft_wrap=True)
+    if len(members) > SHOWN:
+        console.print(f"  and {len(members) - SHOWN:,} more; --json lists all", soft_wrap=True)

@@ -1,0 +1,48 @@
+"""``transferlab domains fetch``: the archives of a domain, one after another, with a bar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from transferlab.domain.catalog import DomainEntry
+from transferlab.domain.data_root import data_folder
+from transferlab.domain.download.downloader import fetch
+from transferlab.errors import InputError
+
+
+def fetch_all(entry: DomainEntry, *, data_root: Path | None) -> dict[str, bool]:
+    """Bring every archive that the domain names.
+
+    Returns:
+        By address: whether it was fetched now; what is there already is not.
+
+    Raises:
+        InputError: the domain names none.
+        DataError, EnvironmentProblem: as ``fetch``.
+    """
+    if not entry.config.fetch:
+        readme = entry.folder / "README.md"
+        how = f"; {readme} says how to get its data" if readme.is_file() else ""
+        raise InputError(f"domain '{entry.name}': names nothing to fetch{how}")
+    root = data_folder(entry, data_root=data_root)
+    done = {}
+    # On standard error: standard output may be read as JSON.
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        for section in entry.config.fetch:
+            bar = bars.add_task(section.name, total=section.bytes)
+
+            def tell(there: int, whole: int, bar: int = bar) -> None:
+                bars.update(bar, completed=there, total=whole)
+
+            done[section.url] = fetch(section, root, progress=tell)
+            bars.update(bar, completed=section.bytes)
+    return done

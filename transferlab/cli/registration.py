@@ -1,0 +1,90 @@
+"""``transferlab domains register``: propose, show, write, check."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import typer
+
+from transferlab.cli.domain_checks import show_report
+from transferlab.cli.terminal import output
+from transferlab.config.section import NAME_PATTERN
+from transferlab.config.yaml_text import dump_yaml
+from transferlab.core.registry import did_you_mean
+from transferlab.domain.catalog import find_domains
+from transferlab.domain.onboarding.proposal import KINDS, Proposal, propose
+from transferlab.domain.onboarding.user_domains import write_domain
+from transferlab.domain.validation.domain_check import check_domain
+from transferlab.errors import DataError, InputError
+
+
+def proposed(path: Path, *, name: str | None, kind: str | None, licence: str) -> Proposal:
+    """A proposal whose name nobody has yet.
+
+    Raises:
+        InputError: name or kind is none, the name is taken, or nothing can be registered.
+    """
+    if name is not None and not re.match(NAME_PATTERN, name):
+        raise InputError(
+            f"--name: '{name}' must be small letters, digits, '-' and '_', and begin with a letter "
+            "or a digit"
+        )
+    if kind is not None and kind not in KINDS:
+        raise InputError(
+            f"--kind: there is no '{kind}'.{did_you_mean(kind, list(KINDS))} "
+            f"Known: {', '.join(KINDS)}"
+        )
+    proposal = propose(path, name=name, kind=kind, licence=licence)
+    other = find_domains().get(proposal.settings["name"])
+    if other is not None:
+        raise InputError(
+            f"there is a domain '{other.name}' already ({other.file}); choose another --name, or "
+            f"take a registered one away first: transferlab domains remove {other.name}"
+        )
+    return proposal
+
+
+def register(proposal: Proposal, *, to: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Show a proposal and, unless this is a dry run, write and check it.
+
+    Raises:
+        DataError: it was written, and its data are not fit to be trained on.
+    """
+    text = dump_yaml(proposal.settings)
+    if not as_json:
+        typer.echo(text)
+        for note in proposal.notes:
+            typer.echo(f"look at {note}")
+    record = {"settings": proposal.settings, "notes": proposal.notes}
+    if dry_run:
+        if as_json:
+            typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        return
+    entry = write_domain(proposal.settings, to=to)
+    if not as_json:
+        typer.echo(f"\nwritten: {entry.file}\n")
+    report = check_domain(entry)
+    if as_json:
+        record |= {"file": str(entry.file), "check": report.to_record()}
+        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    else:
+        show_report(output(), report)
+    if not report.sound:
+        raise DataError(
+            f"domain '{entry.name}' is registered, and not fit to be trained on yet: "
+            f"{len(report.errors)} problem(s); correct {entry.file} or the data, then `transferlab "
+            f"domains check {entry.name}`"
+        )
+    if not as_json:
+        typer.echo(_next_steps(entry.name))
+
+
+def _next_steps(name: str) -> str:
+    """What a newcomer does with a sound domain."""
+    return (
+        f"\nnext: look at it with `transferlab domains preview {name}`; to train on it, write "
+        f"these two lines into {name}.yaml and start `transferlab run {name}.yaml`:\n\n"
+        f"name: {name}\nstream: [{name}]"
+    )

@@ -1,0 +1,132 @@
+"""Passes through the model beside those of a training step, and what they leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.continual.avalanche_api import AvalancheDataset
+from transferlab.core.batch import Batch
+
+if TYPE_CHECKING:
+    from transferlab.continual.components.trainer_view import TrainerView
+
+TokenLoss = Callable[[Tensor, Tensor, Batch], Tensor]
+"""(n, vocab) logits, (n,) targets and their batch to the mean loss over the n tokens."""
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
+    return nn.functional.cross_entropy(upcast(logits), targets)
+
+
+def batches_over(trainer: TrainerView, dataset: AvalancheDataset) -> Iterator[Batch]:
+    """The dataset's samples in order, in batches of the size that goes through at once."""
+    size = trainer.micro_batch_samples
+    for start in range(0, len(dataset), size):
+        yield collate(trainer, dataset, range(start, min(start + size, len(dataset))))[0]
+
+
+def collate(trainer: TrainerView, dataset: AvalancheDataset, rows: Sequence[int]) -> list:
+    """The mini-batch ``[x, y, t]`` of some of a dataset's samples, on the device."""
+    return [part.to(trainer.device) for part in dataset.collate_fn([dataset[i] for i in rows])]
+
+
+def token_rows(batch: Batch) -> Tensor:
+    """(n_supervised,) int64: to which sample each supervised token belongs."""
+    return (batch.labels != -100).nonzero()[:, 0]
+
+
+def per_sample(values: Tensor, batch: Batch) -> Tensor:
+    """(B,): the mean over each sample's supervised tokens of (n_supervised,) values."""
+    rows = token_rows(batch)
+    sums = values.new_zeros(len(batch)).index_add_(0, rows, values)
+    counts = torch.bincount(rows, minlength=len(batch)).clamp(min=1)
+    return sums / counts
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """The module without dropout, and then as it was."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
+
+
+def gradients_of(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+    """The parameters' gradients; zeros are put where there are none."""
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    return [parameter.grad for parameter in parameters]
+
+
+def copied_gradients(trainer: TrainerView) -> list[Tensor]:
+    """Copies of the parameters' gradients; in float16, zeros for one that overflowed.
+
+    The scaler leaves such a step out, so nothing has moved along that gradient.
+    """
+    copies = [found.clone() for found in gradients_of(trainer.trainable)]
+    if trainer.loss_scale != 1.0 and not all(bool(one.isfinite().all()) for one in copies):
+        torch._foreach_zero_(copies)
+    return copies
+
+
+def gradient(
+    trainer: TrainerView, batch: Batch, loss: TokenLoss = cross_entropy
+) -> tuple[float, list[Tensor]]:
+    """The mean loss over a batch's supervised tokens, and its gradient.
+
+    It goes through the model in micro-batches; the parameters' own gradients are left alone.
+
+    Args:
+        trainer: whose model, precision and micro-batches are used.
+        batch: on the device.
+        loss: of the logits of a micro-batch.
+
+    Returns:
+        The loss, and one tensor per trainable parameter. In float16 a gradient that overflows is
+        all zeros, as the scaler would leave out such a step.
+    """
+    scale = trainer.loss_scale
+    total, value = [torch.zeros_like(p) for p in trainer.trainable], 0.0
+    tokens = int((batch.labels != -100).sum())
+    for start in range(0, len(batch), trainer.micro_batch_samples):
+        piece = batch[start : start + trainer.micro_batch_samples]
+        targets = piece.targets()
+        share = len(targets) / tokens
+        with torch.enable_grad(), trainer.autocast():
+            mean = loss(trainer.model(piece), targets, piece)
+            found = torch.autograd.grad(
+                mean * (share * scale), trainer.trainable, allow_unused=True
+            )
+        value += share * float(mean.detach())
+        pairs = [(t, g) for t, g in zip(total, found, strict=True) if g is not None]
+        torch._foreach_add_([t for t, _ in pairs], [g for _, g in pairs])
+    if scale != 1.0:
+        torch._foreach_div_(total, scale)
+        if not all(bool(t.isfinite().all()) for t in total):
+            torch._foreach_zero_(total)
+    return value, total
+
+
+def dot(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
+    """The scalar product over all tensors, in float32 at least."""
+    return sum((upcast(a) * upcast(b)).sum() for a, b in zip(first, second, strict=True))
+
+
+def cosine(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
+    """Of two gradients, in [-1, 1]; 0 where one of them is zero."""
+    lengths = float((dot(first, first) * dot(second, second)).sqrt())
+    return float(dot(first, second)) / lengths if lengths > 0 else 0.0
+
+
+def upcast(values: Tensor) -> Tensor:
+    """Half-precision values as float32, others as they are."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

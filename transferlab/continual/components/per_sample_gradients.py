@@ -1,0 +1,182 @@
+"""Every sample's own gradient, from one forward and one backward pass over a batch.
+
+The gradient of a matrix is a product of what its layer was given and the gradient of what it made
+of it. The rows of a batch do not touch one another, so the product can be had for each row apart,
+for the places where a parameter stands most often: linear layers, embeddings, and peft's trainable
+tokens, which are an embedding and, where it is tied, the layer to the vocabulary as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.core.batch import Batch
+
+TOGETHER = 2**18
+"""Numbers of a parameter; above, samples take turns, as all their gradients would fill memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """One layer that multiplies with a parameter, or looks rows of it up."""
+
+    layer: nn.Module
+    base: nn.Module
+    """An ``nn.Linear`` or ``nn.Embedding``: what ``layer`` does, or would do without trainable
+    tokens."""
+    row_of: Tensor | None = None
+    """(vocabulary,) int64: where a token's row is in the parameter, -1 where it is frozen; None
+    where every token has its own place."""
+
+    @property
+    def looks_up(self) -> bool:
+        return isinstance(self.base, nn.Embedding)
+
+
+class Call(NamedTuple):
+    """A layer's input and output in one pass, and the gradient of the output once it is known."""
+
+    given: Tensor
+    output: Tensor
+    grad_output: Tensor | None = None
+
+
+Uses = Mapping[str, list[Use]]
+
+
+def uses_of(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Uses | None:
+    """Where each parameter stands, by name; None where one stands in a layer of another kind."""
+    names = {id(parameter): name for name, parameter in parameters.items()}
+    found: dict[str, list[Use]] = {name: [] for name in parameters}
+    for layer in module.modules():
+        if hasattr(layer, "trainable_tokens_delta"):
+            use, weight = _token_use(layer)
+        elif type(layer) in (nn.Linear, nn.Embedding):
+            use, weight = Use(layer=layer, base=layer), layer.weight
+        else:
+            continue
+        if id(weight) not in names:
+            continue
+        if not _is_plain(use):
+            return None
+        found[names[id(weight)]].append(use)
+    return found if all(found.values()) else None
+
+
+def _token_use(layer: nn.Module) -> tuple[Use, Tensor | None]:
+    """peft's trainable tokens: rows of their own in place of some of the base layer's."""
+    if len(layer.trainable_tokens_delta) != 1:
+        return Use(layer=layer, base=layer), None
+    ((adapter, weight),) = layer.trainable_tokens_delta.items()
+    base = layer.base_layer
+    size, chosen = base.weight.shape[0], layer.token_indices[adapter]
+    if list(chosen) == list(range(size)):
+        return Use(layer=layer, base=base), weight
+    row_of = torch.full((size,), -1, device=weight.device)
+    row_of[chosen] = torch.arange(len(chosen), device=weight.device)
+    return Use(layer=layer, base=base, row_of=row_of), weight
+
+
+def _is_plain(use: Use) -> bool:
+    """Whether the layer does nothing but multiply, or look up; subclasses may scale as well."""
+    base = use.base
+    if type(base) is nn.Embedding:
+        return base.max_norm is None and not base.scale_grad_by_freq
+    trained_bias = type(base) is nn.Linear and base.bias is not None and base.bias.requires_grad
+    return type(base) is nn.Linear and not trained_bias
+
+
+@contextmanager
+def recording(uses: Uses) -> Iterator[dict[nn.Module, list[Call]]]:
+    """Inside, every call of the layers is written down."""
+    calls: dict[nn.Module, list[Call]] = {}
+    handles = []
+
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        calls[layer].append(Call(inputs[0].detach(), output))
+
+    for use in (use for several in uses.values() for use in several):
+        calls[use.layer] = []
+        handles.append(use.layer.register_forward_hook(record))
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def owners_of(rows: int, batch: Batch, device: torch.device) -> Tensor | None:
+    """(rows,) int64: the sample to which each row of an activation belongs.
+
+    A row is a sample, or a medium of one. None where that cannot be told.
+    """
+    media = sum(batch.media_rows)
+    samples = torch.arange(len(batch), device=device)
+    counts = torch.tensor(batch.media_rows, device=device)
+    if rows == media and (rows != len(batch) or bool((counts == 1).all())):
+        return samples.repeat_interleave(counts)
+    return samples if rows == len(batch) and rows != media else None
+
+
+def gradients_by_sample(
+    uses: list[Use],
+    calls: Mapping[nn.Module, list[Call]],
+    parameter: nn.Parameter,
+    batch: Batch,
+) -> Iterator[Tensor]:
+    """Stacks of samples' gradients of one parameter, (some samples, *shape) float32 each.
+
+    Args:
+        uses: of the parameter.
+        calls: with the gradients of their outputs.
+        parameter: whose gradients are wanted.
+        batch: what went through the layers.
+    """
+    made = [
+        (use, call) for use in uses for call in calls[use.layer] if call.grad_output is not None
+    ]
+    if parameter.numel() <= TOGETHER and not any(use.looks_up for use, _ in made):
+        stack = torch.zeros(len(batch), *parameter.shape, device=parameter.device)
+        for use, call in made:
+            owners = owners_of(call.output.shape[0], batch, parameter.device)
+            # Towers that keep the picture's plane have (rows, H, W, D) instead of (rows, T, D).
+            given, grad_output = (
+                call.given.flatten(1, -2).float(),
+                call.grad_output.flatten(1, -2).float(),
+            )
+            rows = torch.einsum("nto,nti->noi", grad_output, given)
+            stack.index_add_(0, owners, rows if use.row_of is None else _placed(use, rows, 1))
+        yield stack
+        return
+    for sample in range(len(batch)):
+        own = torch.zeros(parameter.shape, device=parameter.device)
+        for use, call in made:
+            mine = owners_of(call.output.shape[0], batch, parameter.device) == sample
+            grad_output = call.grad_output[mine].flatten(0, -2).float()
+            if use.looks_up:
+                _add_rows(own, use, call.given[mine].flatten(), grad_output)
+            else:
+                given = call.given[mine].flatten(0, -2).float()
+                whole = grad_output.T @ given
+                own += whole if use.row_of is None else _placed(use, whole, 0)
+        yield own[None]
+
+
+def _add_rows(own: Tensor, use: Use, ids: Tensor, grad_output: Tensor) -> None:
+    """Add to each looked-up row; torch gives the padding's none, and frozen tokens have none."""
+    rows = ids if use.row_of is None else use.row_of[ids]
+    kept = (rows >= 0) & (ids != (-1 if use.base.padding_idx is None else use.base.padding_idx))
+    own.index_add_(0, rows[kept], grad_output[kept])
+
+
+def _placed(use: Use, whole: Tensor, dim: int) -> Tensor:
+    """The trainable tokens' rows of a gradient over the vocabulary, in their own order."""
+    tokens = (use.row_of >= 0).nonzero().flatten()
+    order = use.row_of[tokens].argsort()
+    return whole.index_select(dim, tokens[order])

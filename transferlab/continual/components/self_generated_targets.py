@@ -1,0 +1,77 @@
+"""Training on answers that the model gave itself before the domain.
+
+Before a domain is trained, the model answers some prompts; while it is trained, the cross-entropy
+of some of these answers counts in every step. What the model says so becomes its own reference.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from transferlab.continual.components.samplers import SampleOrder
+from transferlab.continual.components.strategy import Strategy
+from transferlab.core.events import Warned
+from transferlab.core.records import Sample
+
+if TYPE_CHECKING:
+    from transferlab.continual.components.trainer_view import TrainerView
+
+
+class SelfGeneratedTargets(Strategy):
+    """Subclasses say what is asked."""
+
+    def __init__(self, options: Any, *, seed: int) -> None:
+        super().__init__(options, seed=seed)
+        self._answered: list[Sample] = []
+
+    @abstractmethod
+    def asked(self, trainer: TrainerView) -> Sequence[Sample]:
+        """What the model is asked before the domain at hand; answers in it are not looked at."""
+
+    def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
+        samples = self.asked(trainer) if trainer.settings.epochs else ()
+        self._answered = self._answers(trainer, samples) if samples else []
+        self._order = SampleOrder(len(self._answered))
+
+    def _answers(self, trainer: TrainerView, samples: Sequence[Sample]) -> list[Sample]:
+        predictions = trainer.backbone.generate(
+            samples,
+            batch_samples=trainer.micro_batch_samples,
+            max_new_tokens=self.options.max_new_tokens,
+        )
+        said = [one for one in predictions if one.text.strip()]
+        if len(said) < len(predictions):
+            trainer.recorder.emit(
+                Warned(
+                    text=f"{self.name}: the model says nothing to "
+                    f"{len(predictions) - len(said)} of {len(predictions)} prompts; these are "
+                    "left out"
+                )
+            )
+        # Without choices: the model's own words need not be one of them.
+        return [replace(one.sample, answer=one.text, choices=()) for one in said]
+
+    @torch.no_grad()
+    def after_backward(self, trainer: TrainerView, **kwargs) -> None:
+        if not self._answered:
+            return
+        size = self.options.memory_batch_samples or trainer.train_mb_size
+        drawn = self._order.take(min(size, len(self._answered)))
+        batch, _ = trainer.backbone.collate([self._answered[i] for i in drawn])
+        self.terms[f"{self.name}_loss"] = self.add_gradient(
+            trainer, batch.to(trainer.device), weight=self.options.weight
+        )
+
+    def stage_state(self) -> dict[str, Any]:
+        return {"order": self._order.rest}
+
+    def load_stage_state(self, state: Mapping[str, Any]) -> None:
+        self._order.rest = list(state["order"])
+
+    def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
+        self._answered = []

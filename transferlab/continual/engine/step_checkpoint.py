@@ -1,0 +1,139 @@
+"""A domain's training, half-way: written every so many steps, and gone on with after a kill.
+
+The hooks before the first step run again when a stage is gone on with, from the parameters and the
+state that it began with, so a file holds only what the steps since then have changed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from transferlab.continual.components.strategy import Strategy
+from transferlab.continual.components.trainer_view import ExperienceView, StageView
+from transferlab.continual.engine.hook_timer import Stopwatch
+from transferlab.continual.engine.recorder import Recorder
+from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
+from transferlab.errors import InputError
+
+
+class CheckpointedTrainer(Protocol):
+    """What of a trainer is written down and put back."""
+
+    strategies: list[Strategy]
+    stopwatch: Stopwatch
+    recorder: Recorder
+    scaler: torch.amp.GradScaler
+    trainable: list[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    dataloader: DataLoader
+    clock: Any
+    settings: StageView
+    experience: ExperienceView
+
+
+class StepCheckpoint:
+    """One stage's file."""
+
+    def __init__(self, path: Path | None, *, every_steps: int | None) -> None:
+        """
+        Args:
+            path: where it is, or is going to be; None writes nothing.
+            every_steps: None likewise; a file that is there is gone on with all the same.
+        """
+        self._path, self._every_steps = path, every_steps
+
+    def read(self, trainer: CheckpointedTrainer) -> dict[str, Any] | None:
+        """What the file holds, or None where there is none.
+
+        Raises:
+            ModelError: it is damaged.
+            InputError: it is about another domain, other data or other strategies.
+        """
+        if self._path is None or not self._path.exists():
+            return None
+        state = load_checkpoint(self._path)
+        if state["about"] != _about(trainer):
+            raise InputError(
+                f"{self._path}: this checkpoint is about {state['about']} and the stage at hand is "
+                f"{_about(trainer)}; remove it to begin the domain anew"
+            )
+        return state
+
+    def save_when_due(self, trainer: CheckpointedTrainer) -> None:
+        """Called after every step; the last one's state is the caller's to keep."""
+        steps = trainer.recorder.steps
+        if self._path is None or self._every_steps is None or steps % self._every_steps:
+            return
+        if steps < trainer.recorder.total_steps:
+            save_checkpoint(self._path, state_of(trainer))
+
+
+def _about(trainer: CheckpointedTrainer) -> str:
+    """What must be the same for a file to fit."""
+    names = ", ".join(type(one).__name__ for one in trainer.strategies)
+    return (
+        f"domain '{trainer.settings.domain}', step {trainer.experience.current_experience} of "
+        f"the stream, {trainer.recorder.total_steps} optimizer steps, strategies {names}"
+    )
+
+
+def state_of(trainer: CheckpointedTrainer) -> dict[str, Any]:
+    """Plain values, tensors and salted ids: nothing in it is executed when it is read."""
+    return {
+        "about": _about(trainer),
+        "parameters": [parameter.detach().cpu() for parameter in trainer.trainable],
+        "optimizer": trainer.optimizer.state_dict(),
+        "scaler": trainer.scaler.state_dict(),
+        "clock": dict(vars(trainer.clock)),
+        "recorder": trainer.recorder.state_dict(),
+        "hook_seconds": trainer.stopwatch.seconds,
+        "batches": trainer.dataloader.batch_sampler.state_dict(),
+        "strategies": [one.stage_state() for one in trainer.strategies],
+        "random": _random_state(trainer.device),
+    }
+
+
+@torch.no_grad()
+def restore(trainer: CheckpointedTrainer, state: Mapping[str, Any]) -> None:
+    """Put everything where it was after the step at which ``state`` was taken."""
+    torch._foreach_copy_(trainer.trainable, state["parameters"])
+    trainer.optimizer.load_state_dict(state["optimizer"])
+    trainer.scaler.load_state_dict(state["scaler"])
+    vars(trainer.clock).update(state["clock"])
+    trainer.recorder.load_state_dict(state["recorder"])
+    trainer.stopwatch.seconds += state["hook_seconds"]
+    trainer.dataloader.batch_sampler.load_state_dict(state["batches"])
+    for one, own in zip(trainer.strategies, state["strategies"], strict=True):
+        one.load_stage_state(own)
+    _set_random_state(state["random"], trainer.device)
+
+
+def _random_state(device: torch.device) -> dict[str, Any]:
+    """Of every generator that training draws from."""
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    version, words, gauss = random.getstate()
+    found = {
+        "torch": torch.get_rng_state(),
+        "numpy": [name, keys.tolist(), position, has_gauss, cached],
+        "python": [version, list(words), gauss],
+    }
+    return found | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def _set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
+    name, keys, position, has_gauss, cached = state["numpy"]
+    version, words, gauss = state["python"]
+    torch.set_rng_state(state["torch"])
+    np.random.set_state((name, np.array(keys, np.uint32), position, has_gauss, cached))
+    random.setstate((version, tuple(words), gauss))
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -1,9 +1,0 @@
-"""Fine-tuning on one domain after another, unprotected: what forgetting is measured against."""
-
-from __future__ import annotations
-
-from transferlab.continual.strategy import Strategy
-
-
-class Naive(Strategy):
-    """Does nothing."""

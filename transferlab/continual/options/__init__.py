@@ -1,0 +1,1 @@
+"""What can be set for each strategy, and what is impossible. No torch here."""

@@ -1,0 +1,96 @@
+"""Dark experience replay (Buzzega et al. 2020).
+
+    loss + alpha * mean (z - z')^2 + beta * cross-entropy
+
+over remembered samples, with z the logits at their answers' tokens and z' those that the model had
+after their domain. Of z' the largest are kept, with their places in the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.continual.components.gradients import (
+    batches_over,
+    evaluating,
+    token_rows,
+    upcast,
+)
+from transferlab.continual.components.rehearsal import BufferedRehearsal
+from transferlab.continual.components.strategy import DatasetOf
+from transferlab.continual.options.rehearsal import DEROptions
+from transferlab.core.batch import Batch
+
+if TYPE_CHECKING:
+    from transferlab.continual.components.trainer_view import TrainerView
+
+Kept = tuple[Tensor, Tensor]
+"""(answer tokens, kept) float32 logits, and int32 places in the vocabulary."""
+
+
+class DER(BufferedRehearsal):
+    """A memory of samples, each with what the model said of its answer."""
+
+    name = "der"
+
+    def __init__(self, options: DEROptions, *, seed: int) -> None:
+        super().__init__(options, seed=seed)
+        self._logits: dict[str, Kept] = {}
+
+    @torch.no_grad()
+    def after_backward(self, trainer: TrainerView, **kwargs) -> None:
+        if not len(self.memory):
+            return
+        size = self.options.memory_batch_samples or trainer.train_mb_size
+        batch = self.memory.draw(trainer, size)[0]
+        parts = torch.zeros(2)
+        tokens = int((batch.labels != -100).sum())
+
+        def loss(logits: Tensor, targets: Tensor, piece: Batch) -> Tensor:
+            old = [self._logits[name] for name in piece.sample_ids]
+            places = torch.cat([where for _, where in old]).to(logits.device).long()
+            kept = torch.cat([value for value, _ in old]).to(logits.device)
+            apart = nn.functional.mse_loss(upcast(logits).gather(1, places), kept)
+            wrong = nn.functional.cross_entropy(upcast(logits), targets)
+            parts.add_(torch.stack([apart, wrong]).detach().cpu(), alpha=len(targets) / tokens)
+            return self.options.logit_weight * apart + self.options.replay_weight * wrong
+
+        self.add_gradient(trainer, batch, loss=loss)
+        # The mean squared distance of logits, and the cross-entropy of remembered answers.
+        self.terms.update(der_logit_distance=parts[0], der_loss=parts[1])
+
+    @torch.no_grad()
+    def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
+        super().after_training_exp(trainer, **kwargs)
+        kept = self.memory.policy.buffer
+        names = [sample_id for sample_id, _ in self.memory.remembered()]
+        new = [row for row, name in enumerate(names) if name not in self._logits]
+        with evaluating(trainer.model):
+            for batch in batches_over(trainer, kept.subset(new)) if new else ():
+                with trainer.autocast():
+                    logits = trainer.model(batch).float()
+                self._logits.update(self._largest(logits, batch))
+        self._logits = {name: self._logits[name] for name in names}
+
+    def _largest(self, logits: Tensor, batch: Batch) -> dict[str, Kept]:
+        size = min(self.options.logits_kept or logits.shape[1], logits.shape[1])
+        values, places = logits.topk(size, dim=1)
+        owner = token_rows(batch)
+        return {
+            name: (values[owner == row].cpu(), places[owner == row].int().cpu())
+            for row, name in enumerate(batch.sample_ids)
+        }
+
+    def kept_bytes(self) -> int:
+        return super().kept_bytes() + sum(v.nbytes + p.nbytes for v, p in self._logits.values())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"memory": super().state_dict(), "logits": dict(self._logits)}
+
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
+        super().load_state_dict(state["memory"], dataset_of)
+        self._logits = dict(state["logits"])

@@ -1,0 +1,55 @@
+"""Feature distillation: hidden states on new inputs stay near those of the model before.
+
+The features are the hidden states from which the answers' tokens are told. With distance
+"squared" this is less-forgetful learning (Jung et al. 2016); with "cosine" it is Avalanche's
+feature distillation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from transferlab.continual.components.activation_hooks import (
+    capture_outputs,
+    hidden_states_at_answers,
+)
+from transferlab.continual.components.gradients import upcast
+from transferlab.continual.components.teacher import Distillation
+
+if TYPE_CHECKING:
+    from transferlab.continual.components.trainer_view import TrainerView
+
+
+class FeatureDistillation(Distillation):
+    """Compares the hidden states of the model with those after the last domain."""
+
+    name = "feature_distillation"
+
+    def before_forward(self, trainer: TrainerView, **kwargs) -> None:
+        if not self.previous.known:
+            return
+        with capture_outputs(trainer.model) as seen:
+            self.previous.logits(trainer, trainer.mb_x)
+        self._old = hidden_states_at_answers(trainer.model, seen, trainer.mb_x).detach()
+        self._new: list[Tensor] = []
+        self._watch = trainer.model.output_layer.register_forward_pre_hook(self._see)
+
+    def _see(self, layer: nn.Module, args: tuple[Tensor, ...]) -> None:
+        self._new.append(args[0])
+
+    def after_forward(self, trainer: TrainerView, **kwargs) -> None:
+        if self.previous.known:
+            self._watch.remove()
+
+    def drift(self, trainer: TrainerView) -> Tensor:
+        new = hidden_states_at_answers(trainer.model, self._new, trainer.mb_x)
+        return self.distance(upcast(new), upcast(self._old))
+
+    def distance(self, new: Tensor, old: Tensor) -> Tensor:
+        """Of (n, D) hidden states: the mean square of their difference, or 1 - mean cosine."""
+        if self.options.distance == "squared":
+            return nn.functional.mse_loss(new, old)
+        return 1 - torch.cosine_similarity(new, old, dim=1).mean()

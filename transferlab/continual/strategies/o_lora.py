@@ -1,0 +1,79 @@
+"""Orthogonal subspaces for LoRA (Wang et al. 2023, O-LoRA), inside one adapter.
+
+A low-rank update is a sum over ranks, B A = sum_r b_r a_r^T. Domain k trains a block of ranks, with
+directions A_k; past blocks A_i and all of b outside the block stand still, and the loss gains
+
+    strength * sum over layers and past domains i of  |A_i A_k^T|^2
+
+whose gradient, 2 * strength * A_k A_i^T A_i, is added after the backward pass. Since b starts at
+zero, blocks that no domain has trained yet contribute nothing. The adapter stays an ordinary one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from transferlab.continual.components.gradients import gradients_of
+from transferlab.continual.components.parameter_blocks import Blocks, OwnBlocks
+from transferlab.errors import ModelError
+
+if TYPE_CHECKING:
+    from transferlab.continual.components.trainer_view import TrainerView
+
+
+class OLoRA(OwnBlocks):
+    """Shares out the ranks of one adapter among the domains."""
+
+    def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
+        """
+        Raises:
+            ModelError: something other than LoRA matrices is trained, or their ranks are used up.
+        """
+        downs, ups = _matrices(trainer)
+        ranks = {one.shape[0] for one in downs} | {one.shape[1] for one in ups}
+        end = self._used + self.options.rank_per_domain
+        if trainer.settings.epochs and min(ranks) < end:
+            raise ModelError(
+                f"strategy.o_lora: domain '{trainer.settings.domain}' needs ranks up to {end} and "
+                f"the adapter has {min(ranks)}; raise backbone.adapter.rank or lower "
+                "rank_per_domain"
+            )
+        self._mine = slice(self._used, end)
+
+    def blocks(self, trainer: TrainerView) -> Blocks:
+        downs, ups = _matrices(trainer)
+        return [(one, lambda rows: rows) for one in downs] + [(one, torch.t) for one in ups]
+
+    @torch.no_grad()
+    def after_backward(self, trainer: TrainerView, **kwargs) -> None:
+        downs, _ = _matrices(trainer)
+        overlap = torch.zeros((), device=trainer.device)
+        for down, slope in zip(downs, gradients_of(downs), strict=True):
+            past, mine = down[: self._used], down[self._mine]
+            products = mine @ past.T
+            overlap += products.float().square().sum()
+            slope[self._mine].add_(products @ past, alpha=2 * self.options.strength)
+        if self._used:
+            self.terms["o_lora_penalty"] = self.options.strength * overlap
+        super().after_backward(trainer, **kwargs)
+
+
+def _matrices(trainer: TrainerView) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The (rank, in) and the (out, rank) matrices.
+
+    Raises:
+        ModelError: something else is trained too.
+    """
+    named = dict(trainer.model.named_parameters())
+    downs = [p for name, p in named.items() if ".lora_A." in name]
+    ups = [p for name, p in named.items() if ".lora_B." in name]
+    if not downs or len(downs) + len(ups) != len(named):
+        odd = next((n for n in named if ".lora_A." not in n and ".lora_B." not in n), "none")
+        raise ModelError(
+            f"strategy.o_lora needs an adapter of LoRA matrices only, and '{odd}' is trained; set "
+            "backbone.adapter with kind: lora and train_embeddings: false"
+        )
+    return downs, ups

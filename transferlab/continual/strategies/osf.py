@@ -1,0 +1,121 @@
+"""Orthogonal subspace fine-tuning (Nayak et al. 2025), on an adapter of peft's kind osf.
+
+A weight is split by its singular values: W = P + U diag(s) V, with P its largest directions, which
+no domain changes, and U, s, V trained across P. After domain d the trained part is decomposed anew,
+
+    U diag(s) V = sum_i s_i u_i v_i^T,    s_1 >= s_2 >= ...
+
+and its first k_d directions stand still as P does; the next domain trains the others, across P and
+across them. As both parts are orthogonal, that is the decomposition of the whole merged weight, and
+the values of U, s and V hold all of it: the adapter stays one that peft saves, loads and melts in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from transferlab.continual.components.gradients import gradients_of
+from transferlab.continual.components.strategy import DatasetOf, Strategy
+from transferlab.continual.options.isolation import OSFOptions
+from transferlab.core.protocols import SplitWeight
+from transferlab.errors import ModelError
+
+if TYPE_CHECKING:
+    from transferlab.continual.components.trainer_view import TrainerView
+
+
+class OSF(Strategy):
+    """Preserves more directions of every weight after each domain."""
+
+    def __init__(self, options: OSFOptions, *, seed: int) -> None:
+        super().__init__(options, seed=seed)
+        self._past = 0
+        """Trained domains so far."""
+        self._weights: list[SplitWeight] = []
+        self._still: list[tuple[Tensor, Tensor, Tensor]] = []
+        """Per weight, the directions of past domains: (out, k), (k,) and (k, in)."""
+
+    @torch.no_grad()
+    def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
+        """
+        Raises:
+            ModelError: the adapter splits no weights, or no direction is left to train.
+        """
+        self._weights = trainer.backbone.split_weights()
+        if not self._weights:
+            raise ModelError(
+                "strategy.osf needs weights that are split into directions, and this backbone has "
+                "none; set backbone.adapter: {kind: osf}"
+            )
+        self._still = []
+        for one in self._weights:
+            count, trained = self._preserved(one), one.scale.numel()
+            if trainer.settings.epochs and count >= trained:
+                raise ModelError(
+                    f"strategy.osf: domain '{trainer.settings.domain}' comes after {self._past} "
+                    f"and a weight of {one.directions} directions has none left to train; lower "
+                    "share_per_domain or backbone.adapter.preserved_fraction, or leave such small "
+                    "layers out of backbone.adapter.targets"
+                )
+            still = (one.left[:, :count], one.scale[:count], one.right[:count])
+            self._still.append(tuple(part.clone() for part in still))
+
+    def _preserved(self, one: SplitWeight) -> int:
+        """How many of a weight's trained directions belong to past domains."""
+        share = int(one.directions * self.options.share_per_domain * self._past)
+        return max(share, self._past)
+
+    @torch.no_grad()
+    def after_backward(self, trainer: TrainerView, **kwargs) -> None:
+        for one in self._weights:
+            count = self._preserved(one)
+            left, scale, right = gradients_of([one.left, one.scale, one.right])
+            left[:, :count], scale[:count], right[:count] = 0, 0, 0
+
+    @torch.no_grad()
+    def after_update(self, trainer: TrainerView, **kwargs) -> None:
+        # Peft bends the gradient, but a step of Adam is no multiple of it, and weight decay is
+        # none at all: what the step did along preserved directions is taken back.
+        for one, (left, scale, right) in zip(self._weights, self._still, strict=True):
+            count = len(scale)
+            columns, rows = one.free_left(one.left[:, count:]), one.free_right(one.right[count:])
+            if count:
+                one.left[:, :count], one.scale[:count], one.right[:count] = left, scale, right
+                columns = columns - left @ (left.T @ columns)
+                rows = rows - (rows @ right.T) @ right
+            one.left[:, count:], one.right[count:] = columns, rows
+
+    @torch.no_grad()
+    def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
+        if trainer.settings.epochs:
+            for one in self._weights:
+                _decompose(one, after=self._preserved(one))
+            self._past += 1
+        self._weights, self._still = [], []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"past": self._past}
+
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
+        self._past = int(state["past"])
+
+
+def _decompose(one: SplitWeight, *, after: int) -> None:
+    """Write left * scale @ right by its singular directions, largest first; the product stays.
+
+    Args:
+        one: whose factors are changed in place.
+        after: so many directions in front are left as they are.
+    """
+    left, scale, right = one.left[:, after:], one.scale[after:], one.right[after:]
+    left_basis, left_core = torch.linalg.qr(left.float())
+    right_basis, right_core = torch.linalg.qr(right.float().T)
+    # The singular values of a product of factors are those of its small core.
+    turn, values, back = torch.linalg.svd(left_core * scale.float() @ right_core.T)
+    left.copy_(left_basis @ turn)
+    scale.copy_(values)
+    right.copy_(back @ right_basis.T)

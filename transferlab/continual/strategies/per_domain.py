@@ -1,0 +1,190 @@
+"""One adapter per domain, and a router that chooses one for every question.
+
+A domain's adapter is the values of the trainable parameters after it. Its prototype is the mean m_d
+of its training samples' features, seen by the backbone as it was before any domain, so that
+prototypes of all domains compare. A question with features x is answered with the adapter of the
+domain d for which the Mahalanobis distance
+
+    (x - m_d)^T C^-1 (x - m_d)
+
+is smallest (Goswami et al. 2023, FeCAM, arXiv:2309.14062, with one covariance for all domains), or,
+where the domain is known, with that domain's. C is the mean of the domains' covariances, each
+shrunk as Ledoit & Wolf 2004 do. Variances alone would not do: features go up and down together, and
+three quarters of the questions about lectures went to other domains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from sklearn.covariance import ledoit_wolf
+from torch import Tensor
+
+from transferlab.continual.components.quadratic_penalty import flatten, unflatten
+from transferlab.continual.components.strategy import DatasetOf
+from transferlab.continual.options.averaging import PerDomainOptions
+from transferlab.continual.strategies.from_scratch import FromScratch
+from transferlab.core.protocols import Backbone
+from transferlab.core.records import Prediction, Sample
+
+if TYPE_CHECKING:
+    from transferlab.continual.components.trainer_view import TrainerView
+
+Said = TypeVar("Said")
+
+FLOOR = 0.01
+"""Of the mean variance, added to each: what is the same in a few samples is no certainty."""
+
+
+class PerDomain(FromScratch):
+    """Trains an adapter for each domain, from the first values or from the latest."""
+
+    name = "per_domain"
+
+    def __init__(self, options: PerDomainOptions, *, seed: int) -> None:
+        super().__init__(options, seed=seed)
+        self.adapters: dict[str, Tensor] = {}
+        """By domain, (trainable parameters,) float32 on the CPU."""
+        self.prototypes: dict[str, Tensor] = {}
+        """By domain, (feature width,) float32."""
+        self.covariance = torch.zeros(0)
+        """(feature width, feature width) float32, the mean of those within domains."""
+
+    @torch.no_grad()
+    def before_train_dataset_adaptation(self, trainer: TrainerView, **kwargs) -> None:
+        if self._first is None or self.options.start == "first":
+            super().before_train_dataset_adaptation(trainer, **kwargs)
+
+    @torch.no_grad()
+    def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
+        domain, own = trainer.settings.domain, flatten(trainer.trainable)
+        self.adapters[domain] = own.cpu()
+        dataset = trainer.experience.dataset
+        rows = range(min(len(dataset), self.options.prototype_samples))
+        put(trainer, self._first)
+        found = features_of(trainer, [dataset[row][0] for row in rows])
+        within, past = covariance_of(found), len(self.prototypes)
+        self.covariance = (within + past * self.covariance) / (past + 1) if past else within
+        self.prototypes[domain] = found.mean(0)
+        put(trainer, own)
+
+    def inference_backbone(self, trainer: TrainerView) -> Backbone | None:
+        return Routed(self, trainer) if self.adapters else None
+
+    def routes(self, trainer: TrainerView, samples: Sequence[Sample]) -> list[str]:
+        """The domain whose adapter answers each sample; the parameters are left at their first."""
+        put(trainer, self._first)
+        if self.options.route == "domain":
+            return [one.domain if one.domain in self.adapters else "" for one in samples]
+        names = list(self.prototypes)
+        means = torch.stack([self.prototypes[name] for name in names])
+        nearest = self._distances(features_of(trainer, samples), means).argmin(dim=1)
+        return [names[at] for at in nearest.tolist()]
+
+    def _distances(self, features: Tensor, means: Tensor) -> Tensor:
+        """(samples, domains) float64, square roots of the Mahalanobis distance above."""
+        covariance = self.covariance.double()
+        floor = (FLOOR * covariance.diagonal().mean()).clamp(min=torch.finfo(torch.float32).tiny)
+        covariance.diagonal().add_(floor)
+        root = torch.linalg.cholesky(covariance)
+        one, other = (
+            torch.linalg.solve_triangular(root, some.double().T, upper=False).T
+            for some in (features, means)
+        )
+        return torch.cdist(one, other)
+
+    def kept_bytes(self) -> int:
+        kept = (*self.adapters.values(), *self.prototypes.values(), self.covariance)
+        return super().kept_bytes() + sum(one.nbytes for one in kept)
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {"adapters": dict(self.adapters), "prototypes": dict(self.prototypes)}
+        return {**super().state_dict(), **own, "covariance": self.covariance}
+
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
+        super().load_state_dict(state, dataset_of)
+        self.adapters, self.prototypes = dict(state["adapters"]), dict(state["prototypes"])
+        self.covariance = state["covariance"]
+
+
+class Routed:
+    """A backbone that answers every sample with the adapter of its route."""
+
+    def __init__(self, plugin: PerDomain, trainer: TrainerView) -> None:
+        self._plugin, self._trainer = plugin, trainer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trainer.backbone, name)
+
+    def score_choices(self, samples: Sequence[Sample], *, batch_samples: int) -> list[Prediction]:
+        """As the backbone's own."""
+        return self._answered(
+            samples,
+            lambda some: self._trainer.backbone.score_choices(some, batch_samples=batch_samples),
+        )
+
+    def score_candidates(
+        self, samples: Sequence[Sample], candidates: Sequence[str], *, batch_samples: int
+    ) -> np.ndarray:
+        """As the backbone's own."""
+        rows = self._answered(
+            samples,
+            lambda some: list(
+                self._trainer.backbone.score_candidates(
+                    some, candidates, batch_samples=batch_samples
+                )
+            ),
+        )
+        return np.stack(rows)
+
+    def generate(
+        self, samples: Sequence[Sample], *, batch_samples: int, max_new_tokens: int
+    ) -> list[Prediction]:
+        """As the backbone's own."""
+        return self._answered(
+            samples,
+            lambda some: self._trainer.backbone.generate(
+                some, batch_samples=batch_samples, max_new_tokens=max_new_tokens
+            ),
+        )
+
+    @torch.no_grad()
+    def _answered(
+        self, samples: Sequence[Sample], answer: Callable[[list[Sample]], list[Said]]
+    ) -> list[Said]:
+        plugin, trainer = self._plugin, self._trainer
+        own = flatten(trainer.trainable)
+        try:
+            routes = plugin.routes(trainer, samples)
+            found: dict[int, Said] = {}
+            for route in dict.fromkeys(routes):
+                rows = [row for row, taken in enumerate(routes) if taken == route]
+                # A domain that has not been trained yet is answered by the backbone as it was.
+                put(trainer, plugin.adapters.get(route, plugin._first))
+                found.update(zip(rows, answer([samples[row] for row in rows]), strict=True))
+        finally:
+            put(trainer, own)
+        return [found[row] for row in range(len(samples))]
+
+
+@torch.no_grad()
+def put(trainer: TrainerView, values: Tensor) -> None:
+    """Put flat values into the trainable parameters."""
+    pieces = unflatten(values.to(trainer.device), trainer.trainable)
+    torch._foreach_copy_(trainer.trainable, pieces)
+
+
+def covariance_of(features: Tensor) -> Tensor:
+    """(width, width) float32 of (samples, width) on the CPU, by scikit-learn; 0 of one sample."""
+    if len(features) == 1:
+        return torch.zeros(features.shape[1], features.shape[1])
+    return torch.from_numpy(ledoit_wolf(features.numpy())[0]).float()
+
+
+def features_of(trainer: TrainerView, samples: Sequence[Sample]) -> Tensor:
+    """(samples, width) float32 on the CPU: the backbone's joint features of the prompts."""
+    found = trainer.backbone.features(samples, batch_samples=trainer.micro_batch_samples)
+    return torch.from_numpy(found.joint).float()

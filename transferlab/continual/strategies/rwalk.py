@@ -1,0 +1,106 @@
+"""Riemannian walk (Chaudhry et al. 2018).
+
+At every step, F <- alpha g^2 + (1 - alpha) F. Between two looks at the score, each parameter adds
+up by how much its movement lowered the loss, dL_i = - sum g_i dtheta_i; at each look its score
+grows by dL_i / (0.5 F_i Dtheta_i^2 + eps). After a domain,
+
+    importance = F / max F + max(score, 0) / max score
+
+with the score averaged over domains, and the anchor where the parameters are. g is the gradient of
+the task loss, before the penalty.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from transferlab.continual.components.gradients import copied_gradients
+from transferlab.continual.components.quadratic_penalty import QuadraticPenalty, flatten
+from transferlab.continual.components.strategy import DatasetOf
+from transferlab.continual.options.penalties import RWalkOptions
+
+if TYPE_CHECKING:
+    from transferlab.continual.components.trainer_view import TrainerView
+
+WITHIN_A_DOMAIN = ("fisher", "look", "here", "lowered", "scored")
+
+
+class RWalk(QuadraticPenalty):
+    """Importances from a moving Fisher information and the path of the parameters."""
+
+    name = "rwalk"
+
+    def __init__(self, options: RWalkOptions, *, seed: int) -> None:
+        super().__init__(options, seed=seed)
+        self._fisher: Tensor | None = None
+        """(trainable parameters,) float32; F above, over all domains."""
+        self._score: Tensor | None = None
+        """Likewise: the score averaged over past domains."""
+
+    def before_training(self, trainer: TrainerView, **kwargs) -> None:
+        super().before_training(trainer, **kwargs)
+        here = flatten(trainer.trainable)
+        self._look, self._here = here, here
+        self._lowered, self._scored = torch.zeros_like(here), torch.zeros_like(here)
+        if self._fisher is not None:
+            self._fisher = self._fisher.to(trainer.device)
+            self._score = self._score.to(trainer.device)
+
+    @torch.no_grad()
+    def after_backward(self, trainer: TrainerView, **kwargs) -> None:
+        self._gradient = flatten(copied_gradients(trainer))
+        squared, alpha = self._gradient.square(), self.options.alpha
+        if self._fisher is None:
+            self._fisher = squared
+        else:
+            self._fisher = alpha * squared + (1 - alpha) * self._fisher
+        super().after_backward(trainer, **kwargs)
+
+    @torch.no_grad()
+    def after_training_iteration(self, trainer: TrainerView, **kwargs) -> None:
+        here = flatten(trainer.trainable)
+        self._lowered -= self._gradient * (here - self._here)
+        self._here = here
+        if (trainer.clock.train_iterations + 1) % self.options.score_every_steps == 0:
+            moved = 0.5 * self._fisher * (here - self._look).square()
+            self._scored += self._lowered / (moved + torch.finfo(here.dtype).eps)
+            self._lowered, self._look = torch.zeros_like(here), here
+
+    @torch.no_grad()
+    def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
+        self._anchor = flatten(trainer.trainable)
+        if self._fisher is None:  # no step has been taken yet, so nothing is known to be important
+            self._importance = torch.zeros_like(self._anchor)
+            return
+        scored = self._scored
+        self._score = scored if self._score is None else 0.5 * (self._score + scored)
+        found = _up_to_one(self._fisher) + _up_to_one(self._score.clamp(min=0))
+        self._importance = self.calibrated(trainer, found)
+
+    def stage_state(self) -> dict[str, Any]:
+        return {name: getattr(self, f"_{name}").cpu() for name in WITHIN_A_DOMAIN}
+
+    def load_stage_state(self, state: dict[str, Any]) -> None:
+        for name in WITHIN_A_DOMAIN:
+            setattr(self, f"_{name}", state[name].to(self._here.device))
+
+    def kept_bytes(self) -> int:
+        return super().kept_bytes() + (0 if self._fisher is None else 2 * self._fisher.nbytes)
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {} if self._fisher is None else {"fisher": self._fisher.cpu()}
+        score = {} if self._score is None else {"score": self._score.cpu()}
+        return {**super().state_dict(), **own, **score}
+
+    def load_state_dict(self, state: dict[str, Any], dataset_of: DatasetOf) -> None:
+        super().load_state_dict(state, dataset_of)
+        self._fisher = state["fisher"].clone() if "fisher" in state else None
+        self._score = state["score"].clone() if "score" in state else None
+
+
+def _up_to_one(values: Tensor) -> Tensor:
+    largest = values.max()
+    return values / largest if largest > 0 else torch.zeros_like(values)

@@ -1,0 +1,46 @@
+"""Folders of the cache that are written once: beside their final place, then renamed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from transferlab.core.paths import CACHE_VARIABLE, default_cache
+from transferlab.errors import EnvironmentProblem
+
+
+def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None) -> Path:
+    """The folder ``name`` of the cache, for nobody but its owner; written now unless it is there.
+
+    Raises:
+        EnvironmentProblem: the cache folder cannot be written.
+    """
+    root = cache_root or default_cache()
+    final = root / name
+    if final.is_dir():
+        return final
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=root))
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"data cannot be kept in {root} ({error.strerror}); "
+            f"name a writable folder in ${CACHE_VARIABLE}"
+        ) from None
+    try:
+        write(beside)
+        _rename(beside, final)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)  # nothing is left of it after a rename
+    return final
+
+
+def _rename(beside: Path, final: Path) -> None:
+    try:
+        beside.rename(final)
+    except OSError:
+        # Another process was quicker; what it wrote has the same key, so the same content.
+        if not final.is_dir():
+            raise

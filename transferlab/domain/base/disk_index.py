@@ -1,0 +1,92 @@
+"""Rows that are looked up by a key, on disk, so that memory stays small."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from transferlab.domain.base.rows import WHERE, Row
+from transferlab.errors import EnvironmentProblem
+
+_MEMORY_KB = 2_000
+
+
+class DiskIndex:
+    """A database in a file without a name: no other process can open it, and it goes with this one.
+
+    SQLite puts it into the folder for temporary files, and there only what exceeds its memory.
+    """
+
+    def __init__(self, tables: str) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; "
+            f"PRAGMA cache_size = -{_MEMORY_KB}; {tables}"
+        )
+
+    def execute(self, query: str, *given: Any) -> sqlite3.Cursor:
+        """Run one statement.
+
+        Raises:
+            EnvironmentProblem: the disk is full, or the folder cannot be written.
+        """
+        try:
+            return self._database.execute(query, given)
+        except sqlite3.OperationalError as error:
+            raise EnvironmentProblem(
+                f"rows that do not fit into memory cannot be kept in the folder for temporary "
+                f"files ({error}); make room, or name another folder with TMPDIR"
+            ) from error
+
+
+class FirstOccurrences:
+    """Where every id came first."""
+
+    def __init__(self) -> None:
+        self._spill = DiskIndex("CREATE TABLE ids (id BLOB PRIMARY KEY, place TEXT) WITHOUT ROWID;")
+
+    def first(self, own: str, place: str) -> str:
+        """Where an id came first: ``place`` itself, if it has not come before."""
+        digest = hashlib.blake2b(own.encode(), digest_size=16).digest()
+        added = self._spill.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", digest, place)
+        if added.rowcount:
+            return place
+        (found,) = self._spill.execute("SELECT place FROM ids WHERE id = ?", digest)
+        return str(found[0])
+
+
+class Reports:
+    """The rows of a table by the values of one of its columns."""
+
+    def __init__(self, rows: Iterable[Row], column: str) -> None:
+        """Read them once; ``columns`` are then those that any of them has."""
+        self._spill = DiskIndex(
+            "CREATE TABLE reports (id INTEGER PRIMARY KEY, key TEXT, content TEXT, "
+            "pictures INTEGER DEFAULT 0);"
+        )
+        self.columns: set[str] = set()
+        for row in rows:
+            self.columns |= row.keys() - {WHERE}
+            key, content = row.get(column, "").strip(), json.dumps(row)
+            self._spill.execute("INSERT INTO reports (key, content) VALUES (?, ?)", key, content)
+        self._spill.execute("CREATE INDEX by_key ON reports (key)")
+
+    def matching(self, key: str) -> list[tuple[Row, int]]:
+        """The rows of a key in their order, each with how many pictures it then has."""
+        self._spill.execute("UPDATE reports SET pictures = pictures + 1 WHERE key = ?", key)
+        query = "SELECT content, pictures FROM reports WHERE key = ? ORDER BY id"
+        found = self._spill.execute(query, key)
+        return [(json.loads(content), pictures) for content, pictures in found]
+
+    def unmatched(self) -> Iterator[tuple[str, str]]:
+        """Place and key of the rows that have no picture, and of those without a key."""
+        query = "SELECT content, key FROM reports WHERE pictures = 0 OR key = '' ORDER BY id"
+        for content, key in self._spill.execute(query):
+            yield json.loads(content)[WHERE], key
+
+    def forget(self) -> None:
+        """Begin again: no row has a picture."""
+        self._spill.execute("UPDATE reports SET pictures = 0")

@@ -1,0 +1,1 @@
+"""Download and unpacking of archives that a domain.yaml names."""

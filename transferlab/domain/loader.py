@@ -1,0 +1,129 @@
+"""One domain, from its entry in the catalogue to samples in splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from transferlab.config.domain import DomainConfig
+from transferlab.core.records import SPLITS, DomainData, Quarantined, Sample, SplitName
+from transferlab.domain.catalog import DomainEntry
+from transferlab.domain.media.resolver import MediaResolver
+from transferlab.domain.privacy.guard import guard_of
+from transferlab.domain.samples.builder import BuiltSample, SampleBuilder
+from transferlab.domain.sources.generated import at_most
+from transferlab.domain.sources.roots import domain_root
+from transferlab.domain.sources.row_source import read_rows
+from transferlab.domain.splits.assignment import assign_splits, check_disjoint_groups
+from transferlab.errors import DataError
+
+NEEDED_BY_TASKS: tuple[SplitName, ...] = ("train", "test")
+
+
+def load_domain(
+    entry: DomainEntry,
+    *,
+    data_root: Path | None = None,
+    on_bad_sample: Literal["stop", "quarantine"] = "stop",
+    cache_root: Path | None = None,
+    generated_samples: int | None = None,
+) -> DomainData:
+    """Read a domain's rows, check its media and deal its groups out to the splits.
+
+    Args:
+        entry: from ``find_domains``.
+        data_root: folder of the data packs; None means $TRANSFERLAB_DATA, then ../shared/data.
+        on_bad_sample: whether a row that cannot be used stops the load or is reported in
+            ``DomainData.quarantined``.
+        cache_root: folder of generated data; None means $TRANSFERLAB_CACHE, then ~/.cache.
+        generated_samples: generated domains: at most so many, None for what domain.yaml asks.
+
+    Raises:
+        InputError: domain.yaml does not fit its table.
+        DataError: the data are missing, a row is bad (with "stop"), nothing is left, or a split is
+            empty.
+        EnvironmentProblem: domain.yaml asks for privacy, and the key or a library is missing.
+    """
+    entry = at_most(entry, generated_samples)
+    config = entry.config
+    root = domain_root(entry, data_root=data_root, cache_root=cache_root)
+    guard = guard_of(entry, root, data_root=data_root)
+    rows, bad = read_rows(entry, root, guard=guard)
+    if bad and not rows:
+        raise _bad_rows(entry.name, bad)
+    resolver = MediaResolver(root, privacy=config.privacy)
+    asked, unasked = SampleBuilder(config, file=entry.file, resolver=resolver, guard=guard).ask(
+        rows
+    )
+    bad += unasked
+    if bad and on_bad_sample == "stop":
+        raise _bad_rows(entry.name, bad)
+    if not asked:
+        raise DataError(
+            f"domain '{entry.name}': not one row can be used; {bad[0].where}: {bad[0].reason}"
+        )
+    splits = _split(entry, asked)
+    return DomainData(
+        name=config.name,
+        version=config.version,
+        title=config.title,
+        licence=config.licence,
+        primary_metrics={name: task.metrics[0] for name, task in config.tasks.items()},
+        splits=splits,
+        digest=_digest(config, splits, resolver),
+        quarantined=tuple(bad),
+        metrics={name: tuple(task.metrics) for name, task in config.tasks.items()},
+        removed=dict(guard.removed),
+    )
+
+
+def _split(
+    entry: DomainEntry, asked: Sequence[BuiltSample]
+) -> Mapping[SplitName, tuple[Sample, ...]]:
+    try:
+        sides = assign_splits(entry, asked)
+        check_disjoint_groups(asked, sides)
+    except DataError as error:
+        raise DataError(f"domain '{entry.name}': {error}") from None
+    placed = zip((one.sample for one in asked), sides, strict=True)
+    # By id, so that the order of rows in a table changes nothing downstream.
+    ordered = sorted(placed, key=lambda pair: pair[0].id)
+    splits = {name: tuple(s for s, side in ordered if side == name) for name in SPLITS}
+    for task in entry.config.tasks:
+        for side in NEEDED_BY_TASKS:
+            if not any(sample.task == task for sample in splits[side]):
+                raise DataError(
+                    f"domain '{entry.name}': task '{task}' has no sample in the {side} split; "
+                    "it needs more groups, another splits.seed, or splits.stratify"
+                )
+    return splits
+
+
+def _bad_rows(name: str, bad: Sequence[Quarantined]) -> DataError:
+    first = bad[0]
+    more = f" ({len(bad) - 1} more problems)" if len(bad) > 1 else ""
+    return DataError(
+        f"domain '{name}': {first.where}: {first.reason}{more}; repair the data, or set "
+        "data.on_bad_sample=quarantine to leave such rows out and report them"
+    )
+
+
+def _digest(
+    config: DomainConfig, splits: Mapping[SplitName, Sequence[Sample]], resolver: MediaResolver
+) -> str:
+    """SHA-256 of all that decides a score: the samples, their sides and how they are scored."""
+    digest = hashlib.sha256()
+
+    def add(*parts: str) -> None:
+        for part in parts:
+            digest.update(part.encode() + b"\x1f")
+
+    for name, task in config.tasks.items():
+        add("task", name, *task.metrics)
+    for side in SPLITS:
+        for sample in splits[side]:
+            add(side, sample.id, sample.prompt, sample.answer, *sample.choices)
+            add(*(resolver.fingerprint(ref) for ref in sample.media))
+    return digest.hexdigest()

@@ -1,0 +1,43 @@
+"""What is known about a file that was looked at, and who remembers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileProbe:
+    """What was found out about one file."""
+
+    reason: str | None = None
+    """Why it cannot be used; None when it can."""
+    length_seconds: float | None = None
+    picture_hash: bytes | None = None
+    fingerprint: str = ""
+    """SHA-256 of its bytes, in hex."""
+    mask_text: bool = False
+    """Whether it says that text is burned into its pixels, which is to be painted over."""
+
+
+class ProbeCache(Protocol):
+    """Keeps what was found out about files, by a text that tells them apart."""
+
+    def looked(self, place: str) -> FileProbe | None:
+        """What is known; None where the file has not been looked at."""
+
+    def remember(self, place: str, looked: FileProbe) -> None:
+        """Keep it."""
+
+
+class InMemoryProbeCache:
+    """Keeps it as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, FileProbe] = {}
+
+    def looked(self, place: str) -> FileProbe | None:
+        return self._known.get(place)
+
+    def remember(self, place: str, looked: FileProbe) -> None:
+        self._known[place] = looked

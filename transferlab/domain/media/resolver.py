@@ -1,0 +1,161 @@
+"""The media of a domain: resolved inside its root, checked once each, and fingerprinted."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+
+from transferlab.config.domain import MediaSection
+from transferlab.config.privacy import PrivacySection
+from transferlab.core.paths import safe_join
+from transferlab.core.records import MediaKind, MediaRef
+from transferlab.domain.base.archive_members import opened
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.base.rows import WHERE, BadRow, Row
+from transferlab.domain.base.template import fill, value
+from transferlab.domain.media.decoder import CheckKind, check, decode
+from transferlab.domain.media.probe_cache import FileProbe, InMemoryProbeCache, ProbeCache
+
+BURNED_IN = (
+    "its BurnedInAnnotation is YES, so text may stand in its pixels; leave it out, or set "
+    "privacy.burned_in: mask"
+)
+
+
+class MediaResolver:
+    """Turns a row's media into references. A file that many rows share is checked once."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        hashed: bool = False,
+        privacy: PrivacySection | None = None,
+        memory: ProbeCache | None = None,
+        label: str = "",
+    ) -> None:
+        """
+        Args:
+            root: the domain's folder.
+            hashed: keep pictures' perceptual hashes, by which near-duplicates are found.
+            privacy: what the domain asks; None asks nothing.
+            memory: of what was found out; None means one of its own.
+            label: tells the files of several shelves with one memory apart.
+        """
+        self._label = label
+        self._root, self._hashed = root, hashed
+        self._privacy = privacy or PrivacySection()
+        self._base = root.resolve()
+        self._memory = memory or InMemoryProbeCache()
+        self.files = 0
+        """How many files were looked at."""
+
+    def reference(self, section: MediaSection, row: Row) -> MediaRef:
+        """The medium that a row means.
+
+        Raises:
+            BadRow: it points outside the domain's folder, cannot be decoded, its segment makes no
+                sense, or the row lacks a column.
+        """
+        try:
+            path = safe_join(self._root, fill(section.path, row))
+        except ValueError as error:
+            raise BadRow(f"it is {error}") from None
+        found = self._look(section.kind, path)
+        if found.reason is None and section.sound:
+            sound = self._look("sound", path)
+            found = found if sound.reason is None else sound
+        if found.reason is not None:
+            raise BadRow(found.reason)
+        start = _seconds(row, section.start) or 0.0
+        end = _seconds(row, section.end)
+        if end is not None and end <= start:
+            raise BadRow(f"its segment ends at {end:g} s, not after its start, {start:g} s")
+        if found.length_seconds is not None and start >= found.length_seconds:
+            raise BadRow(
+                f"its segment begins at {start:g} s, the video is {found.length_seconds:g} s long"
+            )
+        return MediaRef(
+            kind=section.kind,
+            path=path,
+            start_seconds=start,
+            end_seconds=end,
+            frames=_frames(section, start, end, found.length_seconds),
+            sound=section.sound,
+            alias=row[WHERE],
+            mask_text=found.mask_text,
+            digest=found.fingerprint,
+        )
+
+    def identity(self, ref: MediaRef) -> str:
+        """What distinguishes the medium, the same on every machine."""
+        relative = ref.path.relative_to(self._base).as_posix()
+        part = f"{ref.start_seconds:.3f}-{ref.end_seconds or 0:.3f}/{ref.frames}"
+        return f"{relative}@{part}" + ("+sound" if ref.sound else "")
+
+    def fingerprint(self, ref: MediaRef) -> str:
+        """SHA-256 of the file's bytes, in hex."""
+        return self._look(ref.kind, ref.path).fingerprint
+
+    def place(self, kind: CheckKind, path: Path) -> str:
+        """The text by which the memory knows a file."""
+        return f"{self._label}:{kind}:{path}"
+
+    def _look(self, kind: CheckKind, path: Path) -> FileProbe:
+        place = self.place(kind, path)
+        known = self._memory.looked(place)
+        if known is None:
+            known = self._inspect(kind, path)
+            self._memory.remember(place, known)
+            self.files += kind != "sound"
+        return known
+
+    def _inspect(self, kind: CheckKind, path: Path) -> FileProbe:
+        try:
+            inspected = check(kind, path, hashed=self._hashed)
+        except UnreadableMedium as error:
+            return FileProbe(reason=error.reason)
+        with opened(path) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        marked = inspected.burned_in and self._privacy.dicom is not None
+        return FileProbe(
+            reason=self._why_burned_in(kind, path) if marked else None,
+            mask_text=marked,
+            length_seconds=inspected.length_seconds,
+            picture_hash=inspected.picture_hash,
+            fingerprint=digest,
+        )
+
+    def _why_burned_in(self, kind: MediaKind, path: Path) -> str | None:
+        """Why a picture that says it holds text cannot be used; None when it can be masked."""
+        if self._privacy.burned_in == "refuse":
+            return BURNED_IN
+        try:
+            decode(MediaRef(kind=kind, path=path, mask_text=True))
+        except UnreadableMedium as error:
+            return error.reason
+        return None
+
+
+def _frames(section: MediaSection, start: float, end: float | None, length: float | None) -> int:
+    """How many frames of a segment are shown."""
+    rate = section.frames_per_second
+    if rate is None:
+        return section.frames
+    until = min(one for one in (end, length, math.inf) if one is not None)
+    if math.isinf(until):
+        raise BadRow("nothing says how long the video is, which frames_per_second needs")
+    return max(1, min(section.frames, math.ceil((until - start) * rate)))
+
+
+def _seconds(row: Row, column: str | None) -> float | None:
+    if column is None or (column in row and not row[column].strip()):
+        return None  # an empty one means the film's own beginning or end
+    try:
+        seconds = float(value(row, column))
+    except ValueError:
+        raise BadRow(f"its column '{column}' is not a number of seconds") from None
+    if not math.isfinite(seconds) or seconds < 0:
+        raise BadRow(f"its column '{column}' is not a number of seconds from 0 on")
+    return seconds

@@ -1,0 +1,185 @@
+"""Video files, read with PyAV: a few frames of a segment, without decoding the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from transferlab.core.records import Frames, MediaRef
+from transferlab.domain.base.archive_members import readable
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.media.media_info import FLAT, MediaInfo
+
+_SMOOTH_RATE = 24
+"""Frames per second from which a frame or two to the side does not change what is seen."""
+_COSTLY_PIXELS_PER_SECOND = 1280 * 720 * 48
+"""From here on (720p at 48 frames per second) decoding up to a wanted frame takes a CPU core about
+as long as the film runs."""
+_BEYOND_SECONDS = 3600.0
+"""Past the end of a film by any estimate of it: a search from there finds the last keyframe."""
+_TAIL_SECONDS, _TAIL_SHARE = 1.0, 0.05
+"""How much earlier than stated a film's pictures may end: the last one may be shown for a while."""
+
+
+def decode_video(ref: MediaRef) -> Frames:
+    """``ref.frames`` (H, W, 3) uint8 frames: one for each of as many equal parts of the segment.
+
+    It is the first frame shown at or after the part's middle (the film's last one where the segment
+    goes on). At 24 frames per second and more, frames that no other frame refers to are not
+    decoded, so it may be a few hundredths of a second late. Of films from 720p at 48 frames per
+    second on, a keyframe within the part is taken instead where there is one: it costs one decoded
+    frame and not hundreds.
+
+    Raises:
+        UnreadableMedium: there is no picture, no frame in the segment, or the file is broken.
+    """
+    with _open(ref.path) as (container, stream):
+        end = ref.end_seconds if ref.end_seconds is not None else _length(container, stream)
+        begin = ref.start_seconds
+        # A file that does not say how long it is shows its first frame.
+        part = max(0.0, (begin if end is None else end) - begin) / ref.frames
+        rate = float(stream.average_rate or 0)
+        if rate >= _SMOOTH_RATE:
+            stream.codec_context.skip_frame = "NONREF"
+        costly = stream.width * stream.height * rate >= _COSTLY_PIXELS_PER_SECOND
+        film = _Film(ref.path, container, stream)
+        found: Frames = []
+        for i in range(ref.frames):
+            middle = begin + (i + 0.5) * part
+            frame = film.keyframe(middle, within_seconds=part / 2) if costly else None
+            found.append(_upright(frame or film.frame_at(middle)))
+        return found
+
+
+def check_video(path: Path, *, hashed: bool = False) -> MediaInfo:
+    """Decode the first frame, one about the middle and the end, and find out how long the film is.
+
+    Args:
+        path: the film.
+        hashed: without effect; films are compared by their bytes.
+
+    Raises:
+        UnreadableMedium: there is no picture, no frame, the file is broken or breaks off, or what
+            was looked at is all one value.
+    """
+    with _open(path) as (container, stream):
+        first = next(container.decode(stream), None)
+        if first is None:
+            raise UnreadableMedium(path, "the video has no frames")
+        length = _length(container, stream)
+        film = _Film(path, container, stream)
+        last = film.frame_at((length or 0.0) + _BEYOND_SECONDS)
+        seconds = film.seconds(last)
+        _check_end(path, seconds, stated=film.stated_seconds)
+        # Any frame will do there, and one after a keyframe's interval costs seconds in long films.
+        middle = film.keyframe(seconds / 2, within_seconds=seconds) or film.frame_at(seconds / 2)
+        values = {_one_value(frame) for frame in (first, middle, last)}
+        if len(values) == 1 and None not in values:
+            raise UnreadableMedium(path, FLAT)
+        return MediaInfo(length_seconds=length)
+
+
+def _check_end(path: Path, seconds: float, *, stated: float | None) -> None:
+    """Compare when the last frame is shown with how long the film says it is."""
+    if stated is not None and stated - seconds > max(_TAIL_SECONDS, _TAIL_SHARE * stated):
+        raise UnreadableMedium(
+            path,
+            f"the video breaks off: it says {stated:.1f} s and its pictures end at "
+            f"{seconds:.1f} s; copy it again",
+        )
+
+
+def _one_value(frame: av.VideoFrame) -> int | None:
+    """The value that every pixel of the frame has; None where they differ."""
+    pixels = frame.to_ndarray(format="gray")
+    return int(pixels.flat[0]) if pixels.min() == pixels.max() else None
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    try:
+        source = readable(path)
+        with av.open(str(source) if isinstance(source, Path) else source) as container:
+            if not container.streams.video:
+                raise UnreadableMedium(path, "the file has no picture, only sound or data")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            yield container, stream
+    except av.EOFError as error:
+        raise UnreadableMedium(path, "the video has no frames: it ends before the first") from error
+    except av.FFmpegError as error:
+        raise UnreadableMedium(
+            path, f"the video is damaged or not a video ({type(error).__name__}); copy it again"
+        ) from error
+
+
+def _length(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
+
+
+class _Film:
+    """An open video in which frames are looked up by time, in seconds from its beginning."""
+
+    def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
+        self._path, self._container, self._stream = path, container, stream
+        self._base = stream.time_base or Fraction(1, av.time_base)
+        self._first = stream.start_time or 0
+
+    def keyframe(self, seconds: float, *, within_seconds: float) -> av.VideoFrame | None:
+        """The keyframe before ``seconds``, else the one after it, if it is near enough."""
+        target = self._ticks(seconds)
+        for before in (True, False):
+            try:
+                self._container.seek(target, stream=self._stream, backward=before)
+            except av.PermissionError:
+                continue  # what FFmpeg says where no keyframe follows
+            frame = next(self._container.decode(self._stream), None)
+            if frame is None or frame.pts is None:
+                continue
+            if abs(float((frame.pts - target) * self._base)) <= within_seconds:
+                return frame
+        return None
+
+    def frame_at(self, seconds: float) -> av.VideoFrame:
+        """The first frame at or after ``seconds``, or the last one."""
+        target = self._ticks(seconds)
+        self._container.seek(target, stream=self._stream, backward=True)
+        last = None
+        for last in self._container.decode(self._stream):
+            if last.pts is not None and last.pts >= target:
+                break
+        if last is None:
+            raise UnreadableMedium(self._path, "the video has no frames")
+        return last
+
+    def seconds(self, frame: av.VideoFrame) -> float:
+        """When a frame is shown."""
+        return float(((frame.pts or 0) - self._first) * self._base)
+
+    @property
+    def stated_seconds(self) -> float | None:
+        """How long the pictures last by the file's own word; a file's length may be its sound's."""
+        if self._stream.duration is not None:
+            return float(self._stream.duration * self._base)
+        sounds = self._container.streams.audio
+        if sounds or self._container.duration is None:
+            return None
+        return self._container.duration / av.time_base
+
+    def _ticks(self, seconds: float) -> int:
+        return self._first + int(seconds / self._base)
+
+
+def _upright(frame: av.VideoFrame) -> np.ndarray:
+    pixels = frame.to_ndarray(format="rgb24")
+    # Phones store the picture lying, with the turn (anticlockwise, in degrees) beside it.
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90) % 4))

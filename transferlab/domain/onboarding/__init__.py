@@ -1,0 +1,1 @@
+"""Registration of a user's data: survey of a folder and proposal of a domain.yaml."""

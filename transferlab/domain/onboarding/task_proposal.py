@@ -1,0 +1,190 @@
+"""What can be asked of the rows of an unknown table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from transferlab.domain.base.rows import Row
+from transferlab.domain.onboarding.columns import (
+    Column,
+    find_attributes,
+    find_choices,
+    find_group,
+    find_labels,
+    find_question,
+    find_split,
+    find_text,
+    summed_up,
+)
+from transferlab.errors import InputError
+
+_YES_OR_NO = frozenset(["y", "n", "yes", "no", "true", "false", "0", "1", "ja", "nein", "j"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """Tasks, and which column does what."""
+
+    group: str
+    tasks: dict[str, Any]
+    attributes: list[str] = field(default_factory=list)
+    split: str | None = None
+    stratify: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def questions_of(
+    rows: Sequence[Row],
+    *,
+    mark: str,
+    media_columns: Sequence[str],
+    medium: str,
+    group: str | None = None,
+) -> Questions:
+    """Tasks over the columns of a table: a question's answer, labels, and one text.
+
+    Args:
+        rows: of the table.
+        mark: the medium's name in prompts.
+        media_columns: columns that hold file names, which are no answers.
+        medium: the one of them that is shown; the group where no column names one.
+        group: the column of the group, where it is known.
+
+    Raises:
+        InputError: nothing in the table can be asked.
+    """
+    columns = summed_up(rows)
+    notes = []
+    found = group or find_group(columns, without=media_columns)
+    if found is None:
+        notes.append(
+            f"group: no column says what belongs together, so every {medium} stands alone; if one "
+            "patient or lecture has several, name the column that says so"
+        )
+    attributes = find_attributes(columns)
+    split = find_split(columns)
+    taken = [*media_columns, *attributes, *(one for one in (found, split) if one)]
+    tasks, used = _tasks(mark, rows, columns, without=taken, notes=notes)
+    if not tasks:
+        raise InputError(
+            "no column can be asked about: none is a question with an answer, few labels that come "
+            f"up often, or a text; columns: {', '.join(columns)}"
+        )
+    if medium in columns and not columns[medium].whole:
+        _ask_only_where_shown(tasks, medium)
+        notes.append(f"tasks: only rows with a {medium} are asked about")
+    notes.append(
+        f"tasks: made of the columns {', '.join(used)}; correct the prompts, and drop what is not "
+        "to be learned"
+    )
+    labels = [name for name in used if tasks.get(_task_name(name), {}).get("kind") == "classify"]
+    return Questions(
+        group=found or medium,
+        tasks=tasks,
+        attributes=attributes,
+        split=split,
+        stratify=labels[0] if labels and not split else None,
+        notes=notes,
+    )
+
+
+def _ask_only_where_shown(tasks: dict[str, Any], medium: str) -> None:
+    for task in tasks.values():
+        task["where"] = {**task.get("where", {}), medium: ["*"]}
+
+
+def _tasks(
+    mark: str,
+    rows: Sequence[Row],
+    columns: dict[str, Column],
+    *,
+    without: Sequence[str],
+    notes: list[str],
+) -> tuple[dict[str, Any], list[str]]:
+    """Tasks by name, and the columns that they are made of: a question's, or labels and a text."""
+    asked = find_question(columns)
+    listed = find_choices(rows, columns) if asked is not None else None
+    if asked is not None and listed is not None:
+        choices, right = listed
+        if right is not None:
+            return {"choose": _choice_task(mark, asked[0], choices, right)}, [asked[0], right]
+        notes.append(
+            f"{choices}: lists choices, and no column holds the text of the right one; add such a "
+            "column for the question to be asked"
+        )
+    elif asked is not None:
+        return {"answer": _answer_task(mark, *asked)}, list(asked)
+    without = [*without, *(asked or ()), *(listed or ())]
+    labels = find_labels(columns, without=without)
+    tasks = {_task_name(label): _label_task(mark, columns[label]) for label in labels}
+    text = find_text(columns, without=[*without, *labels])
+    if text is None:
+        return tasks, labels
+    return tasks | {"describe": _text_task(mark, columns[text])}, [*labels, text]
+
+
+def _choice_task(mark: str, question: str, choices: str, right: str) -> dict[str, Any]:
+    return {
+        "kind": "classify",
+        "prompt": f"<{mark}>\n{{{question}}}\nChoices: {{{choices}}}",
+        "answer": f"{{{right}}}",
+        "choices": choices,
+        "where": {choices: ["*"]},
+        "metrics": ["accuracy"],
+    }
+
+
+def _answer_task(mark: str, question: str, answer: str) -> dict[str, Any]:
+    return {
+        "kind": "answer",
+        "prompt": f"<{mark}>\n{{{question}}}",
+        "answer": f"{{{answer}}}",
+        "where": {answer: ["*"]},
+        "metrics": ["token_f1", "exact_match"],
+    }
+
+
+def _label_task(mark: str, column: Column) -> dict[str, Any]:
+    labels = sorted(column.counts)
+    two = len(labels) == 2
+    task = {
+        "kind": "classify",
+        "prompt": f"<{mark}>\n{_label_question(column.name, labels)}",
+        "answer": f"{{{column.name}}}",
+        "choices": labels,
+        "metrics": ["auroc", "accuracy", "balanced_accuracy"] if two else ["accuracy", "macro_f1"],
+    }
+    return task if column.whole else task | {"where": {column.name: ["*"]}}
+
+
+def _label_question(name: str, labels: Sequence[str]) -> str:
+    if all(label.casefold() in _YES_OR_NO for label in labels):
+        return f"{_words(name).capitalize()}? Answer {_listed(labels)}."
+    return f"What is the {_words(name)}: {_listed(labels)}?"
+
+
+def _text_task(mark: str, column: Column) -> dict[str, Any]:
+    task = {
+        "kind": "describe",
+        "prompt": f"<{mark}>\nWrite the {_words(column.name)}.",
+        "answer": f"{{{column.name}}}",
+        "metrics": ["token_f1", "exact_match"],
+    }
+    return task if column.whole else task | {"where": {column.name: ["*"]}}
+
+
+def _listed(labels: Sequence[str]) -> str:
+    # Braces and brackets would be read as columns and media.
+    safe = [label.translate({ord(c): None for c in "{}<>"}) for label in labels]
+    return f"{', '.join(safe[:-1])} or {safe[-1]}"
+
+
+def _words(name: str) -> str:
+    return " ".join(re.sub(r"[_\-<>{}]+", " ", name).split()).lower()
+
+
+def _task_name(column: str) -> str:
+    return re.sub(r"[^a-z0-9_-]+", "_", column.lower()).strip("_-") or "label"

@@ -1,0 +1,75 @@
+"""The domains that a user has registered: a folder of their own, outside any project."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transferlab.config.yaml_text import dump_yaml
+from transferlab.core.paths import user_domains_folder
+from transferlab.domain.catalog import DOMAIN_FILE, DomainEntry, read_entry
+from transferlab.errors import EnvironmentProblem, InputError
+
+
+def write_domain(settings: Mapping[str, Any], *, to: Path | None = None) -> DomainEntry:
+    """Write a domain.yaml into a folder of the domain's name, and read it back.
+
+    Args:
+        settings: the content of domain.yaml.
+        to: the folder of domains; None means that of registered ones.
+
+    Raises:
+        InputError: there is a domain of that name already, or the content is not sound.
+        EnvironmentProblem: the folder cannot be written.
+    """
+    folder = (to or user_domains_folder()) / str(settings["name"])
+    if (folder / DOMAIN_FILE).exists():
+        raise InputError(
+            f"{folder / DOMAIN_FILE}: this domain is registered already; choose another --name, or "
+            f"take it away first: transferlab domains remove {settings['name']}"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DOMAIN_FILE).write_text(dump_yaml(dict(settings)), "utf-8")
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"{folder}: cannot be written ({error.strerror}); choose another place with --to"
+        ) from None
+    try:
+        return read_entry(folder)
+    except InputError:
+        # A broken definition would keep every other domain from being listed.
+        (folder / DOMAIN_FILE).unlink()
+        raise
+
+
+def remove_domain(entry: DomainEntry) -> Path:
+    """Take a registered domain's definition away; its data stay.
+
+    Returns:
+        The folder that is gone.
+
+    Raises:
+        InputError: it was not registered, or its folder holds more than a definition.
+    """
+    if entry.folder.parent != user_domains_folder().resolve():
+        raise InputError(
+            f"domain '{entry.name}' is not a registered one: it is in {entry.folder}; remove that "
+            "folder yourself if it is yours"
+        )
+    others = [path.name for path in entry.folder.iterdir() if path.name not in _OWN]
+    if others:
+        raise InputError(
+            f"{entry.folder}: holds more than a definition ({', '.join(sorted(others)[:3])}); move "
+            "that away first"
+        )
+    try:
+        shutil.rmtree(entry.folder)
+    except OSError as error:
+        raise EnvironmentProblem(f"{entry.folder}: cannot be removed ({error.strerror})") from None
+    return entry.folder
+
+
+_OWN = frozenset({DOMAIN_FILE, "domain.py", "README.md", "__pycache__"})

@@ -1,0 +1,104 @@
+"""The elements of a tree of DICOM files, joined with reports, made fit to leave the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.tag import BaseTag, Tag
+
+from transferlab.config.domain import DomainConfig
+from transferlab.domain.base.rows import Row
+from transferlab.domain.privacy.dicom_profile import (
+    Treatment,
+    deidentify,
+    identifying_elements,
+    is_person_name,
+    treatment,
+)
+from transferlab.domain.privacy.guard import KNOWN, Guard, name_parts, shown_columns
+from transferlab.errors import InputError
+
+_PATIENT = "_patient"
+"""Reserved column: the original PatientID, until dates are shifted by it."""
+
+
+class ElementGuard:
+    """Treats the columns of one domain's DICOM rows as PS3.15 says."""
+
+    def __init__(
+        self, guard: Guard, config: DomainConfig, wanted: Mapping[str, BaseTag], *, file: Path
+    ) -> None:
+        """Args:
+            guard: of a domain that asks for ``privacy.dicom``.
+            config: the domain's.
+            wanted: elements that become columns.
+            file: its domain.yaml, for messages.
+
+        Raises:
+            InputError: domain.yaml shows or groups by an element that is removed.
+        """
+        self._key, self._keep = guard.key, guard.section.keep
+        self.hidden = {k: v for k, v in identifying_elements().items() if k not in wanted}
+        """Elements that are read for nothing but to be removed from texts."""
+        tags = {**self.hidden, **wanted}
+        identifying = set(identifying_elements().values())
+        self._identifying = [name for name, tag in tags.items() if tag in identifying]
+        self._names = {name for name in self._identifying if is_person_name(tags[name])}
+        self._treatments = {name: treatment(tag, keep=self._keep) for name, tag in wanted.items()}
+        reports = config.source.reports
+        if reports is not None and reports.tag in self._treatments:
+            self._treatments[reports.column] = self._treatments[reports.tag]
+        for where, column in _used_columns(config):
+            if self._treatment(column) == "remove":
+                raise InputError(f"{file}: {where}: {_why_removed(column, wanted)}")
+
+    def collected(self, row: Row) -> Row:
+        """A file's row with what identifies somebody set apart in reserved columns."""
+        known: list[str] = []
+        for name in sorted(self._identifying):
+            for value in filter(None, row.get(name, "").split("\\")):
+                is_name = name in self._names
+                known += name_parts(value) if is_name else [value]
+        plain = {name: value for name, value in row.items() if name not in self.hidden}
+        patient = row.get("PatientID", "")
+        return plain | {KNOWN: json.dumps(known), _PATIENT: patient}
+
+    def treated(self, row: Row) -> Row:
+        """A row, after it was joined with its report, without what the profile removes."""
+        treatments = {column: self._treatment(column) for column in row}
+        patient = row.get(_PATIENT, "")
+        clean = deidentify(row, treatments, patient=patient, key=self._key)
+        clean.pop(_PATIENT, None)
+        return clean
+
+    def _treatment(self, column: str) -> Treatment:
+        """Of an element that was asked for, or of a report's column that is called like one."""
+        if column not in self._treatments:
+            number = tag_for_keyword(column)
+            known = number is not None
+            self._treatments[column] = treatment(Tag(number), keep=self._keep) if known else "keep"
+        return self._treatments[column]
+
+
+def _used_columns(config: DomainConfig) -> Iterator[tuple[str, str]]:
+    yield from shown_columns(config)
+    yield "group", config.group
+    for key in ("column", "stratify"):
+        column = getattr(config.splits, key)
+        if column:
+            yield f"splits.{key}", column
+    if config.id:
+        yield "id", config.id
+    for name, task in config.tasks.items():
+        yield from ((f"tasks.{name}.where", column) for column in task.where)
+
+
+def _why_removed(column: str, wanted: Mapping[str, BaseTag]) -> str:
+    number = tag_for_keyword(column)
+    tag = wanted.get(column) or (Tag(number) if number is not None else None)
+    kept = tag is not None and treatment(tag, keep=["patient_characteristics"]) != "remove"
+    advice = "add privacy.keep: [patient_characteristics]" if kept else "leave it out"
+    return f"'{column}' is removed by privacy.dicom (PS3.15, table E.1-1); {advice}"

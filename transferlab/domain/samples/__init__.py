@@ -1,0 +1,1 @@
+"""Samples built from rows."""

@@ -1,0 +1,1 @@
+"""Kinds of data source, one per file: tables, chats, DICOM trees, videos, shards."""

@@ -1,0 +1,265 @@
+"""A tree of DICOM files, or a DICOMDIR, joined with a table of reports: one row per picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pydicom
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+
+from transferlab.config.domain import SourceSection
+from transferlab.core.paths import safe_join
+from transferlab.domain.base.disk_index import Reports
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.base.rows import WHERE, Row, Unread
+from transferlab.domain.base.template import check_columns
+from transferlab.domain.media.dicom import one_sentence, said_modality
+from transferlab.domain.sources.files import walk
+from transferlab.domain.sources.table import parted
+from transferlab.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from transferlab.domain.privacy.dicom_elements import ElementGuard
+
+USUAL_TAGS = (
+    "PatientID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPInstanceUID",
+    "AccessionNumber",
+    "Modality",
+    "BodyPartExamined",
+    "ViewPosition",
+    "Laterality",
+    "PatientSex",
+    "PatientAge",
+)
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+MARKER, MARKER_AT = b"DICM", 128
+_HEIGHT = "_rows"
+"""Where a row holds its picture's height until it is known that there is a picture."""
+_PATH_KEYS = ("file", "stem")
+_INDEX_CLASS = "1.2.840.10008.1.3.10"
+"""The SOP class of a DICOMDIR (Media Storage Directory)."""
+
+Bad = list[tuple[str, str]]
+ElementGuardOf = Callable[[Mapping[str, BaseTag]], "ElementGuard"]
+
+
+class DicomTree:
+    """Rows of the pictures below a folder, with their elements and their reports' columns.
+
+    The columns are file (relative to the root), the keywords of ``USUAL_TAGS`` and of
+    ``source.tags``, and the columns of the reports. A file that several reports name gives as many
+    rows. Files are read one after another each time, without their pixels.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        root: Path,
+        source: SourceSection,
+        reports: Iterable[Row],
+        *,
+        file: Path,
+        guard: ElementGuardOf | None = None,
+    ) -> None:
+        """
+        Args:
+            path: a folder, or a DICOMDIR.
+            root: the domain's data root.
+            source: the domain's.
+            reports: the rows of its table, which are read once.
+            file: its domain.yaml, for messages.
+            guard: makes the guard of the elements that are read; None leaves them as they are.
+
+        Raises:
+            InputError: domain.yaml names an element or a column that does not exist.
+        """
+        self._path, self._base, self._root, self._source = path, root.resolve(), root, source
+        self._wanted = _wanted(source, file=file)
+        self._elements = guard(self._wanted) if guard else None
+        self._reports: Reports | None = None
+        section = source.reports
+        if section is not None:
+            self._reports = Reports(reports, section.column)
+            where = f"{file}: source.reports.column"
+            check_columns([section.column], self._reports.columns, where=where)
+
+    def columns(self) -> set[str]:
+        """Those of every row; no file is read."""
+        row = dict.fromkeys([*self._wanted, *_PATH_KEYS, WHERE], "")
+        if self._elements:
+            row = self._elements.collected(row)
+        if self._reports is not None:
+            row |= dict.fromkeys(self._reports.columns, "")
+        return set(self._elements.treated(row) if self._elements else row)
+
+    def __iter__(self) -> Iterator[Row | Unread]:
+        """Rows, and what gives none: files that are no pictures or have no report, and reports
+        without a file.
+
+        Raises:
+            DataError: there is no DICOM file.
+        """
+        for row in self._joined(self._pictures()):
+            treat = self._elements is not None and not isinstance(row, Unread)
+            yield self._elements.treated(row) if treat else row
+
+    def _pictures(self) -> Iterator[Row | Unread]:
+        """A row per file that holds a picture, and why the others are left out."""
+        elements = self._elements
+        read = {**self._wanted, **(elements.hidden if elements else {})}
+        number = 0
+        for number, one in enumerate(dicom_files(self._path, self._root), start=1):
+            where = f"DICOM file {number} in the order of paths"
+            try:
+                row = read_tags(one, read)
+            except UnreadableMedium as error:
+                yield Unread(where, error.reason)
+                continue
+            if any(row.get(name) not in allowed for name, allowed in self._source.only.items()):
+                continue
+            if not row.pop(_HEIGHT):
+                yield Unread(where, f"it holds no picture ({said_modality(row['Modality'])})")
+                continue
+            own = {"file": one.relative_to(self._base).as_posix(), "stem": one.stem, WHERE: where}
+            yield (elements.collected(row) if elements else row) | own
+        if not number:
+            raise DataError(f"{self._path}: holds no DICOM file; is source.path right?")
+
+    def _joined(self, rows: Iterable[Row | Unread]) -> Iterator[Row | Unread]:
+        section, reports = self._source.reports, self._reports
+        if section is None or reports is None:
+            yield from rows
+            return
+        reports.forget()
+        empty = dict.fromkeys(reports.columns, "")
+        for row in rows:
+            if isinstance(row, Unread):
+                yield row
+                continue
+            key = row[section.tag].strip()
+            matching = reports.matching(key) if key else []
+            for report, pictures in matching:
+                yield row | report | {WHERE: f"{report[WHERE]}, picture {pictures}"}
+            if not matching and section.optional:
+                yield row | empty
+            elif not matching:
+                why = f"no report has its {section.tag}" if key else f"it has no {section.tag}"
+                yield Unread(row[WHERE], why)
+        for where, key in reports.unmatched():
+            why = f"no DICOM file has this {section.tag}" if key else f"'{section.column}' is empty"
+            yield Unread(where, why)
+
+
+def read_dicom_tree(
+    path: Path, root: Path, source: SourceSection, reports: Iterable[Row], *, file: Path
+) -> tuple[list[Row], Bad]:
+    """All rows of a ``DicomTree``, and pairs of where and why of what gives none.
+
+    Args and Raises: as there.
+    """
+    return parted(DicomTree(path, root, source, reports, file=file))
+
+
+def dicom_files(path: Path, root: Path) -> Iterator[Path]:
+    """The DICOM files that a DICOMDIR lists, or those in a folder.
+
+    In a folder they are known by the marker at byte 128; what lacks it counts only when its name
+    ends as a DICOM file's does. The index itself is none of them.
+    """
+    if path.is_dir():
+        yield from (one for one in walk(path) if _looks_like_dicom(one))
+    else:
+        yield from _listed(path, root)
+
+
+def read_tags(path: Path, wanted: Mapping[str, BaseTag]) -> Row:
+    """Elements of one file as text, "" where it lacks them; several values with ``\\`` between.
+
+    Raises:
+        UnreadableMedium: it is no DICOM file, or is broken.
+    """
+    with one_sentence(path):
+        dataset = pydicom.dcmread(
+            path, stop_before_pixels=True, specific_tags=[*wanted.values(), Tag("Rows")]
+        )
+        row = {name: _text(dataset, tag) for name, tag in wanted.items()}
+        return row | {_HEIGHT: _text(dataset, Tag("Rows"))}
+
+
+def tag_of(name: str) -> BaseTag | None:
+    """The element that a keyword or "ggggeeee" means; None where there is none."""
+    if re.fullmatch(r"[0-9A-Fa-f]{8}", name):
+        return Tag(int(name, 16))
+    number = tag_for_keyword(name)
+    return None if number is None else Tag(number)
+
+
+def _wanted(source: SourceSection, *, file: Path) -> dict[str, BaseTag]:
+    named = [*USUAL_TAGS, *source.tags, *source.only]
+    if source.reports is not None and source.reports.tag not in _PATH_KEYS:
+        named.append(source.reports.tag)
+    wanted = {}
+    for name in named:
+        tag = tag_of(name)
+        if tag is None:
+            raise InputError(
+                f"{file}: source: there is no DICOM element '{name}'; name one by its keyword, "
+                "such as AccessionNumber, or as 'ggggeeee'"
+            )
+        wanted[name] = tag
+    return wanted
+
+
+def _text(dataset: Dataset, tag: BaseTag) -> str:
+    if tag not in dataset:
+        return ""
+    value = dataset[tag].value
+    if value is None or isinstance(value, bytes | pydicom.Sequence):
+        return ""
+    several = isinstance(value, Sequence | pydicom.multival.MultiValue)
+    if several and not isinstance(value, str):
+        return "\\".join(map(str, value))
+    return str(value).strip()
+
+
+def _looks_like_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        marked = file.read(MARKER_AT + len(MARKER))[MARKER_AT:] == MARKER
+    if path.name.upper().startswith("DICOMDIR") and marked:
+        return not _is_index(path)
+    return marked or path.suffix.lower() in DICOM_SUFFIXES
+
+
+def _is_index(path: Path) -> bool:
+    try:
+        with one_sentence(path):
+            meta = pydicom.filereader.read_file_meta_info(path)
+    except UnreadableMedium:
+        return False  # reading it as a picture will say what is wrong
+    return str(meta.get("MediaStorageSOPClassUID", "")) == _INDEX_CLASS
+
+
+def _listed(path: Path, root: Path) -> Iterator[Path]:
+    """The files of a DICOMDIR, in its order; each lies in or below its folder."""
+    try:
+        with one_sentence(path):
+            records = pydicom.dcmread(path).get("DirectoryRecordSequence") or []
+            named = [record.get("ReferencedFileID") for record in records]
+    except UnreadableMedium as error:
+        raise DataError(f"{path}: cannot be used as DICOMDIR: {error.reason}") from None
+    for parts in filter(None, named):
+        relative = parts if isinstance(parts, str) else "/".join(parts)
+        try:
+            yield safe_join(path.parent, relative)
+        except ValueError:
+            raise DataError(
+                f"{path}: names a file outside its folder; is it what it seems?"
+            ) from None

@@ -1,0 +1,97 @@
+"""WebVTT and SRT transcripts: a film's row becomes one row per cue, with words and times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import webvtt
+from webvtt.errors import MalformedCaptionError, MalformedFileError
+from webvtt.models import Timestamp
+
+from transferlab.config.domain import TranscriptSection
+from transferlab.core.paths import safe_join
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.base.rows import WHERE, BadRow, Row
+from transferlab.domain.base.template import fill, value
+
+CUE_COLUMNS = ("cue_text", "cue_start", "cue_end")
+
+
+def read_cues(path: Path) -> list[Row]:
+    """The cues of a WebVTT or .srt file as columns cue_text, cue_start and cue_end (seconds).
+
+    Raises:
+        UnreadableMedium: the file is missing or malformed, holds no cue, or a cue ends before it
+            begins or begins before the one above it.
+    """
+    try:
+        if path.suffix.lower() == ".srt":
+            captions = webvtt.from_srt(str(path), encoding="utf-8-sig").captions
+        else:
+            captions = webvtt.read(str(path), encoding="utf-8-sig", strict=True).captions
+    except FileNotFoundError:
+        raise UnreadableMedium(path, "the transcript is missing") from None
+    except UnicodeDecodeError:
+        raise UnreadableMedium(path, "the transcript is not UTF-8 text") from None
+    except (MalformedFileError, MalformedCaptionError, OSError) as error:
+        raise UnreadableMedium(
+            path, f"the transcript is not valid WebVTT or SRT ({type(error).__name__})"
+        ) from error
+    if not captions:
+        raise UnreadableMedium(path, "the transcript holds no cue")
+    cues: list[Row] = []
+    latest = 0.0
+    for number, caption in enumerate(captions, start=1):
+        start, end = _seconds(caption.start_time), _seconds(caption.end_time)
+        if start < latest:
+            raise UnreadableMedium(
+                path,
+                f"cue {number} of the transcript begins at {start:g} s, before cue {number - 1} "
+                f"({latest:g} s); put the cues in the order of their times",
+            )
+        if end <= start:
+            raise UnreadableMedium(
+                path, f"cue {number} of the transcript ends at {end:g} s, not after its beginning"
+            )
+        latest = start
+        words = " ".join(caption.text.split())
+        cues.append(dict(zip(CUE_COLUMNS, (words, f"{start:.3f}", f"{end:.3f}"), strict=True)))
+    return cues
+
+
+def _seconds(time: Timestamp) -> float:
+    hours, minutes, seconds, milliseconds = time.to_tuple()
+    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+
+
+def explode(row: Row, section: TranscriptSection, root: Path) -> Iterator[Row]:
+    """The row once per cue of its transcript, or with the one cue that it names.
+
+    Raises:
+        BadRow: its transcript is missing, cannot be used, or lies outside ``root``, or has no such
+            cue.
+    """
+    relative = fill(section.path, row)
+    if not relative and section.optional:
+        # What the domain's own code put into these columns (a segment without words) stays.
+        yield dict.fromkeys(CUE_COLUMNS, "") | row
+        return
+    try:
+        cues = read_cues(safe_join(root, relative))
+    except ValueError as error:
+        raise BadRow(f"its transcript is {error}") from None
+    except UnreadableMedium as error:
+        raise BadRow(error.reason) from error
+    if section.cue is not None:
+        yield row | cues[_cue_index(value(row, section.cue), len(cues))]
+        return
+    for number, cue in enumerate(cues, start=1):
+        yield row | cue | {WHERE: f"{row[WHERE]}, cue {number}"}
+
+
+def _cue_index(number: str, cues: int) -> int:
+    """From 0, of the cue that a row names by its number from 1."""
+    if not number.isdecimal() or not 1 <= int(number) <= cues:
+        raise BadRow(f"it must name a cue of its transcript by a number from 1 to {cues}")
+    return int(number) - 1

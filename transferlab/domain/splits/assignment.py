@@ -1,0 +1,81 @@
+"""On which side of the splits every sample falls: dealt out, said by a column, or by a manifest."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from transferlab.core.records import SplitName
+from transferlab.domain.catalog import DomainEntry
+from transferlab.domain.samples.builder import BuiltSample
+from transferlab.domain.splits.group_split import commonest, split_groups
+from transferlab.domain.splits.manifest import read_manifest
+from transferlab.errors import DataError
+
+
+def assign_splits(entry: DomainEntry, asked: Sequence[BuiltSample]) -> list[SplitName]:
+    """The split of each of ``asked``, in order.
+
+    A column may put one group on two sides, which ``shared_groups`` finds.
+
+    Raises:
+        DataError: there are too few groups, or the manifest does not fit them.
+    """
+    section = entry.config.splits
+    if section.column is not None:
+        return [one.side for one in asked if one.side is not None]
+    groups: Mapping[str, SplitName]
+    if section.manifest is not None:
+        groups = manifest_splits(entry, {one.sample.group: one.where for one in reversed(asked)})
+    else:
+        strata: defaultdict[str, list[str]] = defaultdict(list)
+        for one in asked:
+            strata[one.sample.group].append(one.stratum)
+        groups = split_groups({g: commonest(values) for g, values in strata.items()}, section)
+    return [groups[one.sample.group] for one in asked]
+
+
+def manifest_splits(entry: DomainEntry, where: Mapping[str, str]) -> Mapping[str, SplitName]:
+    """The split of each group as the manifest says it.
+
+    Args:
+        entry: a domain with a manifest.
+        where: file and row of a sample of each group.
+
+    Raises:
+        DataError: the manifest cannot be used, or lacks a group.
+    """
+    named = str(entry.config.splits.manifest)
+    groups = read_manifest(entry.folder / named, domain=entry.name)
+    strangers = where.keys() - groups.keys()
+    if strangers:
+        first = next(place for group, place in where.items() if group in strangers)
+        raise DataError(
+            f"{len(strangers)} group(s) are not in the split manifest '{named}', first that of "
+            f"{first}; the manifest is of other data: write a new one, or leave those rows out"
+        )
+    return groups
+
+
+def shared_groups(
+    asked: Sequence[BuiltSample], sides: Sequence[SplitName]
+) -> dict[str, list[BuiltSample]]:
+    """Groups on more than one side: of each, the first sample on every side."""
+    first: defaultdict[str, dict[SplitName, BuiltSample]] = defaultdict(dict)
+    for one, side in zip(asked, sides, strict=True):
+        first[one.sample.group].setdefault(side, one)
+    return {group: list(on.values()) for group, on in first.items() if len(on) > 1}
+
+
+def check_disjoint_groups(asked: Sequence[BuiltSample], sides: Sequence[SplitName]) -> None:
+    """
+    Raises:
+        DataError: a group is on two sides.
+    """
+    shared = shared_groups(asked, sides)
+    if shared:
+        one, other, *_ = next(iter(shared.values()))
+        raise DataError(
+            f"{len(shared)} group(s) are in more than one split, first that of {one.where} and "
+            f"{other.where}; the split would leak: correct splits.column's values or group"
+        )

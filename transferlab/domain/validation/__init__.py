@@ -1,0 +1,1 @@
+"""Checks of a domain's rows, media and splits, and what they find."""

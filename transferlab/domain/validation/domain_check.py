@@ -1,0 +1,307 @@
+"""Look at every row and every file of a domain, so that nothing wrong with it is found later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transferlab.core.records import SPLITS, Quarantined, Sample
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.base.rows import WHERE, BadRow, Row
+from transferlab.domain.catalog import DomainEntry
+from transferlab.domain.media.resolver import MediaResolver
+from transferlab.domain.privacy.guard import Guard, guard_of
+from transferlab.domain.samples.builder import SampleBuilder, selected
+from transferlab.domain.sources.roots import domain_root
+from transferlab.domain.sources.row_source import RowSource, check_row_columns
+from transferlab.domain.sources.transcript import CUE_COLUMNS
+from transferlab.domain.splits.assignment import manifest_splits
+from transferlab.domain.splits.group_split import split_groups
+from transferlab.domain.validation.burned_in_search import BurnedInSearch
+from transferlab.domain.validation.conflicting_labels import find_repeats
+from transferlab.domain.validation.counts import (
+    count_groups,
+    count_labels,
+    count_samples,
+    thin_labels,
+)
+from transferlab.domain.validation.findings import CheckReport, Labels, Problem, StreamReport
+from transferlab.domain.validation.leaks import find_leaks
+from transferlab.domain.validation.privacy_gaps import unscrubbed
+from transferlab.domain.validation.sample_index import SampleIndex, open_sample_index
+from transferlab.errors import DataError
+from transferlab.metrics.answers import check_metrics
+
+BAD_ROWS = ("medium", "row", "length")
+"""Kinds of problems of a single row, which a run may leave out (data.on_bad_sample)."""
+NOT_STATED = "not stated"
+"""What `domains register` writes as the licence, for the user to replace."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruler:
+    """How long samples are for a backbone, and how long they may be."""
+
+    length_tokens: Callable[[Sample], int]
+    """Of prompt, media and answer. Raises DataError where the backbone cannot take the sample."""
+    limit_tokens: int
+
+
+def check_domain(
+    entry: DomainEntry,
+    *,
+    data_root: Path | None = None,
+    cache_root: Path | None = None,
+    ruler: Ruler | None = None,
+) -> CheckReport:
+    """Read every row, decode every medium and compare the splits; train nothing.
+
+    Tables are read row by row, and what is needed of samples and media to compare them is kept on
+    disk until the check ends.
+
+    Args:
+        entry: from ``find_domains`` or ``read_entry``.
+        data_root: folder of the data packs; None means $TRANSFERLAB_DATA, then ../shared/data.
+        cache_root: folder of generated data; None means $TRANSFERLAB_CACHE, then ~/.cache.
+        ruler: measures samples for a backbone; None leaves that out.
+
+    Raises:
+        InputError: domain.yaml names something that its table does not have.
+        DataError: the data are not there, or the table cannot be read.
+        EnvironmentProblem: there is no room for the notes; or domain.yaml asks for privacy, and the
+            key or a library is missing.
+    """
+    with open_sample_index() as sample_index:
+        return _check(sample_index, entry, data_root=data_root, cache_root=cache_root, ruler=ruler)
+
+
+def check_stream(
+    entries: Sequence[DomainEntry],
+    *,
+    data_root: Path | None = None,
+    cache_root: Path | None = None,
+    ruler: Ruler | None = None,
+) -> StreamReport:
+    """``check_domain`` of each, and what two of them share on different sides.
+
+    Args and Raises: as for ``check_domain``.
+    """
+    with open_sample_index() as sample_index:
+        reports = tuple(
+            _check(sample_index, entry, data_root=data_root, cache_root=cache_root, ruler=ruler)
+            for entry in entries
+        )
+        across = tuple(find_leaks(sample_index, None)) if len(entries) > 1 else ()
+        return StreamReport(reports=reports, across=across)
+
+
+def _check(
+    sample_index: SampleIndex,
+    entry: DomainEntry,
+    *,
+    data_root: Path | None,
+    cache_root: Path | None,
+    ruler: Ruler | None,
+) -> CheckReport:
+    root = domain_root(entry, data_root=data_root, cache_root=cache_root)
+    guard = guard_of(entry, root, data_root=data_root)
+    domain = sample_index.add_domain(entry.name)
+    privacy = entry.config.privacy
+    resolver = MediaResolver(
+        root, hashed=True, privacy=privacy, memory=sample_index, label=entry.name
+    )
+    reading = _Reading(sample_index, domain, entry, resolver, guard, ruler)
+    reading.read(RowSource(entry, root, guard=guard))
+    sample_index.index()
+    problems = [*_in_settings(entry), *reading.problems, *find_repeats(sample_index, domain)]
+    unsplit = _deal(sample_index, domain, entry)
+    problems += unsplit
+    labels: Labels = {}
+    if not unsplit:
+        problems += _empty_sides(sample_index, domain, entry)
+        problems += find_leaks(sample_index, domain)
+        labels = count_labels(sample_index, domain, entry)
+    return CheckReport(
+        domain=entry.name,
+        rows=reading.rows,
+        media=resolver.files,
+        samples=count_samples(sample_index, domain),
+        groups=count_groups(sample_index, domain),
+        labels=labels,
+        problems=(*problems, *thin_labels(labels), *reading.burned_in.problems),
+        removed=dict(guard.removed),
+    )
+
+
+class _Reading:
+    """One pass over the rows of a domain: samples go into the ledger, problems are told."""
+
+    def __init__(
+        self,
+        sample_index: SampleIndex,
+        domain: int,
+        entry: DomainEntry,
+        resolver: MediaResolver,
+        guard: Guard,
+        ruler: Ruler | None,
+    ) -> None:
+        self._sample_index, self._domain, self._entry = sample_index, domain, entry
+        self._resolver, self._ruler = resolver, ruler
+        self._builder = SampleBuilder(
+            entry.config, file=entry.file, resolver=resolver, guard=guard, own_ids=False
+        )
+        self.burned_in = BurnedInSearch(entry.config.privacy)
+        self._found: dict[Problem, None] = {}  # a row that two tasks find bad is told once
+        self._fitting = dict.fromkeys(entry.config.tasks, 0)
+        self._unasked: list[str] = []
+        self._unasked_more = 0
+        self.rows = 0
+
+    def read(self, source: RowSource) -> None:
+        """Ask every task of every row."""
+        columns = source.columns()
+        check_row_columns(self._entry, columns)
+        if self._entry.config.source.transcript is not None:
+            columns |= set(CUE_COLUMNS)
+        checked = False
+        for row in source:
+            self.rows += 1
+            if isinstance(row, Quarantined):
+                self._tell(_bad_row(row.where, row.reason))
+                continue
+            if not checked:  # rows that are all bad say nothing about columns
+                self._builder.check_known(columns)
+                checked = True
+            self._ask(row)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Everything that was found."""
+        unfit = [
+            Problem(
+                kind="task",
+                where=f"tasks.{name}",
+                reason=f"where fits none of {self.rows} rows",
+            )
+            for name, fitting in self._fitting.items()
+            if not fitting and self.rows
+        ]
+        return [*self._found, *unfit, *self._one_answer(), *self._left_out()]
+
+    def _ask(self, row: Row) -> None:
+        fits = [name for name, task in self._entry.config.tasks.items() if selected(task, row)]
+        if not fits:
+            self._unasked = self._unasked or [row[WHERE]]
+            self._unasked_more += 1
+        for name in fits:
+            self._fitting[name] += 1
+            try:
+                self._keep(name, row)
+            except BadRow as error:
+                self._tell(_bad_row(row[WHERE], str(error)))
+
+    def _keep(self, name: str, row: Row) -> None:
+        asked = self._builder.ask_row(name, row)
+        task = self._entry.config.tasks[name]
+        # Choices that differ from row to row are no classes.
+        closed = task.kind == "classify" and not isinstance(task.choices, str)
+        places = [self._resolver.place(ref.kind, ref.path) for ref in asked.sample.media]
+        label = asked.sample.answer if closed else None
+        self._sample_index.add(self._domain, asked, label=label, places=places)
+        for ref, place in zip(asked.sample.media, places, strict=True):
+            wanted = self.burned_in.wants(ref)
+            if wanted and self._sample_index.first_search(f"{place}:{ref.frames}"):
+                self.burned_in.look(row[WHERE], ref)
+        if self._ruler is not None:
+            self._measure(asked.sample, where=row[WHERE], ruler=self._ruler)
+
+    def _measure(self, sample: Sample, *, where: str, ruler: Ruler) -> None:
+        try:
+            tokens = ruler.length_tokens(sample)
+        except UnreadableMedium as error:
+            self._tell(Problem(kind="medium", where=where, reason=error.reason))
+            return
+        except DataError as error:
+            self._tell(Problem(kind="row", where=where, reason=str(error)))
+            return
+        if tokens > ruler.limit_tokens:
+            reason = (
+                f"task '{sample.task}': {tokens} tokens with media and answer, more than the "
+                f"backbone's {ruler.limit_tokens}; shorten it, show fewer frames, or raise "
+                "backbone.max_length_tokens"
+            )
+            self._tell(Problem(kind="length", where=where, reason=reason))
+
+    def _tell(self, problem: Problem) -> None:
+        self._found[problem] = None
+
+    def _one_answer(self) -> list[Problem]:
+        """Tasks whose labels are collected, and that have only one."""
+        query = "SELECT count(DISTINCT label) FROM samples WHERE domain = ? AND task = ?"
+        return [
+            Problem(
+                kind="task",
+                where=f"tasks.{name}",
+                reason="has only one answer in the data; nothing to classify",
+            )
+            for name, task in self._entry.config.tasks.items()
+            if task.kind == "classify" and task.choices is None
+            if self._sample_index.one(query, self._domain, name) == 1
+        ]
+
+    def _left_out(self) -> list[Problem]:
+        """A warning where rows fit no task: they and their media are not looked at."""
+        more = self._unasked_more - 1
+        others = f", nor do {more} more rows" if more else ""
+        reason = f"fits no task's where{others}; nothing is asked of it"
+        return [
+            Problem(kind="unasked", where=where, reason=reason, severity="warning")
+            for where in self._unasked
+        ]
+
+
+def _in_settings(entry: DomainEntry) -> list[Problem]:
+    """What is wrong with domain.yaml whatever the data are."""
+    problems = [
+        Problem(kind="metrics", where=f"tasks.{name}.metrics", reason=reason)
+        for name, task in entry.config.tasks.items()
+        for reason in check_metrics(task.kind, task.metrics)
+    ]
+    if entry.config.licence == NOT_STATED:
+        reason = "is not stated; write into domain.yaml under which terms the data are used"
+        problems.append(Problem(kind="licence", where="licence", reason=reason, severity="warning"))
+    return problems + unscrubbed(entry.config)
+
+
+def _bad_row(where: str, reason: str) -> Problem:
+    kind = "medium" if reason.startswith("medium ") else "row"
+    return Problem(kind=kind, where=where, reason=reason)
+
+
+def _deal(sample_index: SampleIndex, domain: int, entry: DomainEntry) -> list[Problem]:
+    """Put every sample on its side; what keeps it from that."""
+    section = entry.config.splits
+    if section.column is not None:
+        return []
+    try:
+        if section.manifest is not None:
+            sample_index.put(domain, manifest_splits(entry, sample_index.first_rows(domain)))
+        elif not sample_index.deal(domain, section):
+            # Few groups, some of which are moved so that every side has one.
+            sample_index.put(domain, split_groups(sample_index.strata(domain), section))
+    except DataError as error:
+        return [Problem(kind="splits", where="splits", reason=str(error))]
+    return []
+
+
+def _empty_sides(sample_index: SampleIndex, domain: int, entry: DomainEntry) -> list[Problem]:
+    there = set(
+        sample_index.rows("SELECT DISTINCT task, side FROM samples WHERE domain = ?", domain)
+    )
+    return [
+        Problem(kind="splits", where=f"tasks.{task}", reason=f"has no sample in {side}")
+        for task in entry.config.tasks
+        for side in ("train", "test")
+        if (task, SPLITS.index(side)) not in there
+    ]

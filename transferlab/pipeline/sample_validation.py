@@ -1,0 +1,108 @@
+"""What the backbone cannot take, found before anything is trained: refused, or left out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from transferlab.backbone.hf import HFBackbone
+from transferlab.backbone.preview import length_tokens
+from transferlab.core.events import stage_events
+from transferlab.core.records import DomainData, Quarantined, Sample
+from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.loader import NEEDED_BY_TASKS
+from transferlab.errors import DataError
+from transferlab.pipeline.build import Parts
+
+NAMED = 20
+"""Samples that a refusal names; the others are counted."""
+
+
+def fit(parts: Parts, backbone: HFBackbone) -> Parts:
+    """Decode and measure every sample that is trained on or scored now, not in hour three.
+
+    Returns:
+        The same parts without the samples that the backbone cannot take, which are added to their
+        domain's ``quarantined``; with ``on_bad_sample: stop`` there are none.
+
+    Raises:
+        DataError: there are some and the pipeline says ``stop``, or a task has none left.
+    """
+    with stage_events(parts.listener, "reading and measuring the samples"):
+        unfit = {name: _unfit(parts, backbone, name) for name in parts.domains}
+    every = [one for found in unfit.values() for one in found.values()]
+    if not every:
+        return parts
+    if parts.config.data.on_bad_sample == "stop":
+        raise DataError(_refusal(every))
+    domains = {name: _without(data, unfit[name]) for name, data in parts.domains.items()}
+    train = {
+        name: tuple(one for one in samples if one.id not in unfit[name])
+        for name, samples in parts.train.items()
+    }
+    for name in unfit:
+        _require_some(domains[name], train[name])
+    return dataclasses.replace(parts, domains=domains, train=train)
+
+
+def _unfit(parts: Parts, backbone: HFBackbone, name: str) -> dict[str, Quarantined]:
+    """By sample id; what neither trains nor scores is not looked at."""
+    scored = parts.domains[name].splits[parts.config.evaluation.split]
+    found = {}
+    for sample in (*parts.train[name], *scored):
+        reason = _fault(backbone, sample)
+        if reason is not None:
+            found[sample.id] = Quarantined(domain=name, where=_where(sample), reason=reason)
+    return found
+
+
+def _fault(backbone: HFBackbone, sample: Sample) -> str | None:
+    """Why the backbone cannot take a sample."""
+    try:
+        tokens = length_tokens(backbone, sample)
+    except UnreadableMedium as error:
+        return f"task '{sample.task}': {error.reason}"
+    except DataError as error:
+        return f"task '{sample.task}': {error}"
+    limit = backbone.section.max_length_tokens
+    if tokens <= limit:
+        return None
+    return (
+        f"task '{sample.task}': {tokens} tokens with media and answer, more than "
+        f"backbone.max_length_tokens ({limit})"
+    )
+
+
+def _where(sample: Sample) -> str:
+    """File and row, which travel with media; a sample without them has its id."""
+    return sample.media[0].alias if sample.media else f"sample '{sample.id}'"
+
+
+def _refusal(unfit: Sequence[Quarantined]) -> str:
+    named = "".join(f"\n  {one.domain}: {one.where}: {one.reason}" for one in unfit[:NAMED])
+    more = f"\n  and {len(unfit) - NAMED} more" if len(unfit) > NAMED else ""
+    return (
+        f"{len(unfit)} sample(s) cannot be given to the backbone; shorten them, show fewer frames, "
+        "raise backbone.max_length_tokens, or set data.on_bad_sample=quarantine to leave them out "
+        f"and report them:{named}{more}"
+    )
+
+
+def _without(data: DomainData, unfit: Mapping[str, Quarantined]) -> DomainData:
+    splits = {
+        side: tuple(one for one in samples if one.id not in unfit)
+        for side, samples in data.splits.items()
+    }
+    quarantined = (*data.quarantined, *unfit.values())
+    return dataclasses.replace(data, splits=splits, quarantined=quarantined)
+
+
+def _require_some(data: DomainData, train: Sequence[Sample]) -> None:
+    left = {"train": train, "test": data.splits["test"]}
+    for task in data.tasks:
+        for side in NEEDED_BY_TASKS:
+            if not any(one.task == task for one in left[side]):
+                raise DataError(
+                    f"domain '{data.name}': the backbone can take no sample of task '{task}' in "
+                    f"{side}; raise backbone.max_length_tokens, or leave the task out"
+                )

@@ -1,0 +1,157 @@
+"""The sequential arm: learn each domain in turn, and score every domain after every step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from transferlab.backbone.hf import HFBackbone
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.continual.engine.learner import Learner
+from transferlab.core.events import stage_events
+from transferlab.core.protocols import Backbone
+from transferlab.core.records import DomainScore, StepReport
+from transferlab.evaluation.matrix import PRETRAINED
+from transferlab.evaluation.scoring import score_domain
+from transferlab.metrics.similarity import Similarity, compare
+from transferlab.pipeline.build import Parts
+from transferlab.pipeline.stages import score_from_record, score_to_record
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamOutcome:
+    """What the stream left behind."""
+
+    backbone: HFBackbone
+    """As it is after the last step."""
+    rows: Mapping[str, Mapping[str, DomainScore]]
+    """Scores by what they were measured after, then by domain."""
+    reports: Mapping[str, StepReport]
+    similarity: Mapping[str, list[Similarity]]
+    interference: Mapping[str, Mapping[str, float]]
+    """By domain of the stream, then by the domains before it."""
+
+
+def score_all(
+    parts: Parts, backbone: Backbone, stage: str, *, only: str | None = None
+) -> dict[str, DomainScore]:
+    """Score the test splits, of every domain or of one; a finished stage is read, not run."""
+    record = parts.stages.load(stage)
+    if record is None:
+        names = [only] if only else parts.columns
+        with stage_events(
+            parts.listener, f"scoring: {stage.removesuffix('/scores').replace('/', ' ')}"
+        ):
+            record = {
+                name: score_to_record(
+                    score_domain(
+                        backbone,
+                        parts.domains[name],
+                        parts.config.evaluation,
+                        split=parts.config.evaluation.split,
+                    )
+                )
+                for name in names
+            }
+        parts.stages.save(stage, record)
+    return {name: score_from_record(score) for name, score in record.items()}
+
+
+def measure_similarity(parts: Parts, backbone: HFBackbone, domain: str) -> list[Similarity]:
+    """Compare the source with ``domain`` on the features of the backbone as it is now."""
+    source = parts.config.source
+    if source is None:
+        return []
+    stage = f"similarity/{domain}"
+    record = parts.stages.load(stage)
+    if record is None:
+        section = parts.config.similarity
+        samples = {name: parts.train[name][: section.max_samples] for name in (source, domain)}
+        with stage_events(parts.listener, f"similarity: {source} and {domain}"):
+            features = {
+                name: backbone.features(chosen, batch_samples=parts.config.evaluation.batch_samples)
+                for name, chosen in samples.items()
+            }
+            measured = compare(
+                features[source],
+                features[domain],
+                seed=parts.config.seed,
+                permutations=section.permutations,
+                source_texts=[sample.prompt for sample in samples[source]],
+                target_texts=[sample.prompt for sample in samples[domain]],
+                source_groups=[sample.group for sample in samples[source]],
+                target_groups=[sample.group for sample in samples[domain]],
+            )
+        record = {"measures": [dataclasses.asdict(one) for one in measured]}
+        parts.stages.save(stage, record)
+    return [Similarity(**one) for one in record["measures"]]
+
+
+def measure_interference(parts: Parts, learner: Learner, domain: str) -> dict[str, float]:
+    """The cosine of ``domain``'s gradient with that of every earlier domain, the source's too."""
+    count = parts.config.evaluation.interference_samples
+    names = parts.columns[: parts.columns.index(domain)]
+    if not count or not names:
+        return {}
+    stage = f"interference/{domain}"
+    record = parts.stages.load(stage)
+    if record is None:
+        past = {name: parts.train[name][:count] for name in names}
+        record = learner.interference(parts.train[domain][:count], past)
+        parts.stages.save(stage, record)
+    return record
+
+
+def run_stream(parts: Parts, backbone: HFBackbone) -> StreamOutcome:
+    """Train on each domain in turn and score all of them after each one."""
+    learner = parts.learner(backbone)
+    rows = {PRETRAINED: score_all(parts, backbone, "sequential/0/scores")}
+    parts.tracker.log_scores(rows[PRETRAINED], after=PRETRAINED, step=0)
+    reports: dict[str, StepReport] = {}
+    similarity: dict[str, list[Similarity]] = {}
+    cosines: dict[str, dict[str, float]] = {}
+    begun = parts.stages.load(train_stage(parts.config, 1)) is not None
+    if parts.config.source and parts.config.protect_source and not begun:
+        learner.consolidate(parts.train[parts.config.source], domain=parts.config.source)
+    for step, name in enumerate(parts.config.stream, start=1):
+        with parts.tracker.child_run(
+            f"sequential {step}: {name}", tags={"arm": "sequential", "domain": name}
+        ):
+            similarity[name] = measure_similarity(parts, backbone, name)
+            parts.tracker.log_similarity(name, similarity[name])
+            cosines[name] = measure_interference(parts, learner, name)
+            parts.tracker.log_interference(cosines[name])
+            stage = train_stage(parts.config, step)
+            record = parts.stages.load(stage)
+            if record is None:
+                label = f"sequential {step}/{len(parts.config.stream)}: {name}"
+                report = learner.train(
+                    parts.train[name],
+                    domain=name,
+                    stage=label,
+                    step_checkpoint=parts.stages.unfinished(stage),
+                )
+                record = dataclasses.asdict(report)
+                parts.stages.save(
+                    stage,
+                    record,
+                    {"backbone": backbone.trainable_state(), "learner": learner.state_dict()},
+                )
+            else:
+                past = {one.id: one for samples in parts.train.values() for one in samples}
+                state = parts.stages.load_state(stage)
+                backbone.load_trainable_state(state["backbone"])
+                learner.load_state_dict(state["learner"], samples=past)
+            reports[name] = StepReport(**record)
+            rows[name] = score_all(parts, learner.inference_backbone(), f"sequential/{step}/scores")
+            parts.tracker.log_step(reports[name], rows[name])
+        parts.tracker.log_scores(rows[name], after=name, step=step)
+    return StreamOutcome(
+        backbone=backbone, rows=rows, reports=reports, similarity=similarity, interference=cosines
+    )
+
+
+def train_stage(config: PipelineConfig, step: int) -> str:
+    """The stage that trains step ``step``, counted from 1."""
+    return f"sequential/{step}/{config.stream[step - 1]}"

@@ -1,0 +1,90 @@
+"""What can be wrong with a pipeline beyond its schema, found before anything heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from transferlab.backbone.base.model_type import CONTRASTIVE, cannot_write, known_type
+from transferlab.config.backbone import EMBEDDED
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.continual.options.compatibility import check_strategies
+from transferlab.core.registry import did_you_mean
+from transferlab.domain.catalog import DomainEntry, find_domains
+from transferlab.metrics.answers import ANSWERS, check_metrics
+
+
+def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
+    """Every problem with the domains, metrics and strategies that the pipeline names; torch-free.
+
+    Args:
+        config: a pipeline whose schema is sound.
+        domains: folders of domains beside the usual search path.
+
+    Returns:
+        One sentence per problem; empty when the pipeline can start.
+
+    Raises:
+        InputError: a domain.yaml is broken, or two domains share a name.
+    """
+    entries = find_domains(domains)
+    problems = []
+    named = [("source", config.source)] if config.source else []
+    named += [(f"stream.{index}", name) for index, name in enumerate(config.stream)]
+    for path, name in named:
+        if name not in entries:
+            known = sorted(entries)
+            problems.append(
+                f"{path}: there is no domain '{name}'.{did_you_mean(name, known)} "
+                f"Known: {', '.join(known)}."
+            )
+            continue
+        problems += _check_domain(config, entries[name])
+    problems += _check_tasks(config, entries)
+    return problems + check_strategies(config.strategy, config)
+
+
+def _check_domain(config: PipelineConfig, entry: DomainEntry) -> list[str]:
+    """What the backbone cannot hear or answer, and metrics that do not fit their tasks."""
+    name, compares = entry.config.name, known_type(config.backbone) in CONTRASTIVE
+    used = config.data.tasks.get(name, entry.config.tasks)
+    tasks = {task: section for task, section in entry.config.tasks.items() if task in used}
+    return [
+        *(
+            f"domain '{name}': source.media.{medium}.sound: the embedded backbone does not listen; "
+            "set it to false, or choose one that does (docs/backbones.md)"
+            for medium, section in entry.config.source.media.items()
+            if section.sound and config.backbone.model == EMBEDDED
+        ),
+        *(
+            f"domain '{name}': tasks.{task}: {cannot_write(config.backbone.model, kind=one.kind)}"
+            for task, one in tasks.items()
+            if compares and ANSWERS[one.kind] == "free"
+        ),
+        *(
+            f"domain '{name}': tasks.{task}.metrics: {problem}"
+            for task, one in tasks.items()
+            for problem in check_metrics(one.kind, one.metrics)
+        ),
+    ]
+
+
+def _check_tasks(config: PipelineConfig, entries: Mapping[str, DomainEntry]) -> list[str]:
+    """What ``data.tasks`` names and is not there."""
+    used = [*config.stream, *([config.source] if config.source else [])]
+    problems = []
+    for domain, tasks in config.data.tasks.items():
+        if domain not in used:
+            problems.append(
+                f"data.tasks: the pipeline does not use the domain '{domain}'."
+                f"{did_you_mean(domain, used)} It uses: {', '.join(used)}."
+            )
+        elif domain in entries:
+            known = list(entries[domain].config.tasks)
+            problems += [
+                f"data.tasks.{domain}: there is no task '{task}'.{did_you_mean(task, known)} "
+                f"Known: {', '.join(known)}."
+                for task in tasks
+                if task not in known
+            ]
+    return problems

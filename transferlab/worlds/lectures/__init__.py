@@ -1,0 +1,1 @@
+"""Made-up lecture videos with transcripts."""

@@ -1,0 +1,1 @@
+"""Made-up chest radiographs with clinical notes, as DICOM files."""

@@ -1,0 +1,1 @@
+"""The general source world: pictures and clips with descriptions and closed questions."""
