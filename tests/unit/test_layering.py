@@ -1,4 +1,4 @@
-"""Imports go down only, siblings do not meet, and each third-party library has its door."""
+"""Imports go down only, inside units too; no two files import each other; libraries have doors."""
 
 import ast
 import sys
@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parents[2] / "transferlab"
 LAYERS = [  # bottom first; a unit may import layers below its own, and no sibling
     {"errors"},
     {"core"},
-    {"config", "metrics"},
+    {"config", "metrics", "worlds"},
+    {"tiny"},
     {"domain", "backbone", "continual", "evaluation", "tracking", "export"},
     {"pipeline"},
     {"cli"},
@@ -20,16 +21,56 @@ LAYERS = [  # bottom first; a unit may import layers below its own, and no sibli
 ]
 RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
 
+ROOMS = {  # bottom first: a room is a folder, or a file beside the folders
+    "domain": [
+        {"base", "catalog", "data_root"},
+        {"privacy"},
+        {"media"},
+        {"sources"},
+        {"samples"},
+        {"splits"},
+        {"loader", "validation"},
+        {"onboarding", "download"},
+    ],
+    "backbone": [
+        {"base"},
+        {"processing"},
+        {"model"},
+        {"inference"},
+        {"hf"},
+        {"contrastive", "preview"},
+        {"loader"},
+        {"reload"},
+    ],
+    "continual": [
+        {"avalanche_api", "options"},
+        {"components"},
+        {"strategies"},
+        {"engine"},
+    ],
+}
+ROOM_RANK = {
+    f"{unit}/{room}": rank
+    for unit, rooms in ROOMS.items()
+    for rank, layer in enumerate(rooms)
+    for room in layer
+}
+
+MAX_FILES = 15
+"""In a folder, ``__init__.py`` not counted."""
+LONG_ROOMS = {"continual/strategies"}
+"""One file per method is the rule there, however many methods there are."""
+
 DOORS = {
     "yaml": ("config/yaml_text.py",),
     "peft": ("backbone/model/adapters.py",),
-    "avalanche": ("continual/",),
-    "transformers": ("backbone/", "export/"),
-    "tokenizers": ("backbone/",),
-    "pydicom": ("domain/",),
+    "avalanche": ("continual/avalanche_api.py",),
+    "transformers": ("backbone/", "export/", "tiny/", "continual/engine/optimizer.py"),
+    "tokenizers": ("backbone/", "tiny/"),
+    "pydicom": ("domain/", "worlds/"),
     "monai": ("domain/",),
-    "av": ("domain/",),
-    "webvtt": ("domain/",),
+    "av": ("domain/", "worlds/"),
+    "webvtt": ("domain/", "worlds/"),
     "pyarrow": ("domain/",),
     "httpx": ("domain/",),
     "imagehash": ("domain/",),
@@ -37,7 +78,7 @@ DOORS = {
     "dicomanonymizer": ("domain/privacy/dicom_profile.py",),
     "jinja2": ("pipeline/",),
     "mlflow": ("tracking/", "export/"),
-    "matplotlib": ("tracking/",),
+    "matplotlib": ("tracking/", "tiny/"),
     "typer": ("cli/",),
     "rich": ("cli/",),
 }
@@ -75,6 +116,80 @@ def violations(here: str, source: str) -> Iterator[str]:
             yield f"{here} imports {top}: only {', '.join(DOORS[top])} may"
 
 
+def room_of(here: str) -> str:
+    """The folder of a file inside its unit, or the file itself where it lies beside the folders."""
+    unit, _, rest = here.partition("/")
+    return f"{unit}/{rest.partition('/')[0].removesuffix('.py')}"
+
+
+def upward_rooms(here: str, source: str) -> Iterator[str]:
+    """Imports from one room of a unit to a room that is not below it."""
+    own = room_of(here)
+    for name in imports(source, where=here):
+        parts = name.split(".")
+        if parts[0] != "transferlab" or len(parts) < 3 or parts[1] != here.split("/")[0]:
+            continue
+        other = f"{parts[1]}/{parts[2]}"
+        if other in ROOM_RANK and other != own:
+            low, high = ROOM_RANK[other], ROOM_RANK.get(own, -1)
+            beside = own in SAME_RANK.get(other, ())
+            if low >= high and not beside:
+                yield f"{here} imports {name}: {own} may not reach {other}"
+
+
+SAME_RANK = {"domain/catalog": ("domain/data_root",)}
+"""The folder of a domain's data is found from its entry."""
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Files that reach themselves through what they import, as sorted lists."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in graph.get(node, ()):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            members = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(members) > 1:
+                found.append(sorted(members))
+
+    for node in graph:
+        if node not in index:
+            visit(node)
+    return found
+
+
+def import_graph() -> dict[str, set[str]]:
+    """By module, the modules of the package that it imports, types and inner imports too."""
+    modules = {
+        ".".join(("transferlab", *file.relative_to(PACKAGE).with_suffix("").parts)): file
+        for file in PACKAGE.rglob("*.py")
+        if file.name != "__init__.py"
+    }
+    graph: dict[str, set[str]] = {}
+    for module, file in modules.items():
+        tree = ast.parse(file.read_text("utf-8"))
+        targets = {
+            name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+            for name in (node.module, f"{node.module}.{alias.name}")
+        }
+        graph[module] = (targets & modules.keys()) - {module}
+    return graph
+
+
 def test_the_package_keeps_its_layers_and_doors():
     files = sorted(PACKAGE.rglob("*.py"))
     units = {file.relative_to(PACKAGE).parts[0].removesuffix(".py") for file in files}
@@ -85,6 +200,48 @@ def test_the_package_keeps_its_layers_and_doors():
         for violation in violations(file.relative_to(PACKAGE).as_posix(), file.read_text("utf-8"))
     ]
     assert found == []
+
+
+def test_rooms_of_a_unit_import_downwards_only():
+    rooms = {
+        room_of(file.relative_to(PACKAGE).as_posix())
+        for unit in ROOMS
+        for file in (PACKAGE / unit).rglob("*.py")
+    }
+    unnamed = {room for room in rooms if not room.endswith("/__init__")} - ROOM_RANK.keys()
+    assert unnamed == set(), "a room without a rank; add it to ROOMS"
+    assert set(ROOM_RANK) <= rooms, "a room is missing; this test would pass on nothing"
+    found = [
+        violation
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for violation in upward_rooms(file.relative_to(PACKAGE).as_posix(), file.read_text("utf-8"))
+    ]
+    assert found == []
+
+
+def test_no_files_import_each_other():
+    graph = import_graph()
+    assert sum(map(len, graph.values())) > 500, "too few imports found; has the package moved?"
+    assert circles(graph) == []
+
+
+def test_a_circle_is_seen():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def test_folders_stay_small():
+    counts = {
+        folder.relative_to(PACKAGE).as_posix(): len(
+            [file for file in folder.glob("*.py") if file.name != "__init__.py"]
+        )
+        for folder in PACKAGE.rglob("*")
+        if folder.is_dir()
+    }
+    assert {
+        folder: count
+        for folder, count in counts.items()
+        if count > MAX_FILES and folder not in LONG_ROOMS
+    } == {}
 
 
 def test_every_door_is_used():

@@ -54,7 +54,7 @@ def check_and_show(
     ruler = None
     if backbone is not None:
         # Imported when it is asked for: it brings torch.
-        from transferlab.pipeline.sample_length import ruler_of
+        from transferlab.pipeline.sample_validation import ruler_of
 
         ruler = ruler_of(backbone)
     found = check_stream(entries, data_root=data_root, ruler=ruler)

@@ -6,11 +6,16 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from transferlab.backbone.hf import HFBackbone
+from transferlab.backbone.loader import load_backbone
 from transferlab.backbone.preview import length_tokens
+from transferlab.config.backbone import BackboneSection
 from transferlab.core.events import stage_events
 from transferlab.core.records import DomainData, Quarantined, Sample
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.loader import NEEDED_BY_TASKS
+from transferlab.domain.media.audio import decode_audio
+from transferlab.domain.media.decoder import decode
+from transferlab.domain.validation.domain_check import Ruler
 from transferlab.errors import DataError
 from transferlab.pipeline.build import Parts
 
@@ -106,3 +111,17 @@ def _require_some(data: DomainData, train: Sequence[Sample]) -> None:
                     f"domain '{data.name}': the backbone can take no sample of task '{task}' in "
                     f"{side}; raise backbone.max_length_tokens, or leave the task out"
                 )
+
+
+def ruler_of(section: BackboneSection) -> Ruler:
+    """What ``check_domain`` measures samples with; the backbone's weights are not used.
+
+    Raises:
+        ModelError: there is no such backbone.
+    """
+    plain = section.model_copy(update={"adapter": None, "device": "cpu"})
+    backbone = load_backbone(plain, decode=decode, decode_audio=decode_audio, seed=0)
+    return Ruler(
+        length_tokens=lambda sample: length_tokens(backbone, sample),
+        limit_tokens=section.max_length_tokens,
+    )

@@ -30,10 +30,10 @@ from transferlab.tiny.curriculum import (
     held_out,
     tokenizer_texts,
 )
+from transferlab.tiny.curves import learning_curves
 from transferlab.tiny.language_stage import Conversations, train
 from transferlab.tiny.training_loop import Recipe, run_steps
 from transferlab.tiny.vision_stage import QuestionVocabulary, VisionClassifier
-from transferlab.tracking.figures import learning_curves
 from transferlab.worlds.scenes.records import SceneExchange
 
 CHOICES_PER_BATCH = 128

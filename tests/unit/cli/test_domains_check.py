@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from transferlab.config.pipeline import BackboneSection
-from transferlab.pipeline import sample_length
+from transferlab.pipeline import sample_validation
 
 
 @pytest.fixture
@@ -98,9 +98,11 @@ def test_domains_of_one_stream_are_checked_together(command, shapes, tmp_path):
 
 
 def test_validate_looks_at_the_data_where_it_is_asked_to(command, shapes, tmp_path, monkeypatch):
-    tiny = sample_length.ruler_of(BackboneSection())  # read once: it takes longer than all the rest
+    tiny = sample_validation.ruler_of(
+        BackboneSection()
+    )  # read once: it takes longer than all the rest
     monkeypatch.setattr(
-        sample_length, "ruler_of", lambda one: replace(tiny, limit_tokens=one.max_length_tokens)
+        sample_validation, "ruler_of", lambda one: replace(tiny, limit_tokens=one.max_length_tokens)
     )
     (tmp_path / "p.yaml").write_text("name: p\nstream: [shapes]\narms: []\n")
     given = ("validate", tmp_path / "p.yaml", "--domains", shapes)

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
 import torch
@@ -17,12 +17,26 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.model.view import innermost
+from transferlab.backbone.model.view import TrainableView, innermost
+from transferlab.backbone.processing.collator import Collator
+from transferlab.core.batch import Batch
 from transferlab.core.records import Sample
 
 EXAMINED = 16
 """So many samples are looked at for the longest."""
+
+
+class LoadedModel(Protocol):
+    """What of a backbone a step goes through."""
+
+    model: nn.Module
+    module: TrainableView
+    collator: Collator
+
+    def collate(self, samples: Sequence[Sample]) -> tuple[Batch, Tensor]: ...
+
+    @property
+    def device(self) -> torch.device: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +59,7 @@ class Activations:
 
 
 def measure_activations(
-    backbone: HFBackbone, samples: Sequence[Sample], *, autocast: torch.dtype | None
+    backbone: LoadedModel, samples: Sequence[Sample], *, autocast: torch.dtype | None
 ) -> Activations:
     """Run one and two of the longest sample forwards and count what is kept.
 
@@ -131,7 +145,7 @@ def _checkpointed(model: nn.Module) -> list[nn.Module]:
 
 
 def _needed(
-    backbone: HFBackbone, samples: Sequence[Sample], autocast: torch.dtype | None
+    backbone: LoadedModel, samples: Sequence[Sample], autocast: torch.dtype | None
 ) -> _Needed:
     layers = _checkpointed(backbone.model)
     once = _forward(backbone, samples, autocast, layers=())
@@ -151,7 +165,7 @@ def _needed(
 
 
 def _forward(
-    backbone: HFBackbone,
+    backbone: LoadedModel,
     samples: Sequence[Sample],
     autocast: torch.dtype | None,
     *,

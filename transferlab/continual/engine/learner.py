@@ -10,9 +10,9 @@ import torch
 
 from transferlab.config.pipeline import StrategySpec, TrainOverride, TrainSection
 from transferlab.continual.avalanche_api import AvalancheDataset
-from transferlab.continual.components.interference import interference
 from transferlab.continual.components.strategy import Remembered, build_strategies
 from transferlab.continual.engine.experience import Classes, Collate, DomainExperience, make_dataset
+from transferlab.continual.engine.interference import interference
 from transferlab.continual.engine.recorder import Recorder
 from transferlab.continual.engine.step_checkpoint import StepCheckpoint
 from transferlab.continual.engine.trainer import MLLMTrainer, StageSettings

@@ -15,7 +15,7 @@ from transferlab.worlds.scenes.clips import CLIP_FRAMES, clip
 from transferlab.worlds.scenes.files import write_film
 from transferlab.worlds.scenes.world import COLUMNS, write
 
-SCENES = Path(__file__).parents[4] / "domains" / "scenes" / "domain.yaml"
+SCENES = Path(__file__).parents[3] / "domains" / "scenes" / "domain.yaml"
 
 
 def test_write_is_deterministic_and_complete(tmp_path):

@@ -11,7 +11,7 @@ from transferlab.config.yaml_sections import load_yaml
 from transferlab.continual.options.compatibility import check_strategies
 from transferlab.continual.options.registry import OPTIONS
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PIPELINE = ROOT / "pipelines" / "study-strategies.yaml"
 
 

@@ -33,5 +33,5 @@ def nobodys_home(tmp_path_factory):
 def import_benchmark():
     """``import_benchmark(name)`` is the module of that name in ``benchmarks/``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+        patch.syspath_prepend(str(Path(__file__).parent / "benchmarks"))
         yield import_module

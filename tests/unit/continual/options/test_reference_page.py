@@ -6,7 +6,7 @@ from transferlab.continual.options.reference_page import describe, strategies_pa
 from transferlab.continual.options.registry import OPTIONS
 from transferlab.continual.options.unsupported import EXCLUDED
 
-PAGE = Path(__file__).parents[3] / "docs" / "strategies.md"
+PAGE = Path(__file__).parents[4] / "docs" / "strategies.md"
 
 
 def test_the_page_is_made_from_the_registry():

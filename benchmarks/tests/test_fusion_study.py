@@ -12,7 +12,7 @@ from transferlab.core.checkpoint import save_checkpoint
 from transferlab.errors import InputError
 from transferlab.tracking.tracker import loggable
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "pipelines" / "pretrain-tiny.yaml"
 
 

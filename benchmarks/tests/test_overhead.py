@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "overhead.py"
+SCRIPT = Path(__file__).parents[1] / "overhead.py"
 
 
 @pytest.mark.integration

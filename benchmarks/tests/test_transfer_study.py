@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from patients import scored
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
