@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transferlab.backbone.base.library_messages import no_progress_bars
+from transferlab.backbone.base.library_messages import suppress_progress_bars
 from transferlab.backbone.inference import features, scoring
 from transferlab.backbone.model import adapters
 from transferlab.backbone.model.view import TrainableView, innermost
@@ -178,7 +178,7 @@ class HFBackbone:
         Raises:
             ModelError: the adapter is a mixture of experts.
         """
-        with no_progress_bars():
+        with suppress_progress_bars():
             adapters.merged_copy(self.model).save_pretrained(str(folder))
         self.processor.save_pretrained(str(folder))
 

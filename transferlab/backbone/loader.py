@@ -15,8 +15,8 @@ from transformers import (
     PreTrainedConfig,
 )
 
-from transferlab.backbone.base.load_errors import explained
-from transferlab.backbone.base.pretrained_source import origin
+from transferlab.backbone.base.load_errors import translate_load_errors
+from transferlab.backbone.base.pretrained_source import pretrained_source
 from transferlab.backbone.contrastive import ContrastBackbone
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.model.adapters import add_adapter
@@ -140,11 +140,11 @@ def pick_device(name: str) -> torch.device:
 def _read(section: BackboneSection, *, seed: int | None) -> tuple[nn.Module, Any]:
     """Model and processor; the model's values are random where a seed is given."""
     dtype = getattr(torch, section.dtype)
-    with explained(section):
-        config = AutoConfig.from_pretrained(**origin(section))
+    with translate_load_errors(section):
+        config = AutoConfig.from_pretrained(**pretrained_source(section))
         refuse_family(config, name=section.model)
         _refuse_other_architectures(section, config)
-        processor = AutoProcessor.from_pretrained(**origin(section))
+        processor = AutoProcessor.from_pretrained(**pretrained_source(section))
         if seed is None:
             return load_pretrained(section, dtype=dtype), processor
         return _random_model(section, config, dtype=dtype, seed=seed), processor
@@ -156,9 +156,9 @@ def load_pretrained(section: BackboneSection, *, dtype: torch.dtype) -> nn.Modul
     Raises:
         ModelError: the files lack some of the model's weights.
     """
-    config = AutoConfig.from_pretrained(**origin(section))
+    config = AutoConfig.from_pretrained(**pretrained_source(section))
     model, info = _model_class(config).from_pretrained(
-        **origin(section),
+        **pretrained_source(section),
         **_attention(section),
         **quantization_arguments(section),
         dtype=dtype,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from transferlab.backbone.base.library_messages import no_progress_bars
+from transferlab.backbone.base.library_messages import suppress_progress_bars
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.loader import load_pretrained
 from transferlab.backbone.model.adapters import load_adapter
@@ -27,7 +27,7 @@ def adapter_difference(backbone: HFBackbone, folder: Path, samples: Sequence[Sam
     Raises:
         ModelError: the base model cannot be loaded whole.
     """
-    with no_progress_bars():
+    with suppress_progress_bars():
         base = load_pretrained(backbone.section, dtype=getattr(torch, backbone.section.dtype))
         if backbone.section.quantization is None:  # a quantized model is on its device already
             base = base.to(backbone.device)

@@ -83,7 +83,9 @@ class Registry:
         try:
             return _attribute(path)
         except (ImportError, AttributeError) as error:
-            raise InputError(f"{self._kind} '{name}': {path} cannot be imported: {error}") from error
+            raise InputError(
+                f"{self._kind} '{name}': {path} cannot be imported: {error}"
+            ) from error
 
 
 def _attribute(path: str) -> Any:

@@ -117,7 +117,7 @@ def test_exactly_the_answers_are_supervised(awake):
 
 def test_the_model_gets_what_its_processor_gives(awake):
     layout, media = awake.collator.chat.layout, awake.collator.media
-    for asked in SAMPLES[: 3 if layout.writes_several else 1]:
+    for asked in SAMPLES[: 3 if layout.supports_multiple_images else 1]:
         text = awake.collator.chat.prompt_text(asked.prompt, [ref.frames for ref in asked.media])
         expected = media.whole_prompt(text, asked.media)
         given = awake.module.inputs(awake.collator.prompts([asked]))
@@ -265,7 +265,7 @@ def test_a_missing_timm_is_one_sentence(monkeypatch):
     told = TIMM_IMPORT_ERROR.format("Gemma3nVisionConfig")
     with (
         pytest.raises(MissingExtra) as caught,
-        load_errors.explained(BackboneSection(model="g/3n")),
+        load_errors.translate_load_errors(BackboneSection(model="g/3n")),
     ):
         raise ImportError(told)
     expected = "backbone 'g/3n' has a vision tower of the library 'timm': pip install"

@@ -8,7 +8,7 @@ from transformers.utils import logging
 
 
 @contextmanager
-def no_progress_bars() -> Iterator[None]:
+def suppress_progress_bars() -> Iterator[None]:
     """Those of transformers, for a while; afterwards they are as they were."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
@@ -20,7 +20,7 @@ def no_progress_bars() -> Iterator[None]:
 
 
 @contextmanager
-def no_retries_told() -> Iterator[None]:
+def suppress_retry_messages() -> Iterator[None]:
     """The Hub's client tells of each attempt to reach it; what it raises in the end says enough."""
     level = hub_logging.get_verbosity()
     hub_logging.set_verbosity_error()

@@ -16,17 +16,20 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 
-from transferlab.backbone.base.library_messages import no_progress_bars, no_retries_told
+from transferlab.backbone.base.library_messages import (
+    suppress_progress_bars,
+    suppress_retry_messages,
+)
 from transferlab.config.backbone import BackboneSection
 from transferlab.errors import EnvironmentProblem, MissingExtra, ModelError
 
 
 @contextmanager
-def explained(section: BackboneSection) -> Iterator[None]:
+def translate_load_errors(section: BackboneSection) -> Iterator[None]:
     """Turn what the libraries raise while loading into one sentence each."""
     name = section.model
     try:
-        with no_progress_bars(), no_retries_told():
+        with suppress_progress_bars(), suppress_retry_messages():
             yield
     except SafetensorError as error:
         raise ModelError(

@@ -9,12 +9,12 @@ from typing import Any
 
 from transformers import AutoConfig
 
-from transferlab.backbone.base.load_errors import explained
+from transferlab.backbone.base.load_errors import translate_load_errors
 from transferlab.config.backbone import EMBEDDED, BackboneSection
 from transferlab.errors import InputError
 
 
-def origin(section: BackboneSection) -> dict[str, Any]:
+def pretrained_source(section: BackboneSection) -> dict[str, Any]:
     """The arguments by which transformers finds the model."""
     local = section.model == EMBEDDED or Path(section.model).is_dir()
     if local and section.revision is not None:
@@ -37,8 +37,8 @@ def fingerprint(section: BackboneSection) -> str:
     Raises:
         ModelError: as ``load_backbone``.
     """
-    found = origin(section)
-    with explained(section):
+    found = pretrained_source(section)
+    with translate_load_errors(section):
         commit = getattr(AutoConfig.from_pretrained(**found), "_commit_hash", None)
     if commit:
         return commit

@@ -43,7 +43,7 @@ class AudioEncoder:
         self,
         processor: Any,
         *,
-        hearing: AudioSettings,
+        audio_settings: AudioSettings,
         decode_audio: DecodeAudio | None,
         end: str,
         dtype: torch.dtype,
@@ -52,14 +52,14 @@ class AudioEncoder:
         """
         Args:
             processor: of transformers, with an audio token and a feature extractor.
-            hearing: how the family takes sound.
-            hear: gives a medium's sound; None where nothing can be heard.
+            audio_settings: how the family takes sound.
+            decode_audio: gives a medium's sound; None where nothing can be waveform.
             end: a token that is no sound's.
             dtype: of the features.
             name: of the backbone, for messages.
         """
-        self._processor, self._hear, self._end = processor, decode_audio, end
-        self._dtype, self._name, self._hearing = dtype, name, hearing
+        self._processor, self._decode_audio, self._end = processor, decode_audio, end
+        self._dtype, self._name, self._audio_settings = dtype, name, audio_settings
         self._cache: ByteCache[EncodedAudio] = ByteCache(CACHE_BYTES)
         self.token = str(processor.audio_token)
         """What a prompt's text holds for a sound."""
@@ -73,31 +73,31 @@ class AudioEncoder:
         """
         kept = self._cache.get(ref)
         if kept is None:
-            kept = self._encoded(ref, sample)
+            kept = self._encode(ref, sample)
             self._cache.put(ref, kept, size_bytes=kept.features.nbytes)
         return kept
 
-    def _encoded(self, ref: MediaRef, sample: Sample) -> EncodedAudio:
-        if self._hear is None:
+    def _encode(self, ref: MediaRef, sample: Sample) -> EncodedAudio:
+        if self._decode_audio is None:
             raise ModelError(f"backbone '{self._name}' was loaded without anything to hear with")
-        heard = self._hear(ref)
-        most = longest_samples(self._processor, self._hearing)
-        if len(heard) > most:
+        waveform = self._decode_audio(ref)
+        most = longest_samples(self._processor, self._audio_settings)
+        if len(waveform) > most:
             # The processor would cut it without a word.
             raise DataError(
-                f"sample '{sample.id}' of '{sample.domain}' sounds for {len(heard) / RATE:.0f} "
+                f"sample '{sample.id}' of '{sample.domain}' sounds for {len(waveform) / RATE:.0f} "
                 f"seconds; backbone '{self._name}' hears at most {most / RATE:.0f} at once: cut it "
                 "into shorter segments"
             )
         given = self._processor(
             text=[self.token + self._end],
-            audio=[heard],
+            audio=[waveform],
             add_special_tokens=False,
             return_tensors="pt",
         )
-        frames = int(given[self._hearing.mask].sum())
+        frames = int(given[self._audio_settings.mask].sum())
         features = given[FEATURES][0]
-        features = (features.T if self._hearing.time_first else features)[:, :frames]
+        features = (features.T if self._audio_settings.time_first else features)[:, :frames]
         return EncodedAudio(
             text=self._written(given["input_ids"][0]),
             features=torch.cat([features, self._silence()], dim=1).to(self._dtype),
@@ -112,14 +112,14 @@ class AudioEncoder:
 
     def _silence(self) -> Tensor:
         """(bands, silence_frames) as the processor has it."""
-        extractor, frames = self._processor.feature_extractor, self._hearing.silence_frames
+        extractor, frames = self._processor.feature_extractor, self._audio_settings.silence_frames
         if not frames:
             return torch.zeros(extractor.feature_size, 0)
         seconds = np.zeros(RATE, np.float32)
         return extractor(seconds, return_tensors="pt")[FEATURES][0, :frames].T
 
 
-def stacked(sounds: Sequence[EncodedAudio]) -> dict[str, Tensor]:
+def stack_audio(sounds: Sequence[EncodedAudio]) -> dict[str, Tensor]:
     """One sample's sounds: (1, sounds, bands, T) features and a (1, sounds, T) mask."""
     if not sounds:
         return {}
@@ -129,18 +129,20 @@ def stacked(sounds: Sequence[EncodedAudio]) -> dict[str, Tensor]:
     return {FEATURES: features.unsqueeze(0), MASK: mask.long().unsqueeze(0)}
 
 
-def heard(extra_inputs: dict[str, Tensor], hearing: AudioSettings) -> dict[str, Tensor]:
+def audio_inputs(
+    extra_inputs: dict[str, Tensor], audio_settings: AudioSettings
+) -> dict[str, Tensor]:
     """All sounds of a batch in the order of its samples, (sounds, ...), without padding ones."""
     if MASK not in extra_inputs or not extra_inputs[MASK].any():
         return {}
     real = extra_inputs[MASK].any(dim=-1)
     features, mask = extra_inputs[FEATURES][real], extra_inputs[MASK][real]
-    if hearing.time_first:
+    if audio_settings.time_first:
         features, mask = features.transpose(1, 2), mask.bool()
-    return {FEATURES: features, hearing.mask: mask}
+    return {FEATURES: features, audio_settings.mask: mask}
 
 
-def longest_samples(processor: Any, hearing: AudioSettings) -> int:
+def longest_samples(processor: Any, audio_settings: AudioSettings) -> int:
     """The longest sound that a processor does not cut, in samples at ``RATE``.
 
     Of one that writes the same number of tokens for every sound it is also the longest that fits
@@ -150,5 +152,5 @@ def longest_samples(processor: Any, hearing: AudioSettings) -> int:
     if hasattr(extractor, "n_samples"):
         return extractor.n_samples
     given = inspect.signature(extractor.__call__).parameters["max_length"].default
-    frames = FRAMES_PER_TOKEN * processor.audio_seq_length - hearing.silence_frames
+    frames = FRAMES_PER_TOKEN * processor.audio_seq_length - audio_settings.silence_frames
     return min(given, (frames - 1) * extractor.hop_length + extractor.frame_length)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from transferlab.backbone.processing.layouts import Inline
+from transferlab.backbone.processing.layouts import Interleaved
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.errors import ModelError
 
@@ -25,7 +25,7 @@ class Chat:
         *,
         name: str,
         end_ids: Sequence[int],
-        layout: Inline,
+        layout: Interleaved,
         picture_id: int | None = None,
     ) -> None:
         """How one processor writes.
@@ -45,7 +45,7 @@ class Chat:
         named = self.image_token and self._tokenizer.convert_tokens_to_ids(self.image_token)
         self.image_id: int = named if self.image_token else NO_TOKEN
         self.picture_id = self.image_id if picture_id is None else picture_id
-        self._templated = bool(processor.chat_template) and layout.templated
+        self._templated = bool(processor.chat_template) and layout.uses_chat_template
 
     def prompt_text(self, prompt: str, frames: Sequence[int], sounds: Sequence[bool] = ()) -> str:
         """The prompt as the model reads it, with one image token per frame.
@@ -63,7 +63,7 @@ class Chat:
         """Token ids of a whole exchange, or of its beginning."""
         # Templates that write the first token themselves must not get it twice.
         first = self._tokenizer.bos_token
-        add_first = self.layout.adds_first and (first is None or not text.startswith(first))
+        add_first = self.layout.adds_bos_token and (first is None or not text.startswith(first))
         return self._tokenizer(text, add_special_tokens=add_first)["input_ids"]
 
     def answer_tokens(
@@ -99,7 +99,7 @@ class Chat:
                 )
             said = whole[len(start) :]
         else:
-            specials = self.layout.answer_with_specials
+            specials = self.layout.answer_has_special_tokens
             said = self._tokenizer(answer, add_special_tokens=specials)["input_ids"]
         return self._until_end(said)
 

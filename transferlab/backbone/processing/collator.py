@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from transferlab.backbone.base.byte_cache import ByteCache
-from transferlab.backbone.processing.audio_encoder import AudioEncoder, EncodedAudio, stacked
+from transferlab.backbone.processing.audio_encoder import AudioEncoder, EncodedAudio, stack_audio
 from transferlab.backbone.processing.chat import Chat
 from transferlab.backbone.processing.media_encoder import MediaEncoder, join_media
 from transferlab.core.batch import Batch, join_extra_inputs
@@ -36,7 +36,7 @@ class Prompt:
     extra_inputs: dict[str, Tensor]
     """What else the model reads of the prompt, by the name of its argument; (1, ...)."""
     sounds: tuple[bool, ...]
-    """Per medium: whether its sound is heard."""
+    """Per medium: whether its sound is audio."""
 
 
 class Collator:
@@ -108,17 +108,19 @@ class Collator:
         media = self.media.encode(sample.media)
         self._refuse_many(sample, sum(media.frames))
         sounds = tuple(ref.sound for ref in sample.media)
-        heard = self._heard(sample)
+        audio = self._encode_audio(sample)
         text = self.chat.prompt_text(sample.prompt, media.frames, sounds)
-        ids = self.chat.tokens(self._sounding(self._expand(text, media.texts, sample), heard))
-        if any(media.texts) and not heard and not self._expansion_checked:
+        ids = self.chat.tokens(
+            self._fill_audio_slots(self._expand(text, media.texts, sample), audio)
+        )
+        if any(media.texts) and not audio and not self._expansion_checked:
             self._check_expansion(text, ids, sample)
         prompt = Prompt(
             ids=ids,
             start=self.chat.tokens(text),
             frames=media.frames,
             extra_inputs={n: torch.tensor([ids]) for n, ids in self.chat.extra_inputs(text).items()}
-            | stacked(heard),
+            | stack_audio(audio),
             sounds=sounds,
         )
         size_bytes = sum(tensor.nbytes for tensor in prompt.extra_inputs.values())
@@ -181,9 +183,9 @@ class Collator:
                 f"'{self._name}', has {len(parts) - 1} image token(s) for {len(texts)} frame(s); "
                 f"remove '{self.chat.image_token}' from its text"
             )
-        return self.chat.layout.joined(_filled(parts, texts))
+        return self.chat.layout.merge_delimiters(_filled(parts, texts))
 
-    def _heard(self, sample: Sample) -> list[EncodedAudio]:
+    def _encode_audio(self, sample: Sample) -> list[EncodedAudio]:
         sounding = [ref for ref in sample.media if ref.sound]
         if sounding and self.sound is None:
             raise ModelError(
@@ -192,21 +194,21 @@ class Collator:
             )
         return [self.sound.encode(ref, sample) for ref in sounding] if self.sound else []
 
-    def _sounding(self, text: str, heard: Sequence[EncodedAudio]) -> str:
+    def _fill_audio_slots(self, text: str, audio: Sequence[EncodedAudio]) -> str:
         """Replace every sound's token by the tokens that it takes."""
         if self.sound is None:
             return text
         parts = text.split(self.sound.token)
-        if len(parts) - 1 != len(heard):
+        if len(parts) - 1 != len(audio):
             raise DataError(
                 f"a prompt for backbone '{self._name}' has {len(parts) - 1} sound token(s) for "
-                f"{len(heard)} sound(s): remove '{self.sound.token}' from its text"
+                f"{len(audio)} sound(s): remove '{self.sound.token}' from its text"
             )
-        return _filled(parts, [one.text for one in heard])
+        return _filled(parts, [one.text for one in audio])
 
     def _check_expansion(self, text: str, ids: list[int], sample: Sample) -> None:
         # Once per backbone: what is put together here must be what its processor makes of all.
-        if not self.chat.layout.writes_several and text.count(self.chat.image_token) > 1:
+        if not self.chat.layout.supports_multiple_images and text.count(self.chat.image_token) > 1:
             return
         expected = self.media.whole_prompt(text, sample.media)
         if ids != expected["input_ids"][0].tolist():

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedConfig
 
-from transferlab.backbone.base.load_errors import explained
+from transferlab.backbone.base.load_errors import translate_load_errors
 from transferlab.backbone.processing.audio_encoder import AudioEncoder
 from transferlab.backbone.processing.candidate_collator import CandidateCollator
 from transferlab.backbone.processing.chat import Chat
@@ -37,7 +37,7 @@ def make_collator(
         model: without an adapter.
         processor: of the model.
         decode: turns a medium into frames.
-        hear: gives a medium's sound.
+        decode_audio: gives a medium's sound.
         store: keeps processed media on disk; None keeps them in memory alone.
 
     Raises:
@@ -54,7 +54,7 @@ def make_collator(
         layout=LAYOUTS[family.layout](processor, image_token=image_token),
         picture_id=_picture_id(model.config),
     )
-    with explained(section):
+    with translate_load_errors(section):
         media = MediaEncoder(
             processor, chat=chat, decode=decode, dtype=model.dtype, name=name, store=store
         )
@@ -69,7 +69,9 @@ def make_collator(
         max_length_tokens=section.max_length_tokens,
         name=name,
         max_pictures=max_pictures(model.config),
-        sound=_sound(processor, model, decode_audio=decode_audio, end_id=ends[0], name=name),
+        sound=_audio_encoder(
+            processor, model, decode_audio=decode_audio, end_id=ends[0], name=name
+        ),
     )
 
 
@@ -102,16 +104,16 @@ def _end_ids(processor: Any, model: nn.Module, *, name: str) -> list[int]:
     return ends
 
 
-def _sound(
+def _audio_encoder(
     processor: Any, model: nn.Module, *, decode_audio: DecodeAudio | None, end_id: int, name: str
 ) -> AudioEncoder | None:
-    hearing = family_of(model.config).takes_audio
-    if hearing is None:
+    audio_settings = family_of(model.config).takes_audio
+    if audio_settings is None:
         return None
     end = processor.tokenizer.convert_ids_to_tokens(end_id)
     return AudioEncoder(
         processor,
-        hearing=hearing,
+        audio_settings=audio_settings,
         decode_audio=decode_audio,
         end=end,
         dtype=model.dtype,

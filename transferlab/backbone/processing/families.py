@@ -10,7 +10,16 @@ from transformers import PreTrainedConfig
 from transferlab.backbone.base.model_type import CONTRASTIVE
 from transferlab.errors import ModelError
 
-Layout = Literal["inline", "prefix", "hidden", "marked", "woven", "encoded", "opened", "absent"]
+Layout = Literal[
+    "interleaved",
+    "image_prefix",
+    "soft_prompt",
+    "delimited",
+    "cross_attention",
+    "encoder_decoder",
+    "image_span",
+    "model_prepended",
+]
 """A name in ``transferlab.backbone.processing.layouts.LAYOUTS``."""
 
 
@@ -31,7 +40,7 @@ class AudioSettings:
 class Family:
     """How one family reads; the defaults fit every family that is not listed."""
 
-    layout: Layout = "inline"
+    layout: Layout = "interleaved"
     """Where pictures stand."""
     image_token: str | None = None
     """What a prompt holds for a picture, where the processor does not tell; "" for nothing."""
@@ -75,19 +84,19 @@ FAMILIES: dict[str, Family] = {
     "llava_next": Family(supports_prefix_cache=True),
     "llava_next_video": Family(supports_prefix_cache=True),
     "llava_onevision": Family(supports_prefix_cache=True),
-    "idefics2": Family(layout="marked", supports_prefix_cache=True),
+    "idefics2": Family(layout="delimited", supports_prefix_cache=True),
     "idefics3": Family(supports_prefix_cache=True),
     "smolvlm": Family(supports_prefix_cache=True),
     "internvl": Family(supports_prefix_cache=True),
-    "paligemma": Family(layout="prefix", answer_types=True),
+    "paligemma": Family(layout="image_prefix", answer_types=True),
     "qwen2_5_omni_thinker": Family(takes_audio=AudioSettings(mask="feature_attention_mask")),
     # Two convolutions of kernel 3 and stride 2 reach 6 frames over the end of a sound.
     "gemma3n": Family(
         takes_audio=AudioSettings(mask="input_features_mask", time_first=True, silence_frames=8),
         pads_with_end=True,
     ),
-    "blip-2": Family(layout="hidden", language=("language_model",)),
-    "instructblip": Family(layout="hidden", language=("language_model",)),
+    "blip-2": Family(layout="soft_prompt", language=("language_model",)),
+    "instructblip": Family(layout="soft_prompt", language=("language_model",)),
     "mllama": Family(
         image_scope="next",
         by_sample=True,
@@ -95,7 +104,7 @@ FAMILIES: dict[str, Family] = {
         projected="multi_modal_projector",
     ),
     "idefics": Family(
-        layout="woven",
+        layout="cross_attention",
         image_token="<image>",
         image_scope="last",
         by_sample=True,
@@ -106,16 +115,16 @@ FAMILIES: dict[str, Family] = {
         equal_image_counts=True, supports_prefix_cache=True, projected="multi_modal_projector"
     ),
     "transferlab_resampler": Family(supports_prefix_cache=True),
-    "florence2": Family(layout="encoded", language=("model.language_model",)),
+    "florence2": Family(layout="encoder_decoder", language=("model.language_model",)),
     "kosmos-2": Family(
-        layout="opened",
+        layout="image_span",
         image_token="<image>",
         cache_counts_padding=True,
         projected="image_to_text_projection",
     ),
-    **dict.fromkeys(CONTRASTIVE, Family(layout="absent", image_token="")),
+    **dict.fromkeys(CONTRASTIVE, Family(layout="model_prepended", image_token="")),
     "git": Family(
-        layout="absent",
+        layout="model_prepended",
         image_token="",
         by_sample=True,
         equal_image_counts=True,
@@ -151,7 +160,7 @@ def refuse_family(config: PreTrainedConfig, *, name: str) -> None:
         ModelError: says why.
     """
     reason = REFUSED.get(config.model_type)
-    known = family_of(config).layout in ("encoded", "hidden")
+    known = family_of(config).layout in ("encoder_decoder", "soft_prompt")
     if reason is None and encodes_and_decodes(config) and not known:
         reason = "its encoder and decoder have not been tried"
     if reason is not None:
@@ -164,7 +173,7 @@ def refuse_family(config: PreTrainedConfig, *, name: str) -> None:
 def max_pictures(config: PreTrainedConfig) -> int | None:
     """The most pictures, frames counted, that a sample may show; None for no limit."""
     own = getattr(config, "max_pictures", None)
-    if own is not None or family_of(config).layout != "absent" or is_contrastive(config):
+    if own is not None or family_of(config).layout != "model_prepended" or is_contrastive(config):
         return own
     return getattr(config, "num_image_with_embedding", None) or 1
 

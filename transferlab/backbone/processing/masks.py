@@ -10,12 +10,12 @@ from transferlab.core.batch import Batch
 IGNORED = -100
 
 
-def after_opening(image: Tensor) -> Tensor:
+def image_span_mask(image: Tensor) -> Tensor:
     """(B, S) bool: the picture tokens without the first of each run, which only opens it."""
     return image & _shifted(image)
 
 
-def until_next(image: Tensor, tiles: Tensor) -> Tensor:
+def image_run_mask(image: Tensor, tiles: Tensor) -> Tensor:
     """The cross-attention mask of words that see the last run of pictures before them.
 
     Args:
@@ -34,13 +34,13 @@ def until_next(image: Tensor, tiles: Tensor) -> Tensor:
     return seen.unsqueeze(-1).long() * tiles.unsqueeze(1)
 
 
-def last_only(image: Tensor, pictures: int) -> Tensor:
+def last_image_mask(image: Tensor, pictures: int) -> Tensor:
     """(B, S, pictures) int64: 1 at the last picture before a word, or at its own token."""
     number = torch.arange(pictures, device=image.device)
     return (number == image.cumsum(dim=1).unsqueeze(-1) - 1).long()
 
 
-def read_by_encoder(batch: Batch) -> dict[str, Tensor]:
+def encoder_inputs(batch: Batch) -> dict[str, Tensor]:
     """The prompts without their answers, padded on the right.
 
     Encoders count positions from the first column.
@@ -53,7 +53,7 @@ def read_by_encoder(batch: Batch) -> dict[str, Tensor]:
     return {"input_ids": ids, "attention_mask": mask.long()}
 
 
-def read_by_decoder(batch: Batch, *, start_id: int) -> Tensor:
+def decoder_input_ids(batch: Batch, *, start_id: int) -> Tensor:
     """(B, longest answer) int64: a start token, then the answers without their last token."""
     labels, _ = _to_the_left(batch.labels, batch.labels != IGNORED, fill=batch.pad_id)
     starts = labels.new_full((len(labels), 1), start_id)

@@ -132,7 +132,7 @@ class MediaEncoder:
     def whole_prompt(self, text: str, media: Sequence[MediaRef]) -> dict[str, Tensor]:
         """What the processor itself makes of a prompt and all its media."""
         frames = [_picture(frame) for ref in media for frame in self._decode(ref)]
-        return self._chat.layout.whole(text, frames)
+        return self._chat.layout.encode_prompt(text, frames)
 
     def _encoded(self, media: Sequence[Frames]) -> EncodedMedia:
         frames = [frame for medium in media for frame in medium]
@@ -169,7 +169,7 @@ class MediaEncoder:
     def _processed(self, frames: Frames) -> dict[str, Tensor]:
         """What the processor makes of pictures, an end token after each."""
         end = self._processor.tokenizer.convert_ids_to_tokens(self._chat.end_ids[0])
-        return self._chat.layout.processed([_picture(frame) for frame in frames], end=end)
+        return self._chat.layout.encode_images([_picture(frame) for frame in frames], end=end)
 
     def _texts(self, ids: list[int], *, count: int) -> tuple[str, ...]:
         """Per picture, the text of the tokens before its end token."""
@@ -185,7 +185,7 @@ class MediaEncoder:
                 f"backbone '{self._name}': its processor does not keep the end token between two "
                 "pictures, so their tokens cannot be told apart; choose another backbone"
             )
-        chosen = self._chat.layout.per_picture(parts, count=count)
+        chosen = self._chat.layout.split_per_image(parts, count=count)
         return tuple(self._text(part) for part in chosen)
 
     def _text(self, ids: list[int]) -> str:

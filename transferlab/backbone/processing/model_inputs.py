@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
-from transferlab.backbone.processing.audio_encoder import heard
+from transferlab.backbone.processing.audio_encoder import audio_inputs
 from transferlab.backbone.processing.families import (
     Family,
     encodes_and_decodes,
@@ -18,11 +18,11 @@ from transferlab.backbone.processing.families import (
     max_pictures,
 )
 from transferlab.backbone.processing.masks import (
-    after_opening,
-    last_only,
-    read_by_decoder,
-    read_by_encoder,
-    until_next,
+    decoder_input_ids,
+    encoder_inputs,
+    image_run_mask,
+    image_span_mask,
+    last_image_mask,
 )
 from transferlab.core.batch import Batch
 from transferlab.errors import ModelError
@@ -119,7 +119,7 @@ class ModelInputs:
         """The arguments, with the answers that a decoder reads."""
         made = self(batch)
         if self.start_id is not None:
-            made["decoder_input_ids"] = read_by_decoder(batch, start_id=self.start_id)
+            made["decoder_input_ids"] = decoder_input_ids(batch, start_id=self.start_id)
         return made
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
@@ -127,7 +127,7 @@ class ModelInputs:
         if self.start_id is None:
             made = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
         else:
-            made = read_by_encoder(batch)
+            made = encoder_inputs(batch)
         image = made["input_ids"] == self.image_id
         if "mm_token_type_ids" in self.parameters:
             made["mm_token_type_ids"] = image.long()
@@ -143,12 +143,12 @@ class ModelInputs:
     def pictures(self, input_ids: Tensor) -> Tensor:
         """(B, S) bool: the places at which a picture is read, where it is among the embeddings."""
         image = input_ids == self.image_id
-        return after_opening(image) if self.family.layout == "opened" else image
+        return image_span_mask(image) if self.family.layout == "image_span" else image
 
     def _beside(self, batch: Batch) -> dict[str, Tensor]:
         """What else is read of prompts: a row for every sound, or of words for every picture."""
         if self.family.takes_audio:
-            return heard(batch.extra_inputs, self.family.takes_audio)
+            return audio_inputs(batch.extra_inputs, self.family.takes_audio)
         counts = torch.tensor(batch.media_rows, device=batch.device)
         if not any(batch.media_rows):
             counts[0] = 1  # for the blank picture
@@ -185,9 +185,9 @@ class ModelInputs:
             media = {name: tensor.squeeze(1) for name, tensor in media.items()}
         image = batch.input_ids == self.image_id
         if self.family.image_scope == "next":
-            media["cross_attention_mask"] = until_next(image, media["aspect_ratio_mask"])
+            media["cross_attention_mask"] = image_run_mask(image, media["aspect_ratio_mask"])
         if self.family.image_scope == "last":
-            media["image_attention_mask"] = last_only(image, max(counts))
+            media["image_attention_mask"] = last_image_mask(image, max(counts))
         return media
 
 
@@ -201,7 +201,7 @@ def _sound_id(config: PreTrainedConfig) -> int | None:
 def _blank(model: nn.Module) -> dict[str, Tensor]:
     pixels = inspect.signature(model.forward).parameters.get("pixel_values")
     family = family_of(model.config)
-    if family.layout == "opened":
+    if family.layout == "image_span":
         return {"image_embeds": torch.zeros((0, 1, 1), dtype=model.dtype)}
     needed = pixels is not None and pixels.default is inspect.Parameter.empty
     if not needed and family.image_scope != "last":

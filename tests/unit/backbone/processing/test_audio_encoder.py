@@ -98,24 +98,24 @@ def test_it_learns_answers_and_features_leave_sound_out_of_the_words(listening):
 
 def test_too_long_a_sound_is_named_and_nothing_is_cut(listening):
     long = sample(7, media=(picture(19, sound=True),))
-    listening.collator.sound._hear = lambda ref: noise(ref).repeat(2)
+    listening.collator.sound._decode_audio = lambda ref: noise(ref).repeat(2)
     try:
         with pytest.raises(DataError, match=r"'s7' of 'toy' sounds for 4 seconds; .* at most 2"):
             length_tokens(listening, long)
     finally:
-        listening.collator.sound._hear = noise
+        listening.collator.sound._decode_audio = noise
 
 
 def test_the_longest_sound_has_tokens_for_all_of_it(listening):
     encoder = listening.collator.sound
     most = longest_samples(listening.processor, encoder._hearing)
-    encoder._hear = lambda ref: np.resize(noise(ref), most)
+    encoder._decode_audio = lambda ref: np.resize(noise(ref), most)
     try:
         batch, targets = listening.collate([sample(8, media=(picture(18, sound=True),))])
         with torch.no_grad():
             assert listening.module(batch).shape[0] == len(targets)
     finally:
-        encoder._hear = noise
+        encoder._decode_audio = noise
 
 
 def test_a_backbone_that_does_not_listen_says_so(plain):
