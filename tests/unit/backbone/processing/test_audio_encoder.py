@@ -108,7 +108,7 @@ def test_too_long_a_sound_is_named_and_nothing_is_cut(listening):
 
 def test_the_longest_sound_has_tokens_for_all_of_it(listening):
     encoder = listening.collator.sound
-    most = longest_samples(listening.processor, encoder._hearing)
+    most = longest_samples(listening.processor, encoder._audio_settings)
     encoder._decode_audio = lambda ref: np.resize(noise(ref), most)
     try:
         batch, targets = listening.collate([sample(8, media=(picture(18, sound=True),))])
