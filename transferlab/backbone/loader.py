@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -207,10 +206,12 @@ def checkpoint_gradients(model: nn.Module, *, name: str) -> None:
             f"backbone '{name}' cannot compute its activations again; set "
             "backbone.gradient_checkpointing: false"
         )
-    with warnings.catch_warnings():
-        # Newer transformers have another name for it, which older ones lack.
-        warnings.filterwarnings("ignore", category=FutureWarning, message=".*checkpointing")
-        inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    plain = {"use_reentrant": False}
+    # Newer transformers have another name for it, which older ones lack.
+    if hasattr(inner, "activation_checkpointing_enable"):
+        inner.activation_checkpointing_enable(activation_checkpointing_kwargs=plain)
+    else:
+        inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs=plain)
     # Only the reentrant kind needs inputs with gradients; some vision towers fail with them.
     inner.disable_input_require_grads()
 

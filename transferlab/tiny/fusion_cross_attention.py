@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, Cache, LlavaConfig, LlavaForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.llava.modeling_llava import (
     LlavaModelOutputWithPast,
     LlavaPreTrainedModel,
@@ -14,6 +16,10 @@ from transformers.models.llava.modeling_llava import (
 from transformers.models.mllama.modeling_mllama import MllamaTextModel
 
 from transferlab.tiny.fusion_positions import Places
+
+_FIELDS = frozenset(field.name for field in fields(LlavaModelOutputWithPast))
+CACHE = "cache" if "cache" in _FIELDS else "past_key_values"
+"""What transformers calls the cache of keys and values: "cache" from 5.24 on."""
 
 
 class CrossAttentionConfig(LlavaConfig):
@@ -67,6 +73,7 @@ class CrossAttentionModel(LlavaPreTrainedModel):
         pixel_values: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
+        cache: Cache | None = None,
         past_key_values: Cache | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
@@ -75,6 +82,8 @@ class CrossAttentionModel(LlavaPreTrainedModel):
         **unread: Any,
     ) -> LlavaModelOutputWithPast:
         """What else LLaVA's own ``forward`` takes, such as another vision layer, is not read.
+
+        The cache comes under the name that the installed transformers has for it.
 
         Args:
             input_ids: (B, S) int64, one image token for each picture; as many in every row.
@@ -97,17 +106,17 @@ class CrossAttentionModel(LlavaPreTrainedModel):
             position_ids=position_ids,
             cross_attention_states=seen,
             cross_attention_mask=mask,
-            past_key_values=past_key_values,
+            **{CACHE: cache if past_key_values is None else past_key_values},
             use_cache=use_cache,
             output_hidden_states=output_hidden_states,
             output_attentions=output_attentions,
         )
         return LlavaModelOutputWithPast(
             last_hidden_state=outputs.last_hidden_state,
-            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
-            image_hidden_states=seen,
+            **{CACHE: getattr(outputs, CACHE)},
+            **_image_output(seen),
         )
 
     def _pictures(self, pixel_values: Tensor, *, rows: int) -> Tensor:
@@ -137,6 +146,14 @@ class CrossAttentionModel(LlavaPreTrainedModel):
         return torch.zeros(hidden.shape, dtype=self.dtype, device=hidden.device).masked_fill(
             hidden, low
         )
+
+
+def _image_output(features: Tensor | None) -> dict[str, Any]:
+    """The features of pictures under the name that the installed transformers has for them."""
+    if "image_hidden_states" in _FIELDS:
+        return {"image_hidden_states": features}
+    output = None if features is None else BaseModelOutputWithPooling(pooler_output=features)
+    return {"image_outputs": output}
 
 
 class CrossAttentionForConditionalGeneration(LlavaForConditionalGeneration):

@@ -10,6 +10,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from transferlab.errors import DataError
 from transferlab.tiny.architecture import ASSETS, model_for, processor_for, save
+from transferlab.tiny.fusion_cross_attention import CACHE
 from transferlab.tiny.language_stage import Conversations, Example, supervised_logits
 
 
@@ -134,8 +135,8 @@ def test_an_answer_that_goes_on_after_a_cached_prompt_sees_whole_pictures(crossi
     pixels = torch.randn(1, 3, 56, 56, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         whole = model(input_ids=torch.cat([asked, said], dim=1), pixel_values=pixels).logits
-        cache = model(input_ids=asked, pixel_values=pixels, use_cache=True).past_key_values
-        rest = model(input_ids=said, past_key_values=cache).logits
+        read = model(input_ids=asked, pixel_values=pixels, use_cache=True)
+        rest = model(input_ids=said, **{CACHE: getattr(read, CACHE)}).logits
     torch.testing.assert_close(rest, whole[:, -3:], atol=1e-6, rtol=0)
 
 

@@ -130,12 +130,11 @@ def _log_likelihoods(
     tokens, said = _right_padded(answers, pad_id=batch.pad_id, device=device)
     logits = read.logits[rows, -1:]
     if tokens.shape[1] > 1:
-        cache = read.past_key_values
+        name = "cache" if "cache" in view.inputs.parameters else "past_key_values"
+        cache = getattr(read, name)
         cache.batch_select_indices(rows)
         mask = torch.cat([batch.attention_mask[rows], said[:, :-1]], dim=1)
-        rest = model(
-            input_ids=tokens[:, :-1], attention_mask=mask, past_key_values=cache, use_cache=True
-        )
+        rest = model(input_ids=tokens[:, :-1], attention_mask=mask, use_cache=True, **{name: cache})
         logits = torch.cat([logits, rest.logits], dim=1)
     log_probabilities = logits.float().log_softmax(dim=-1)
     of_tokens = log_probabilities.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import nn
+from transformers import PreTrainedModel
 
 from transferlab.backbone.processing.families import family_of, is_contrastive
 from transferlab.config.backbone import PARTS, BackboneSection, Part
@@ -23,7 +24,7 @@ class PartMap:
     """The first that fits decides; what fits none is the projector's."""
 
     @classmethod
-    def of(cls, model: nn.Module, *, name: str) -> PartMap:
+    def of(cls, model: PreTrainedModel, *, name: str) -> PartMap:
         """
         Args:
             model: of transformers, without an adapter.

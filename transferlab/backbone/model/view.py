@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from transferlab.backbone.processing.model_inputs import ModelInputs
 from transferlab.core.batch import Batch
@@ -22,6 +23,8 @@ class TrainableView(nn.Module):
     strategies copy and walk every named parameter, and over a frozen base that is gigabytes.
     Modules and buffers are the whole model's.
     """
+
+    _model: nn.Module
 
     def __init__(self, model: nn.Module, *, inputs: ModelInputs) -> None:
         """``inputs``: makes the model's arguments from a batch."""
@@ -121,9 +124,10 @@ class TrainableView(nn.Module):
         return twin
 
 
-def innermost(model: nn.Module) -> nn.Module:
+def innermost(model: nn.Module) -> PreTrainedModel:
     """The transformers model inside an adapter's wrapper; the model itself where there is none."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return cast("PreTrainedModel", inner)
 
 
 def _answer_span(supervised: Tensor) -> int:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from transferlab.backbone.base.load_errors import translate_load_errors
 from transferlab.backbone.processing.audio_encoder import AudioEncoder
@@ -23,7 +22,7 @@ from transferlab.errors import ModelError
 
 def make_collator(
     section: BackboneSection,
-    model: nn.Module,
+    model: PreTrainedModel,
     processor: Any,
     *,
     decode: Decode,
@@ -75,7 +74,7 @@ def make_collator(
     )
 
 
-def _image_token(processor: Any, model: nn.Module, *, name: str) -> str:
+def _image_token(processor: Any, model: PreTrainedModel, *, name: str) -> str:
     """What stands for a picture in a text; "" where nothing does."""
     token = family_of(model.config).image_token
     if token is None:
@@ -88,7 +87,7 @@ def _image_token(processor: Any, model: nn.Module, *, name: str) -> str:
     return str(token)
 
 
-def _end_ids(processor: Any, model: nn.Module, *, name: str) -> list[int]:
+def _end_ids(processor: Any, model: PreTrainedModel, *, name: str) -> list[int]:
     """The tokens at which generation stops, the tokenizer's own first."""
     made = getattr(model, "generation_config", None)
     ends = None if made is None else made.eos_token_id
@@ -105,7 +104,12 @@ def _end_ids(processor: Any, model: nn.Module, *, name: str) -> list[int]:
 
 
 def _audio_encoder(
-    processor: Any, model: nn.Module, *, decode_audio: DecodeAudio | None, end_id: int, name: str
+    processor: Any,
+    model: PreTrainedModel,
+    *,
+    decode_audio: DecodeAudio | None,
+    end_id: int,
+    name: str,
 ) -> AudioEncoder | None:
     audio_settings = family_of(model.config).takes_audio
     if audio_settings is None:

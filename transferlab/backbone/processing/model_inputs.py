@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from transformers import PreTrainedConfig
+from torch import Tensor
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from transferlab.backbone.processing.audio_encoder import audio_inputs
 from transferlab.backbone.processing.families import (
@@ -55,7 +55,7 @@ class ModelInputs:
     """With which a decoder begins to answer what an encoder has read; None for one sequence."""
 
     @classmethod
-    def of(cls, model: nn.Module, *, grouped_media: bool, image_id: int) -> ModelInputs:
+    def of(cls, model: PreTrainedModel, *, grouped_media: bool, image_id: int) -> ModelInputs:
         """``model``: without an adapter."""
         return cls(
             family=family_of(model.config),
@@ -198,7 +198,7 @@ def _sound_id(config: PreTrainedConfig) -> int | None:
     return None
 
 
-def _blank(model: nn.Module) -> dict[str, Tensor]:
+def _blank(model: PreTrainedModel) -> dict[str, Tensor]:
     pixels = inspect.signature(model.forward).parameters.get("pixel_values")
     family = family_of(model.config)
     if family.layout == "image_span":
@@ -211,7 +211,7 @@ def _blank(model: nn.Module) -> dict[str, Tensor]:
     return {"pixel_values": torch.zeros((1, 3, height, width), dtype=model.dtype)}
 
 
-def _start_id(model: nn.Module) -> int:
+def _start_id(model: PreTrainedModel) -> int:
     for config in (model.generation_config, model.config, model.config.get_text_config()):
         if getattr(config, "decoder_start_token_id", None) is not None:
             return config.decoder_start_token_id
