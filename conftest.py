@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+PACKS = Path(__file__).parents[1] / "shared" / "data"
+if PACKS.is_dir():  # the packs beside a developer's checkout; the product itself looks nowhere
+    os.environ.setdefault("TRANSFERLAB_DATA", str(PACKS))
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; one core each
 

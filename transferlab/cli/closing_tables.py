@@ -25,7 +25,8 @@ def show_closing(
     """
     show_result(console, result)
     places = [("result", str(out / RESULT))]
-    places += [("export", str(out / one["path"])) for one in result.get("exports") or []]
+    made = [one for one in result.get("exports") or [] if one["status"] == "done"]
+    places += [("export", str(out / one["path"])) for one in made]
     places.append(("MLflow", _how_to_see_runs(tracking_uri, result["mlflow"]["tracking_uri"])))
     console.print()
     for label, place in places:

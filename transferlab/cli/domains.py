@@ -24,7 +24,7 @@ NameOrPath = Annotated[
 ]
 DataRoot = Annotated[
     Path | None,
-    typer.Option(help="Folder of the data packs; default: $TRANSFERLAB_DATA, ../shared/data."),
+    typer.Option(help="Folder of the data packs; default: $TRANSFERLAB_DATA."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

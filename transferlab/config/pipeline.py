@@ -5,10 +5,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from transferlab.config.backbone import BackboneSection, Fraction, PositiveFloat, PositiveInt
+from transferlab.config.backbone import (
+    EMBEDDED,
+    BackboneSection,
+    Fraction,
+    PositiveFloat,
+    PositiveInt,
+)
 from transferlab.config.section import Name, Section
 
 Arm = Literal["zero_shot", "scratch", "single", "joint"]
+SMALL_ARMS: tuple[Arm, ...] = ("zero_shot", "scratch", "single", "joint")
+"""The default for the embedded backbone."""
 
 
 class TrainOverride(Section):
@@ -31,7 +39,9 @@ class TrainSection(Section):
     checkpoint_steps: PositiveInt | None = 100
     """How often the domain at hand is written down, in optimizer steps, so that a killed run goes
     on from there; None goes on from the last finished domain."""
-    learning_rate: PositiveFloat = 2e-3
+    learning_rate: PositiveFloat = 1e-4
+    """What LLaMA-Factory's examples take for LoRA on Qwen-VL; LLaVA-1.5's script takes 2e-4. A
+    backbone of a few million parameters wants twenty times as much."""
     scratch_learning_rate: PositiveFloat = 1e-3
     """The scratch arm trains every parameter and needs a rate of its own."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -39,7 +49,9 @@ class TrainSection(Section):
     warmup_fraction: Fraction = 0.05
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     max_grad_norm: PositiveFloat | None = 1.0
-    mixed_precision: Literal["none", "bfloat16", "float16"] = "none"
+    mixed_precision: Literal["auto", "none", "bfloat16", "float16"] = "auto"
+    """The precision of forward passes; "auto" takes bfloat16 on a GPU that has it, as those
+    examples do, and that of the weights elsewhere."""
     per_domain: dict[str, TrainOverride] = {}
 
     @model_validator(mode="after")
@@ -81,7 +93,8 @@ class EvaluationSection(Section):
     """"validation" for choosing settings, so that the test split is never seen while choosing."""
     max_test_samples: PositiveInt | None = None
     """Per task, chosen by a hash of groups and ids, the same for every seed; None scores all."""
-    batch_samples: PositiveInt = 32
+    batch_samples: PositiveInt = 8
+    """At once; it changes memory and time, not what is scored."""
     max_new_tokens: PositiveInt = 48
     controls: bool = True
     """Score majority class, no image and raw pixels beside every closed task, chance and no image
@@ -145,15 +158,29 @@ class PipelineConfig(Section):
     strategy: list[StrategySpec] = [StrategySpec(name="naive")]
     protect_source: bool = True
     """Let the strategy anchor or remember the source domain before the first step."""
-    arms: list[Arm] = ["zero_shot", "scratch", "single", "joint"]
+    arms: list[Arm] = ["zero_shot", "single", "joint"]
+    """Beside the stream. The embedded backbone is small enough for ``scratch``, which is added to
+    its default."""
     train: TrainSection = TrainSection()
     data: DataSection = DataSection()
     data_root: Path | None = None
-    """Where real data packs are; None means $TRANSFERLAB_DATA, then ../shared/data."""
+    """Where real data packs are; None means $TRANSFERLAB_DATA."""
     evaluation: EvaluationSection = EvaluationSection()
     similarity: SimilaritySection = SimilaritySection()
     tracking: TrackingSection = TrackingSection()
     export: list[Literal["adapter"]] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _small_backbones_train_from_scratch(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "arms" in given:
+            return given
+        backbone = given.get("backbone", {})
+        if isinstance(backbone, BackboneSection):
+            model = backbone.model
+        else:
+            model = backbone.get("model", EMBEDDED) if isinstance(backbone, dict) else None
+        return {**given, "arms": list(SMALL_ARMS)} if model == EMBEDDED else given
 
     @model_validator(mode="after")
     def _domains_are_distinct(self) -> "PipelineConfig":
@@ -169,6 +196,11 @@ class PipelineConfig(Section):
     @model_validator(mode="after")
     def _export_has_a_format(self) -> "PipelineConfig":
         adapter = self.backbone.adapter
+        if self.export and adapter is None:
+            raise ValueError(
+                "export: the backbone is trained without an adapter (backbone.adapter: null, or "
+                "kind: full), so there is none to export; set export: [], or backbone.adapter"
+            )
         if self.export and adapter is not None and adapter.experts is not None:
             raise ValueError(
                 "export: peft has no file for an adapter whose experts are weighed by gates; set "

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from transferlab.core.paths import safe_join
 from transferlab.domain.catalog import DomainEntry
-from transferlab.errors import InputError
+from transferlab.errors import DataError, InputError
 
 DATA_VARIABLE = "TRANSFERLAB_DATA"
-DEFAULT_DATA = Path("..") / "shared" / "data"
 
 
 def data_folder(entry: DomainEntry, *, data_root: Path | None) -> Path:
@@ -18,13 +17,14 @@ def data_folder(entry: DomainEntry, *, data_root: Path | None) -> Path:
 
     Raises:
         InputError: domain.yaml's ``data_root`` leaves the data packs.
+        DataError: nothing says where the data packs are.
     """
     where = entry.config.data_root
     if not where:
         return entry.folder
     if Path(where).is_absolute():
         return Path(where)
-    packs, _ = packs_root(data_root)
+    packs, _ = packs_root(entry, data_root)
     try:
         return safe_join(packs, where)
     except ValueError:
@@ -33,11 +33,19 @@ def data_folder(entry: DomainEntry, *, data_root: Path | None) -> Path:
         ) from None
 
 
-def packs_root(given: Path | None) -> tuple[Path, str]:
-    """The folder of the data packs, and what named it."""
+def packs_root(entry: DomainEntry, given: Path | None) -> tuple[Path, str]:
+    """The folder of the data packs, and what named it.
+
+    Raises:
+        DataError: nothing does.
+    """
     if given is not None:
         return given, "from data_root"
     variable = os.environ.get(DATA_VARIABLE)
     if variable:
         return Path(variable), f"from ${DATA_VARIABLE}"
-    return DEFAULT_DATA, "the default"
+    raise DataError(
+        f"domain '{entry.name}': nothing says where its data are: put the folder "
+        f"'{entry.config.data_root}' into a folder of yours, and name that one with "
+        f"--set data_root=FOLDER or {DATA_VARIABLE}=FOLDER"
+    )

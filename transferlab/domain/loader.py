@@ -34,7 +34,7 @@ def load_domain(
 
     Args:
         entry: from ``find_domains``.
-        data_root: folder of the data packs; None means $TRANSFERLAB_DATA, then ../shared/data.
+        data_root: folder of the data packs; None means $TRANSFERLAB_DATA.
         on_bad_sample: whether a row that cannot be used stops the load or is reported in
             ``DomainData.quarantined``.
         cache_root: folder of generated data; None means $TRANSFERLAB_CACHE, then ~/.cache.

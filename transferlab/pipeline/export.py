@@ -14,31 +14,57 @@ from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
-from transferlab.errors import InputError
+from transferlab.errors import InputError, TransferlabError
 from transferlab.export.adapter import ExportRecord, export_adapter
 from transferlab.export.card import render_card
 from transferlab.pipeline.build import Parts, digest_of, load_domains
-from transferlab.pipeline.result import RESULT_FILE, SCHEMA_VERSION, write_result
+from transferlab.pipeline.result import (
+    DONE,
+    EXPORTS,
+    FAILED,
+    RESULT_FILE,
+    SCHEMA_VERSION,
+    write_result,
+)
 from transferlab.pipeline.sequential import train_stage
 from transferlab.pipeline.stages import StageStore
 
 PROBE_SAMPLES = 4
 """Test samples whose logits the reloaded model must reproduce."""
-EXPORTS = "exports"
 
 
-def export_models(
-    parts: Parts, backbone: HFBackbone, result: Mapping[str, Any], out: Path
-) -> list[dict[str, Any]]:
-    """What the pipeline's ``export:`` asks for, under ``out/exports``.
+def export_models(parts: Parts, backbone: HFBackbone, result: dict[str, Any], out: Path) -> None:
+    """Write what the pipeline's ``export:`` asks for, and its status into the result.
+
+    Args:
+        parts: the experiment.
+        backbone: as it is after the last step.
+        result: complete and on disk; its ``exports`` are replaced, and it is written again.
+        out: the run's directory; models go to ``out/exports``.
 
     Raises:
-        ModelError: the backbone has no adapter, or the reloaded model answers differently.
+        TransferlabError: a model could not be written, or the reloaded one answers differently.
+            The result says which and why.
     """
-    if "adapter" not in parts.config.export:
-        return []
+    if not result["exports"]:
+        return
     probe = probe_samples(parts.config, parts.domains)
-    return [_export(backbone, probe, result, out / EXPORTS / "adapter", base=out)]
+    try:
+        for index, one in enumerate(result["exports"]):
+            result["exports"][index] = _failed(one, "it did not come to its end")
+            try:
+                record = _export(backbone, probe, result, out / one["path"], base=out)
+            except TransferlabError as error:
+                result["exports"][index] = _failed(one, str(error))
+                raise
+            result["exports"][index] = record
+    finally:
+        write_result(out, result)
+        parts.tracker.log_json(RESULT_FILE, result)
+
+
+def _failed(record: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    return {**record, "status": FAILED, "reason": reason}
 
 
 def export_result(folder: Path, to: Path | None, *, domains: Sequence[Path] = ()) -> list[Path]:
@@ -97,6 +123,8 @@ def _export(
     inside = folder.is_relative_to(base)
     return {
         "kind": record.kind,
+        "status": DONE,
+        "reason": "",
         "path": str(folder.relative_to(base) if inside else folder),
         "files": record.files,
         "total_bytes": record.total_bytes,

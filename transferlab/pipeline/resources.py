@@ -19,7 +19,7 @@ from transferlab.backbone.inference.step_memory import Activations, measure_acti
 from transferlab.backbone.loader import load_backbone
 from transferlab.backbone.processing.media_encoder import CACHE_BYTES
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.continual.engine.trainer import AUTOCAST_DTYPES
+from transferlab.continual.engine.trainer import autocast_dtype
 from transferlab.continual.options.compatibility import read_options
 from transferlab.core.records import DomainData, MediaRef, Sample
 from transferlab.domain.media.audio import decode_audio
@@ -81,7 +81,7 @@ def estimate_memory(
         the fields of ``Need`` and ``total``.
     """
     samples = _spread([train[name] for name in config.stream])
-    autocast = AUTOCAST_DTYPES[config.train.mixed_precision]
+    autocast = autocast_dtype(config.train, backbone.device)
     adapted = measure_activations(backbone, samples, autocast=autocast)
     size = _Sizes.of(backbone)
     # Now that a little has gone through the model: what the first use of the libraries' parts costs

@@ -26,6 +26,10 @@ from transferlab.tracking.tracker import loggable
 
 SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
+EXPORTS = "exports"
+"""The folder of a run under which its exports lie."""
+PENDING, DONE, FAILED = "pending", "done", "failed"
+"""The status of an export."""
 PREVIOUS_RESULT_FILE = "result.previous.json"
 
 COMPARISONS = (
@@ -45,7 +49,7 @@ def assemble(
     arms: Mapping[str, ArmOutcome],
     controls: Mapping[str, Mapping[str, Controls]],
 ) -> dict[str, Any]:
-    """Everything but ``exports``, JSON-safe."""
+    """The whole result, JSON-safe; ``exports`` are those asked for, none of them made yet."""
     config = parts.config
     matrix = _matrix(parts, stream)
     scores = _scores_by_arm(parts, stream, arms)
@@ -79,6 +83,10 @@ def assemble(
             **parts.tracker.address(),
             "experiment": config.tracking.experiment or config.name,
         },
+        "exports": [
+            {"kind": kind, "path": f"{EXPORTS}/{kind}", "status": PENDING, "reason": ""}
+            for kind in config.export
+        ],
     }
 
 

@@ -46,7 +46,8 @@ def run(
         stream = run_stream(parts, backbone)
         arms = run_arms(parts, stream)
         result = assemble(parts, stream, arms, controls=controls_of(parts, stream, arms))
-        result["exports"] = export_models(parts, stream.backbone, result, out)
-        publish(parts, result)
+        # On disk before anything else can fail: the store may be away, a model may not load again.
         write_result(out, result)
+        publish(parts, result)
+        export_models(parts, stream.backbone, result, out)
     return result

@@ -95,5 +95,5 @@ def result():
         "controls": {"cats": {"finding": {"majority": 0.3, "no_image": 0.35, "pixels": 0.8}}},
         "quarantined": [{"domain": "cats", "where": "row 3", "reason": "no pixels"}],
         "mlflow": {"tracking_uri": "sqlite:////somewhere/mlflow.db", "run_id": "1"},
-        "exports": [{"kind": "adapter", "path": "exports/adapter"}],
+        "exports": [{"kind": "adapter", "path": "exports/adapter", "status": "done"}],
     }

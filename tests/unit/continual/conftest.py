@@ -25,7 +25,9 @@ def make_learner():
     def make(backbone, *names, train=None, seed=0, listener=None, learning_rate=None, **options):
         specs = [StrategySpec(name=name) for name in names]
         specs += [StrategySpec(name=name, options=given) for name, given in options.items()]
-        section = TrainSection(**{"epochs": 2, "batch_samples": 4, **(train or {})})
+        section = TrainSection(
+            **{"epochs": 2, "batch_samples": 4, "learning_rate": 2e-3, **(train or {})}
+        )
         return Learner(
             backbone,
             specs or [StrategySpec(name="naive")],

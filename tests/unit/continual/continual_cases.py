@@ -281,7 +281,9 @@ class StockRWalk(Strategy, RWalkPlugin):
 
 def learner_with(plugin, backbone, **section) -> Learner:
     """A learner whose one strategy is a given plugin; one epoch, nothing clipped."""
-    train = TrainSection(**{"epochs": 1, "batch_samples": 4, "max_grad_norm": None, **section})
+    train = TrainSection(
+        **{"epochs": 1, "batch_samples": 4, "learning_rate": 2e-3, "max_grad_norm": None, **section}
+    )
     learner = Learner(backbone, [StrategySpec(name="naive")], train, seed=0)
     learner._strategies = [plugin]
     learner._trainer = MLLMTrainer(backbone=backbone, train=train, strategies=[plugin])

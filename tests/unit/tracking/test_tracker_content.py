@@ -97,7 +97,7 @@ def test_settings_are_params_and_a_file_without_the_password(tracker, client, co
     with tracker.pipeline_run(config, tmp_path) as run:
         pass
     params = client.get_run(run.info.run_id).data.params
-    assert params["train.learning_rate"] == "0.002"
+    assert params["train.learning_rate"] == "0.0001"
     assert params["strategy.ewc.options.strength"] == "100"
     assert params["strategy.naive.name"] == "naive"
     assert params["stream"] == "chest-xray, lectures"

@@ -45,6 +45,14 @@ from transferlab.errors import ModelError
 AUTOCAST_DTYPES = {"none": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+def autocast_dtype(train: TrainSection, device: torch.device) -> torch.dtype | None:
+    """The precision of forward passes on a device; None is that of the weights."""
+    if train.mixed_precision != "auto":
+        return AUTOCAST_DTYPES[train.mixed_precision]
+    gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if gpu else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class StageSettings:
     """What one domain's training is told beside the pipeline's ``train`` section."""
@@ -78,7 +86,7 @@ class MLLMTrainer(SupervisedTemplate):
         self.stopwatch = Stopwatch()
         self.share = 1.0
         """Of the step's supervised tokens, in the current micro-batch."""
-        self._autocast_dtype = AUTOCAST_DTYPES[train.mixed_precision]
+        self._autocast_dtype = autocast_dtype(train, backbone.device)
         self.scaler = self._new_scaler()
         super().__init__(
             model=backbone.module,

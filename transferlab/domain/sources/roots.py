@@ -19,7 +19,7 @@ def domain_root(entry: DomainEntry, *, data_root: Path | None, cache_root: Path 
 
     Args:
         entry: the domain.
-        data_root: folder of the data packs; None means $TRANSFERLAB_DATA, then ../shared/data.
+        data_root: folder of the data packs; None means $TRANSFERLAB_DATA.
         cache_root: folder of generated data; None means $TRANSFERLAB_CACHE, then ~/.cache.
 
     Raises:
@@ -37,7 +37,7 @@ def domain_root(entry: DomainEntry, *, data_root: Path | None, cache_root: Path 
         how = f"if the data have moved, correct data_root in {entry.file}"
         origin = "from its domain.yaml"
     else:
-        _, origin = packs_root(data_root)
+        _, origin = packs_root(entry, data_root)
         how = (
             f"put the folder '{where}' of the data packs there, or say where it is with "
             f"--set data_root=FOLDER or {DATA_VARIABLE}=FOLDER"

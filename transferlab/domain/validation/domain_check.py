@@ -62,7 +62,7 @@ def check_domain(
 
     Args:
         entry: from ``find_domains`` or ``read_entry``.
-        data_root: folder of the data packs; None means $TRANSFERLAB_DATA, then ../shared/data.
+        data_root: folder of the data packs; None means $TRANSFERLAB_DATA.
         cache_root: folder of generated data; None means $TRANSFERLAB_CACHE, then ~/.cache.
         ruler: measures samples for a backbone; None leaves that out.
 

@@ -4,8 +4,10 @@ import pytest
 import torch
 from continual_cases import BACKBONES, AnyBackbone, StockEWC, ToyBackbone, learner_with
 
+from transferlab.config.pipeline import TrainSection
 from transferlab.continual.avalanche_api import SupervisedPlugin
 from transferlab.continual.components.strategy import Strategy
+from transferlab.continual.engine.trainer import autocast_dtype
 from transferlab.continual.options.registry import STRATEGIES
 from transferlab.errors import ModelError
 
@@ -234,3 +236,21 @@ def test_running_out_of_memory_names_the_settings_to_change(xray):
     learner = learner_with(Fills(), ToyBackbone())
     with pytest.raises(ModelError, match=r"step 2 on domain 'xray'.*accumulation_steps"):
         learner.train(xray, domain="xray", stage="one")
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "has_bfloat16", "expected"),
+    [
+        ("auto", "cuda", True, torch.bfloat16),
+        ("auto", "cuda", False, None),
+        ("auto", "cpu", True, None),
+        ("bfloat16", "cpu", True, torch.bfloat16),
+        ("none", "cuda", True, None),
+    ],
+)
+def test_automatic_precision_is_bfloat16_on_a_gpu_that_has_it(
+    asked, device, has_bfloat16, expected, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_bfloat16)
+    section = TrainSection(mixed_precision=asked)
+    assert autocast_dtype(section, torch.device(device)) is expected
