@@ -56,7 +56,7 @@ def test_killed_again_and_again_and_resumed_gives_the_same_numbers(config, tmp_p
             run(config, tmp_path / "killed", listener=kill)
         assert not (tmp_path / "killed" / "result.json").exists()
         unfinished = list((tmp_path / "killed" / "stages").glob("*.unfinished"))
-        assert [one.stem for one in unfinished] == KEPT_AT.get(stage, [])
+        assert [one.name.partition(".")[0] for one in unfinished] == KEPT_AT.get(stage, [])
     resumed = run(config, tmp_path / "killed", listener=ignore)
     for key in ("scores", "summary", "arms", "gains", "controls", "similarity", "data_quantity"):
         assert resumed[key] == straight[key], key

@@ -21,7 +21,8 @@ from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
 from transferlab.errors import InputError
 from transferlab.pipeline.sampling import capped, only_tasks
-from transferlab.pipeline.stages import StageStore, experiment_digest
+from transferlab.pipeline.stage_facts import StageFacts
+from transferlab.pipeline.stages import StageStore
 from transferlab.pipeline.validation import check
 from transferlab.tracking.tracker import Tracker
 
@@ -111,10 +112,10 @@ def load_domains(
     return loaded
 
 
-def digest_of(config: PipelineConfig, domains: Mapping[str, DomainData]) -> str:
-    """What says whether two runs are the same experiment."""
+def facts_of(config: PipelineConfig, domains: Mapping[str, DomainData]) -> StageFacts:
+    """What decides the numbers of each stage."""
     content = {name: data.digest for name, data in domains.items()}
-    return experiment_digest(config, content, weights=fingerprint(config.backbone))
+    return StageFacts(config, content, weights=fingerprint(config.backbone))
 
 
 def training_samples(
@@ -168,7 +169,7 @@ def build(
         train=training_samples(config, loaded),
         decode=decode,
         store=media_store(config),
-        stages=StageStore(out, digest_of(config, loaded)),
+        stages=StageStore(out, facts_of(config, loaded)),
         tracker=tracker,
         listener=tell,
     )

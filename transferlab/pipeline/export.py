@@ -17,7 +17,7 @@ from transferlab.domain.media.decoder import decode
 from transferlab.errors import InputError, TransferlabError
 from transferlab.export.adapter import ExportRecord, export_adapter
 from transferlab.export.card import render_card
-from transferlab.pipeline.build import Parts, digest_of, load_domains
+from transferlab.pipeline.build import Parts, facts_of, load_domains
 from transferlab.pipeline.result import (
     DONE,
     EXPORTS,
@@ -85,11 +85,12 @@ def export_result(folder: Path, to: Path | None, *, domains: Sequence[Path] = ()
     result = _read_result(folder)
     config = PipelineConfig.model_validate_json(json.dumps(result["pipeline"]))
     loaded = load_domains(config, domains)
-    stages = StageStore.of_finished(folder, digest_of(config, loaded))
+    last = train_stage(config, len(config.stream))
+    stages = StageStore.of_finished(folder, facts_of(config, loaded), needed=last)
     backbone = load_backbone(
         config.backbone, decode=decode, decode_audio=decode_audio, seed=config.seed
     )
-    learned = stages.load_state(train_stage(config, len(config.stream)))
+    learned = stages.load_state(last)
     backbone.load_trainable_state(learned["backbone"])
     target = (to or folder / EXPORTS) / "adapter"
     record = _export(backbone, probe_samples(config, loaded), result, target, base=folder)

@@ -11,10 +11,10 @@ from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
-from transferlab.pipeline.answerability import check_answerable
 from transferlab.pipeline.arms import joint_budget, steps_of
 from transferlab.pipeline.build import load_domains, training_samples
 from transferlab.pipeline.resources import estimate_disk, estimate_memory
+from transferlab.pipeline.sample_validation import check_answerable
 from transferlab.tracking.store import client_class
 
 

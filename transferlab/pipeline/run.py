@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.core.events import Listener
-from transferlab.pipeline.answerability import check_answerable
+from transferlab.core.events import Listener, Warned
 from transferlab.pipeline.arms import controls_of, run_arms
 from transferlab.pipeline.build import build
 from transferlab.pipeline.export import export_models
 from transferlab.pipeline.publication import publish, publish_inputs
 from transferlab.pipeline.result import assemble, retire_result, write_result
-from transferlab.pipeline.sample_validation import fit
+from transferlab.pipeline.sample_validation import check_answerable, validate_samples
 from transferlab.pipeline.sequential import run_stream
 from transferlab.pipeline.stages import alone_in
 
@@ -39,9 +38,11 @@ def run(
     parts = build(config, out, listener=listener, domains=domains)
     with alone_in(out), parts.tracker.pipeline_run(config, out):
         retire_result(out)
+        for sentence in parts.stages.reuse().sentences():
+            parts.listener(Warned(text=sentence))
         backbone = parts.backbone()
         check_answerable(backbone, parts.domains, split=config.evaluation.split)
-        parts = fit(parts, backbone)
+        parts = validate_samples(parts, backbone)
         publish_inputs(parts, out)
         stream = run_stream(parts, backbone)
         arms = run_arms(parts, stream)

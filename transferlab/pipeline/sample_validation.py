@@ -5,25 +5,28 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from transferlab.backbone.base.model_type import cannot_write
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.loader import load_backbone
 from transferlab.backbone.preview import length_tokens
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.events import stage_events
-from transferlab.core.records import DomainData, Quarantined, Sample
+from transferlab.core.records import DomainData, Quarantined, Sample, SplitName
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.loader import NEEDED_BY_TASKS
 from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
 from transferlab.domain.validation.domain_check import Ruler
-from transferlab.errors import DataError
+from transferlab.errors import DataError, InputError
+from transferlab.evaluation.prediction import candidates_of
+from transferlab.metrics.answers import ANSWERS
 from transferlab.pipeline.build import Parts
 
 NAMED = 20
 """Samples that a refusal names; the others are counted."""
 
 
-def fit(parts: Parts, backbone: HFBackbone) -> Parts:
+def validate_samples(parts: Parts, backbone: HFBackbone) -> Parts:
     """Decode and measure every sample that is trained on or scored now, not in hour three.
 
     Returns:
@@ -34,34 +37,34 @@ def fit(parts: Parts, backbone: HFBackbone) -> Parts:
         DataError: there are some and the pipeline says ``stop``, or a task has none left.
     """
     with stage_events(parts.listener, "reading and measuring the samples"):
-        unfit = {name: _unfit(parts, backbone, name) for name in parts.domains}
-    every = [one for found in unfit.values() for one in found.values()]
+        rejected = {name: _rejected_samples(parts, backbone, name) for name in parts.domains}
+    every = [one for found in rejected.values() for one in found.values()]
     if not every:
         return parts
     if parts.config.data.on_bad_sample == "stop":
         raise DataError(_refusal(every))
-    domains = {name: _without(data, unfit[name]) for name, data in parts.domains.items()}
+    domains = {name: _without(data, rejected[name]) for name, data in parts.domains.items()}
     train = {
-        name: tuple(one for one in samples if one.id not in unfit[name])
+        name: tuple(one for one in samples if one.id not in rejected[name])
         for name, samples in parts.train.items()
     }
-    for name in unfit:
+    for name in rejected:
         _require_some(domains[name], train[name])
     return dataclasses.replace(parts, domains=domains, train=train)
 
 
-def _unfit(parts: Parts, backbone: HFBackbone, name: str) -> dict[str, Quarantined]:
+def _rejected_samples(parts: Parts, backbone: HFBackbone, name: str) -> dict[str, Quarantined]:
     """By sample id; what neither trains nor scores is not looked at."""
     scored = parts.domains[name].splits[parts.config.evaluation.split]
     found = {}
     for sample in (*parts.train[name], *scored):
-        reason = _fault(backbone, sample)
+        reason = _rejection(backbone, sample)
         if reason is not None:
             found[sample.id] = Quarantined(domain=name, where=_where(sample), reason=reason)
     return found
 
 
-def _fault(backbone: HFBackbone, sample: Sample) -> str | None:
+def _rejection(backbone: HFBackbone, sample: Sample) -> str | None:
     """Why the backbone cannot take a sample."""
     try:
         tokens = length_tokens(backbone, sample)
@@ -83,22 +86,22 @@ def _where(sample: Sample) -> str:
     return sample.media[0].alias if sample.media else f"sample '{sample.id}'"
 
 
-def _refusal(unfit: Sequence[Quarantined]) -> str:
-    named = "".join(f"\n  {one.domain}: {one.where}: {one.reason}" for one in unfit[:NAMED])
-    more = f"\n  and {len(unfit) - NAMED} more" if len(unfit) > NAMED else ""
+def _refusal(rejected: Sequence[Quarantined]) -> str:
+    named = "".join(f"\n  {one.domain}: {one.where}: {one.reason}" for one in rejected[:NAMED])
+    more = f"\n  and {len(rejected) - NAMED} more" if len(rejected) > NAMED else ""
     return (
-        f"{len(unfit)} sample(s) cannot be given to the backbone; shorten them, show fewer frames, "
-        "raise backbone.max_length_tokens, or set data.on_bad_sample=quarantine to leave them out "
-        f"and report them:{named}{more}"
+        f"{len(rejected)} sample(s) cannot be given to the backbone; shorten them, show fewer "
+        "frames, raise backbone.max_length_tokens, or set data.on_bad_sample=quarantine to leave "
+        f"them out and report them:{named}{more}"
     )
 
 
-def _without(data: DomainData, unfit: Mapping[str, Quarantined]) -> DomainData:
+def _without(data: DomainData, rejected: Mapping[str, Quarantined]) -> DomainData:
     splits = {
-        side: tuple(one for one in samples if one.id not in unfit)
+        side: tuple(one for one in samples if one.id not in rejected)
         for side, samples in data.splits.items()
     }
-    quarantined = (*data.quarantined, *unfit.values())
+    quarantined = (*data.quarantined, *rejected.values())
     return dataclasses.replace(data, splits=splits, quarantined=quarantined)
 
 
@@ -125,3 +128,38 @@ def ruler_of(section: BackboneSection) -> Ruler:
         length_tokens=lambda sample: length_tokens(backbone, sample),
         limit_tokens=section.max_length_tokens,
     )
+
+
+def check_answerable(
+    backbone: HFBackbone, domains: Mapping[str, DomainData], *, split: SplitName
+) -> None:
+    """Stop where a task asks for what the backbone cannot give.
+
+    ``check`` has refused tasks without choices already where the kind of model was known then; a
+    model that had to be downloaded first is known only now.
+
+    Args:
+        backbone: loaded.
+        domains: all that are scored.
+        split: the one that is scored.
+
+    Raises:
+        InputError: a backbone that only compares has to write, or one that writes has to find an
+            answer among too many.
+        DataError: there is only one answer to find.
+    """
+    for data in domains.values():
+        kinds = {sample.task: sample.kind for sample in data.splits[split]}
+        for task, kind in kinds.items():
+            if ANSWERS[kind] == "free" and not backbone.writes:
+                reason = cannot_write(backbone.name, kind=kind)
+                raise InputError(f"domain '{data.name}': tasks.{task}: {reason}")
+        most = backbone.max_candidates
+        for task, candidates in candidates_of(data, split).items():
+            if most is not None and len(candidates) > most:
+                raise InputError(
+                    f"domain '{data.name}': tasks.{task}: there are {len(candidates)} distinct "
+                    f"answers in the {split} split to find one among, and a backbone that writes "
+                    f"must read each of them with each sample, so that {most} is the limit; make "
+                    "the split smaller, leave the task out (data.tasks), or choose CLIP or SigLIP"
+                )

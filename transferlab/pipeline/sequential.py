@@ -37,25 +37,20 @@ def score_all(
     parts: Parts, backbone: Backbone, stage: str, *, only: str | None = None
 ) -> dict[str, DomainScore]:
     """Score the test splits, of every domain or of one; a finished stage is read, not run."""
-    record = parts.stages.load(stage)
-    if record is None:
-        names = [only] if only else parts.columns
-        with stage_events(
-            parts.listener, f"scoring: {stage.removesuffix('/scores').replace('/', ' ')}"
-        ):
-            record = {
-                name: score_to_record(
-                    score_domain(
-                        backbone,
-                        parts.domains[name],
-                        parts.config.evaluation,
-                        split=parts.config.evaluation.split,
-                    )
+    names = [only] if only else parts.columns
+    missing = [name for name in names if parts.stages.load(f"{stage}/{name}") is None]
+    if missing:
+        label = stage.removesuffix("/scores").replace("/", " ")
+        with stage_events(parts.listener, f"scoring: {label}"):
+            for name in missing:
+                score = score_domain(
+                    backbone,
+                    parts.domains[name],
+                    parts.config.evaluation,
+                    split=parts.config.evaluation.split,
                 )
-                for name in names
-            }
-        parts.stages.save(stage, record)
-    return {name: score_from_record(score) for name, score in record.items()}
+                parts.stages.save(f"{stage}/{name}", score_to_record(score))
+    return {name: score_from_record(parts.stages.load(f"{stage}/{name}")) for name in names}
 
 
 def measure_similarity(parts: Parts, backbone: HFBackbone, domain: str) -> list[Similarity]:

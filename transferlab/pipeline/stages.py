@@ -9,34 +9,19 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from transferlab import __version__
-from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
 from transferlab.core.records import DomainScore, TaskScore
 from transferlab.errors import EnvironmentProblem, InputError
+from transferlab.pipeline.stage_facts import StageFacts
 
-MARKER = "experiment.json"
-
-
-def experiment_digest(
-    config: PipelineConfig, domain_digests: Mapping[str, str], *, weights: str
-) -> str:
-    """SHA-256 of everything that decides the numbers: config, domains, weights and this version.
-
-    Where results are tracked and exported to decides none of them, nor where the data lie or are
-    cached, nor how often a domain is written down; and an arm's numbers do not depend on which
-    other arms run, so that one can be added later.
-    """
-    whole = dict.fromkeys(("tracking", "export", "data_root", "arms"), True)
-    keys = {"data": {"cache_media", "cache_gigabytes"}, "train": {"checkpoint_steps"}}
-    settings = config.model_dump(mode="json", exclude=whole | keys)
-    text = json.dumps([settings, dict(domain_digests), weights, __version__], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+NAMED = 4
+"""Stages that a sentence names; the others are counted."""
 
 
 @contextmanager
@@ -54,43 +39,46 @@ def alone_in(out: Path) -> Iterator[None]:
 
 
 class StageStore:
-    """One JSON record and one optional tensor file per finished stage, under ``out/stages``."""
+    """One JSON record and one optional tensor file per finished stage, under ``out/stages``.
+
+    A record holds the facts that decided its numbers; one whose facts are other now is not used.
+    """
 
     @classmethod
-    def of_finished(cls, out: Path, digest: str) -> StageStore:
+    def of_finished(cls, out: Path, facts: StageFacts, *, needed: str) -> StageStore:
         """The stages of a run that has ended.
 
+        Args:
+            out: the run's directory.
+            facts: of the experiment as it is now.
+            needed: a stage that must be there.
+
         Raises:
-            InputError: they are not there, or were made by what would now give other numbers.
+            InputError: it is not there, or was made by what would now give other numbers.
         """
-        marker = out / "stages" / MARKER
-        if not marker.exists():
+        folder = out / "stages"
+        if not _path(folder, needed, "json").exists():
             raise InputError(f"{out}: its stages are not there any more; run the pipeline again")
-        if json.loads(marker.read_text("utf-8"))["digest"] != digest:
+        store = cls(out, facts)
+        changed = store.changed(needed)
+        if changed:
             raise InputError(
                 f"{out}: was made with other data, another backbone or another version of "
-                "transferlab than are here now; bring those back, or run the pipeline again"
+                f"transferlab than are here now ({', '.join(changed)}); bring those back, or run "
+                "the pipeline again"
             )
-        return cls(out, digest)
+        return store
 
-    def __init__(self, out: Path, digest: str) -> None:
+    def __init__(self, out: Path, facts: StageFacts) -> None:
         """
         Raises:
-            InputError: ``out`` holds the stages of another experiment.
             EnvironmentProblem: ``out`` cannot be written.
         """
-        self._folder = out / "stages"
+        self._folder, self._facts = out / "stages", facts
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            marker = self._folder / MARKER
-            if marker.exists():
-                if json.loads(marker.read_text("utf-8"))["digest"] != digest:
-                    raise InputError(
-                        f"{out}: holds the stages of another experiment (its settings, data, "
-                        "backbone or version differ); choose another --out or remove it"
-                    )
-            else:
-                self._write(marker, json.dumps({"digest": digest}).encode())
+            with tempfile.TemporaryFile(dir=self._folder):
+                pass
         except OSError as error:
             raise EnvironmentProblem(
                 f"{out}: the output directory cannot be written ({error.strerror}); "
@@ -98,9 +86,17 @@ class StageStore:
             ) from error
 
     def load(self, stage: str) -> dict[str, Any] | None:
-        """The record of a finished stage, or None."""
-        path = self._path(stage, "json")
-        return json.loads(path.read_text("utf-8")) if path.exists() else None
+        """The record of a finished stage, or None where there is none that fits."""
+        found = self._read(stage)
+        return None if found is None or self.changed(stage) else found["record"]
+
+    def changed(self, stage: str) -> list[str]:
+        """What has changed since a stage was made; empty where it fits, or is not there."""
+        found = self._read(stage)
+        if found is None:
+            return []
+        before, now = found.get("facts", {}), self._facts.of(stage)
+        return sorted(name for name in before.keys() | now if before.get(name) != now.get(name))
 
     def load_state(self, stage: str) -> dict[str, Any]:
         """The tensors and plain values saved with a stage; nothing in the file is executed."""
@@ -110,22 +106,79 @@ class StageStore:
         self, stage: str, record: Mapping[str, Any], state: Mapping[str, Any] | None = None
     ) -> None:
         """Keep a stage. The record is written last: it is what says that the stage is finished."""
+        path = self._path(stage, "json")
         if state is not None:
+            path.unlink(missing_ok=True)  # or it would stand beside tensors that are not its own
             save_checkpoint(self._path(stage, "pt"), state)
-        self._write(self._path(stage, "json"), json.dumps(record).encode())
-        self.unfinished(stage).unlink(missing_ok=True)
+        content = {"stage": stage, "facts": self._facts.of(stage), "record": dict(record)}
+        self._write(path, json.dumps(content).encode())
+        for unfinished in self._folder.glob(f"{path.stem}.*.unfinished"):
+            unfinished.unlink(missing_ok=True)
 
     def unfinished(self, stage: str) -> Path:
-        """Where a stage keeps what it has come to; removed when the stage is saved."""
-        return self._path(stage, "unfinished")
+        """Where a stage keeps what it has come to; removed when the stage is saved.
+
+        Its name says by which facts it was made, so that other settings never go on from it.
+        """
+        text = json.dumps(self._facts.of(stage), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return self._path(stage, f"{digest[:12]}.unfinished")
+
+    def reuse(self) -> Reuse:
+        """Which finished stages fit, and why the others are made anew."""
+        fitting, anew = [], {}
+        for file in sorted(self._folder.glob("*.json")):
+            stage = json.loads(file.read_text("utf-8")).get("stage", "")
+            try:
+                changed = self.changed(stage)
+            except (ValueError, KeyError, IndexError):
+                continue  # of another pipeline in the same folder: there is no such stage here
+            if changed:
+                anew[stage] = changed
+            else:
+                fitting.append(stage)
+        return Reuse(fitting=fitting, anew=anew)
+
+    def _read(self, stage: str) -> dict[str, Any] | None:
+        path = self._path(stage, "json")
+        return json.loads(path.read_text("utf-8")) if path.exists() else None
 
     def _path(self, stage: str, suffix: str) -> Path:
-        return self._folder / f"{stage.replace('/', '--')}.{suffix}"
+        return _path(self._folder, stage, suffix)
 
     def _write(self, path: Path, content: bytes) -> None:
         with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
             file.write(content)
         os.replace(file.name, path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reuse:
+    """What of an output directory's finished work is used again."""
+
+    fitting: list[str]
+    """Stages whose records are used."""
+    anew: dict[str, list[str]]
+    """Stages that are made anew, each with what has changed since."""
+
+    def sentences(self) -> list[str]:
+        """For people; empty where there is no finished work."""
+        said = []
+        if self.fitting:
+            said.append(f"going on with {len(self.fitting)} finished stage(s)")
+        by_reason: dict[tuple[str, ...], list[str]] = {}
+        for stage, changed in self.anew.items():
+            by_reason.setdefault(tuple(changed), []).append(stage)
+        for changed, stages in by_reason.items():
+            named = ", ".join(stages[:NAMED]) + (", ..." if len(stages) > NAMED else "")
+            said.append(
+                f"made anew, because of {', '.join(changed)}: {len(stages)} stage(s) ({named})"
+            )
+        return said
+
+
+def _path(folder: Path, stage: str, suffix: str) -> Path:
+    return folder / f"{stage.replace('/', '--')}.{suffix}"
 
 
 def score_to_record(score: DomainScore) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainData, Sample
 from transferlab.errors import DataError, InputError
-from transferlab.pipeline.answerability import check_answerable
+from transferlab.pipeline.sample_validation import check_answerable
 from transferlab.pipeline.validation import check
 
 TASKS = {

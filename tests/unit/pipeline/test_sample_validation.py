@@ -12,7 +12,7 @@ from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.errors import DataError
 from transferlab.pipeline.build import Parts
 from transferlab.pipeline.result import _domains
-from transferlab.pipeline.sample_validation import NAMED, fit
+from transferlab.pipeline.sample_validation import NAMED, validate_samples
 
 LIMIT = 10
 EARLIER = Quarantined(domain="toy", where="t.csv row 99", reason="the answer is empty")
@@ -64,7 +64,7 @@ TEST = [sample(4), sample(5, choices=("a cat", "a " * LIMIT)), sample(6, LONG, m
 
 
 def test_quarantine_leaves_them_out_with_their_reasons_and_counts_them():
-    found = fit(parts_of(TRAIN, TEST, on_bad_sample="quarantine"), BACKBONE)
+    found = validate_samples(parts_of(TRAIN, TEST, on_bad_sample="quarantine"), BACKBONE)
     assert [one.id for one in found.train["toy"]] == ["s0"]
     splits = found.domains["toy"].splits
     assert {side: [one.id for one in samples] for side, samples in splits.items()} == {
@@ -87,7 +87,7 @@ def test_quarantine_leaves_them_out_with_their_reasons_and_counts_them():
 
 def test_stop_names_them_all_and_says_what_to_do():
     with pytest.raises(DataError, match="on_bad_sample=quarantine") as caught:
-        fit(parts_of(TRAIN, TEST, on_bad_sample="stop"), BACKBONE)
+        validate_samples(parts_of(TRAIN, TEST, on_bad_sample="stop"), BACKBONE)
     first, *named = str(caught.value).splitlines()
     assert first.startswith("5 sample(s) cannot be given to the backbone")
     assert [line.partition(": task")[0].strip() for line in named] == [
@@ -96,12 +96,12 @@ def test_stop_names_them_all_and_says_what_to_do():
     ]  # fmt: skip
     many = [sample(number, LONG) for number in range(NAMED + 3)]
     with pytest.raises(DataError, match=r"\n  and 3 more$"):
-        fit(parts_of(many, TEST[:1], on_bad_sample="stop"), BACKBONE)
+        validate_samples(parts_of(many, TEST[:1], on_bad_sample="stop"), BACKBONE)
 
 
 def test_what_is_not_used_is_not_looked_at_and_sound_parts_stay_as_they_are():
     parts = parts_of(TRAIN, TEST[:1], on_bad_sample="stop", used=TRAIN[:1])
-    assert fit(parts, BACKBONE) is parts
+    assert validate_samples(parts, BACKBONE) is parts
 
 
 @pytest.mark.parametrize(
@@ -109,4 +109,4 @@ def test_what_is_not_used_is_not_looked_at_and_sound_parts_stay_as_they_are():
 )
 def test_a_task_that_has_nothing_left_stops_the_run(train, test, side):
     with pytest.raises(DataError, match=f"no sample of task 'name' in {side}"):
-        fit(parts_of(train, test, on_bad_sample="quarantine"), BACKBONE)
+        validate_samples(parts_of(train, test, on_bad_sample="quarantine"), BACKBONE)

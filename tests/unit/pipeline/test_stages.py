@@ -1,3 +1,7 @@
+"""Finished stages: reused where what decides their numbers is the same, made anew elsewhere."""
+
+import json
+
 import pytest
 import torch
 
@@ -5,35 +9,98 @@ from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainScore, TaskScore
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.pipeline.build import media_store
+from transferlab.pipeline.stage_facts import StageFacts
 from transferlab.pipeline.stages import (
     StageStore,
     alone_in,
-    experiment_digest,
     score_from_record,
     score_to_record,
 )
 
+PIPELINE = {"name": "p", "source": "s", "stream": ["a", "b"], "strategy": ["naive"]}
+STAGES = [
+    *(f"sequential/{i}/scores/{name}" for i in range(3) for name in "sab"),
+    *("sequential/1/a", "sequential/2/b", "similarity/a", "similarity/b"),
+    *("interference/a", "interference/b", "single/a", "single/a/scores/a", "single/b"),
+    *("single/b/scores/b", "scratch/a", "scratch/a/scores/a", "joint/all"),
+    *(f"joint/scores/{name}" for name in "sab"),
+    *("controls/single/a", "controls/single/b"),
+]
+
 
 def config(**changes) -> PipelineConfig:
-    return PipelineConfig(**{"name": "x", "stream": ["a"], **changes})
+    return PipelineConfig(**{**PIPELINE, **changes})
 
 
-def digest(domain: str = "1", weights: str = "w", **changes) -> str:
-    return experiment_digest(config(**changes), {"a": domain}, weights=weights)
+def facts(contents: str = "", weights: str = "w", **changes) -> StageFacts:
+    """``contents``: names of domains whose data are other than usual."""
+    made = config(**changes)
+    names = [*made.stream, *([made.source] if made.source else [])]
+    found = {name: f"{name}{'2' if name in contents else '1'}" for name in names}
+    return StageFacts(made, found, weights=weights)
 
 
-def test_what_decides_the_numbers_is_in_the_digest():
-    assert len({digest(), digest(seed=1), digest("2"), digest(weights="v")}) == 4
+def lost(other: StageFacts) -> set[str]:
+    """The stages that do not survive a change."""
+    before = facts()
+    return {stage for stage in STAGES if other.of(stage) != before.of(stage)}
 
 
-def test_where_results_go_is_not():
-    assert digest(export=["adapter"]) == digest()
-    assert digest(arms=["zero_shot"]) == digest()
-    assert digest(tracking={"uri": "sqlite:///other.db"}) == digest()
-    assert digest(data_root="/elsewhere") == digest()
-    assert digest(train={"checkpoint_steps": 7}) == digest()
-    assert digest(data={"cache_media": False}) == digest()
-    assert digest(data={"max_train_samples": 3}) != digest()
+def only(*beginnings: str) -> set[str]:
+    return {stage for stage in STAGES if stage.startswith(beginnings)}
+
+
+ALL = set(STAGES)
+TRAINED = ALL - only("sequential/0", "similarity/a", "interference/a")
+SCORED = {stage for stage in STAGES if "/scores/" in stage} | only("controls")
+TRAINED_ON_B = only("sequential/2", "joint", "single/b", "controls/single/b", "interference/b")
+OF_B = {stage for stage in STAGES if stage.endswith("/b")} | TRAINED_ON_B
+AFTER_A = only("sequential/1", "sequential/2", "similarity/b", "interference/b")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        # What decides no number of any stage.
+        ({"name": "other"}, set()),
+        ({"export": []}, set()),
+        ({"arms": ["zero_shot"]}, set()),
+        ({"tracking": {"uri": "sqlite:///other.db"}}, set()),
+        ({"data_root": "/elsewhere"}, set()),
+        ({"data": {"cache_media": False}}, set()),
+        ({"train": {"checkpoint_steps": 7}}, set()),
+        ({"backbone": {"device": "cpu"}}, set()),
+        ({"evaluation": {"bootstrap_samples": 7, "confidence": 0.9}}, set()),
+        # What decides some.
+        ({"similarity": {"permutations": 7}}, only("similarity")),
+        ({"evaluation": {"interference_samples": 3}}, only("interference")),
+        ({"evaluation": {"max_test_samples": 5}}, SCORED),
+        ({"train": {"scratch_learning_rate": 0.5}}, only("scratch")),
+        ({"stream": ["a", "b", "c"]}, only("joint")),
+        ({"train": {"per_domain": {"b": {"epochs": 9}}}}, TRAINED_ON_B),
+        ({"strategy": ["ewc"]}, AFTER_A),
+        ({"train": {"epochs": 9}}, TRAINED | only("interference/a")),
+        # What decides all.
+        ({"seed": 1}, ALL),
+        ({"backbone": {"dtype": "bfloat16"}}, ALL),
+        ({"weights": "v"}, ALL),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_change_makes_anew_what_it_decides_and_nothing_else(change, expected):
+    assert lost(facts(**change)) == expected
+
+
+def test_other_data_of_a_domain_make_anew_what_has_seen_them():
+    assert lost(facts("b")) == OF_B
+    assert lost(facts("s")) >= only("sequential/1", "sequential/2", "joint", "similarity")
+    assert not lost(facts("s")) & only("single", "scratch")
+
+
+def test_a_stage_that_does_not_exist_is_a_mistake():
+    for name in ("", "nonsense", "sequential/1/scores/a/b/c"):
+        with pytest.raises(ValueError, match="there is no stage"):
+            facts().of(name)
 
 
 def test_media_are_cached_unless_the_pipeline_says_no(tmp_path, monkeypatch):
@@ -46,10 +113,10 @@ def test_media_are_cached_unless_the_pipeline_says_no(tmp_path, monkeypatch):
 
 
 def test_a_finished_stage_is_read_back(tmp_path):
-    store = StageStore(tmp_path, "digest")
+    store = StageStore(tmp_path, facts())
     assert store.load("sequential/1/a") is None
     store.save("sequential/1/a", {"value": 0.5}, {"weights": torch.arange(3), "ids": ["s1"]})
-    again = StageStore(tmp_path, "digest")
+    again = StageStore(tmp_path, facts())
     assert again.load("sequential/1/a") == {"value": 0.5}
     state = again.load_state("sequential/1/a")
     assert state["ids"] == ["s1"]
@@ -57,31 +124,62 @@ def test_a_finished_stage_is_read_back(tmp_path):
 
 
 def test_a_stage_killed_while_it_is_saved_is_not_finished(tmp_path, monkeypatch):
-    store = StageStore(tmp_path, "digest")
+    store = StageStore(tmp_path, facts())
+    store.save("sequential/1/a", {"value": 0.1}, {"weights": torch.ones(1)})
 
     def killed(*_) -> None:
         raise KeyboardInterrupt
 
+    other = StageStore(tmp_path, facts(train={"epochs": 9}))
     monkeypatch.setattr(torch, "save", killed)
     with pytest.raises(KeyboardInterrupt):
-        store.save("sequential/1/a", {"value": 0.5}, {"weights": torch.zeros(1)})
-    assert StageStore(tmp_path, "digest").load("sequential/1/a") is None
+        other.save("sequential/1/a", {"value": 0.5}, {"weights": torch.zeros(1)})
+    for one in (facts(), facts(train={"epochs": 9})):  # no record stands beside other tensors
+        assert StageStore(tmp_path, one).load("sequential/1/a") is None
 
 
-def test_another_experiment_is_refused(tmp_path):
-    StageStore(tmp_path, "one")
-    with pytest.raises(InputError, match="another experiment"):
-        StageStore(tmp_path, "two")
+def test_what_was_made_by_other_settings_is_not_used_and_said(tmp_path):
+    store = StageStore(tmp_path, facts())
+    for stage in STAGES:
+        store.save(stage, {"value": 1})
+    changed = StageStore(tmp_path, facts(similarity={"permutations": 7}))
+    assert changed.load("similarity/a") is None
+    assert changed.load("single/a") == {"value": 1}
+    assert changed.reuse().sentences() == [
+        f"going on with {len(STAGES) - 2} finished stage(s)",
+        "made anew, because of similarity: 2 stage(s) (similarity/a, similarity/b)",
+    ]
+    assert StageStore(tmp_path / "new", facts()).reuse().sentences() == []
+
+
+def test_records_of_another_pipeline_or_version_are_not_used(tmp_path):
+    StageStore(tmp_path, facts()).save("sequential/2/b", {"value": 1})
+    other = StageStore(tmp_path, facts(stream=["a"]))
+    assert other.reuse().fitting == []
+    (tmp_path / "stages" / "single--a.json").write_text(json.dumps({"value": 1}))
+    assert StageStore(tmp_path, facts()).load("single/a") is None
+
+
+def test_unfinished_work_of_other_settings_is_not_gone_on_with(tmp_path):
+    store, other = StageStore(tmp_path, facts()), StageStore(tmp_path, facts(train={"epochs": 9}))
+    assert store.unfinished("single/a") == StageStore(tmp_path, facts()).unfinished("single/a")
+    assert store.unfinished("single/a") != other.unfinished("single/a")
+    for one in (store, other):
+        one.unfinished("single/a").write_bytes(b"half-way")
+    store.save("single/a", {"value": 1})
+    assert list((tmp_path / "stages").glob("*.unfinished")) == []
 
 
 def test_the_stages_of_a_finished_run_are_there_and_of_this_experiment(tmp_path):
+    needed = "sequential/2/b"
     with pytest.raises(InputError, match="not there any more"):
-        StageStore.of_finished(tmp_path, "one")
+        StageStore.of_finished(tmp_path, facts(), needed=needed)
     assert list(tmp_path.iterdir()) == []
-    StageStore(tmp_path, "one").save("a", {"value": 1})
-    assert StageStore.of_finished(tmp_path, "one").load("a") == {"value": 1}
+    StageStore(tmp_path, facts()).save(needed, {"value": 1})
+    found = StageStore.of_finished(tmp_path, facts(), needed=needed)
+    assert found.load(needed) == {"value": 1}
     with pytest.raises(InputError, match="made with other data, another backbone"):
-        StageStore.of_finished(tmp_path, "two")
+        StageStore.of_finished(tmp_path, facts(weights="v"), needed=needed)
 
 
 def test_a_second_run_in_the_same_directory_is_refused(tmp_path):
@@ -95,7 +193,7 @@ def test_a_second_run_in_the_same_directory_is_refused(tmp_path):
 def test_an_output_directory_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "out").write_text("in the way")
     with pytest.raises(EnvironmentProblem, match="cannot be written"):
-        StageStore(tmp_path / "out", "digest")
+        StageStore(tmp_path / "out", facts())
 
 
 def test_scores_survive_the_round_trip():

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.pipeline.result import _steps
 from transferlab.pipeline.sequential import measure_interference
+from transferlab.pipeline.stage_facts import StageFacts
 from transferlab.pipeline.stages import StageStore
 
 
@@ -24,7 +25,8 @@ def parts_for(tmp_path, **evaluation):
         name="p", source="scenes", stream=["xray", "lectures"], evaluation=evaluation
     )
     train = {"scenes": "abc", "xray": "abcdef", "lectures": "abcd"}
-    stages = StageStore(tmp_path, "digest")
+    contents = {name: name for name in ("scenes", "xray", "lectures")}
+    stages = StageStore(tmp_path, StageFacts(config, contents, weights="w"))
     return SimpleNamespace(config=config, columns=list(train), train=train, stages=stages)
 
 
@@ -60,7 +62,7 @@ def test_steps_join_what_was_scored_and_what_was_trained():
 
 
 def test_a_finished_stage_leaves_no_unfinished_file(tmp_path):
-    stages = StageStore(tmp_path, "digest")
+    stages = parts_for(tmp_path).stages
     path = stages.unfinished("sequential/1/xray")
     path.write_bytes(b"half-way")
     stages.save("sequential/1/xray", {"steps": 3})

@@ -1,0 +1,163 @@
+"""What decides the numbers of each stage of a run, so that finished work is reused where it fits.
+
+A stage's facts are hashes by name: of settings, of data, and of the stages before it. Bootstrap
+draws, permutations of other stages, names, devices, tracking and exports are in none of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from transferlab import __version__
+from transferlab.config.pipeline import PipelineConfig, TrainOverride
+
+Facts = dict[str, str]
+"""Hashes by what they are of, in words for people."""
+
+SCORES, SIMILARITY, INTERFERENCE, CONTROLS = "scores", "similarity", "interference", "controls"
+SEQUENTIAL, JOINT, SCRATCH = "sequential", "joint", "scratch"
+_SCORING = ("split", "max_test_samples", "batch_samples", "max_new_tokens")
+
+
+class StageFacts:
+    """The facts of every stage of one pipeline, by the stage's name."""
+
+    def __init__(
+        self, config: PipelineConfig, contents: Mapping[str, str], *, weights: str
+    ) -> None:
+        """
+        Args:
+            config: the pipeline.
+            contents: the digest of each domain's samples, by the domain's name.
+            weights: which pretrained weights the backbone begins with.
+        """
+        self._config, self._contents = config, contents
+        backbone = config.backbone.model_dump(mode="json", exclude={"device"})
+        self._base = {
+            "the version of transferlab": __version__,
+            "the backbone's weights": weights,
+            "backbone": _hash(backbone),
+            "seed": str(config.seed),
+        }
+
+    def of(self, stage: str) -> Facts:
+        """The facts of a stage, by its name as ``StageStore`` has it.
+
+        Raises:
+            ValueError: there is no such stage.
+        """
+        first, *rest = stage.split("/")
+        match (first, *rest):
+            case (kind, *_, word, domain) if word == SCORES and kind in (SEQUENTIAL, JOINT):
+                step = int(rest[0]) if kind == SEQUENTIAL else None
+                model = self._joint() if step is None else self._sequential(step)
+                return self._scored(model, domain)
+            case (arm, name, word, domain) if word == SCORES:
+                return self._scored(self._alone(arm, name), domain)
+            case (kind, step, _) if kind == SEQUENTIAL:
+                return self._sequential(int(step))
+            case (kind, domain) if kind == SIMILARITY:
+                return self._similarity(domain)
+            case (kind, domain) if kind == INTERFERENCE:
+                return self._interference(domain)
+            case (kind, arm, domain) if kind == CONTROLS:
+                last = len(self._config.stream)
+                model = self._alone(arm, domain) if arm != SEQUENTIAL else self._sequential(last)
+                return self._scored(model, domain) | {f"data of {domain}": self._data(domain)}
+            case (kind, "all") if kind == JOINT:
+                return self._joint()
+            case (arm, domain):
+                return self._alone(arm, domain)
+        raise ValueError(f"there is no stage '{stage}'")
+
+    def _data(self, name: str) -> str:
+        """Hash of what of a domain is trained on."""
+        section = self._config.data
+        source = name == self._config.source
+        most = section.max_source_samples if source else section.max_train_samples
+        chosen = [self._contents[name], most, section.tasks.get(name), section.on_bad_sample]
+        return _hash(chosen)
+
+    def _train(self, domain: str) -> str:
+        """Hash of how a domain is trained; how often it is written down decides nothing."""
+        section = self._config.train
+        general = section.model_dump(
+            mode="json", exclude={"checkpoint_steps", "per_domain", "scratch_learning_rate"}
+        )
+        own = section.per_domain.get(domain, TrainOverride()).model_dump(mode="json")
+        return _hash([general, own])
+
+    def _sequential(self, step: int) -> Facts:
+        """Of the model after a step of the stream; step 0 is before any adaptation."""
+        if step == 0:
+            return dict(self._base)
+        config, domain = self._config, self._config.stream[step - 1]
+        facts = self._base | {
+            "strategy": _hash([one.model_dump(mode="json") for one in config.strategy]),
+            "train": self._train(domain),
+            f"data of {domain}": self._data(domain),
+            "the steps before it": _hash([self._sequential(step - 1), config.stream[: step - 1]]),
+        }
+        if config.source and config.protect_source:
+            facts["the protected source"] = self._data(config.source)
+        return facts
+
+    def _alone(self, arm: str, domain: str) -> Facts:
+        """Of an arm that is trained on one domain."""
+        facts = self._base | {
+            "train": self._train(domain),
+            f"data of {domain}": self._data(domain),
+        }
+        if arm == SCRATCH:
+            facts["train.scratch_learning_rate"] = str(self._config.train.scratch_learning_rate)
+        return facts
+
+    def _joint(self) -> Facts:
+        config = self._config
+        names = [*config.stream, *([config.source] if config.source else [])]
+        return self._base | {
+            "train": _hash([self._train(name) for name in config.stream]),
+            "stream": _hash([config.stream, config.protect_source]),
+            "data": _hash([self._data(name) for name in names]),
+        }
+
+    def _scored(self, model: Facts, domain: str) -> Facts:
+        section = self._config.evaluation.model_dump(mode="json", include=set(_SCORING))
+        tasks = self._config.data.tasks.get(domain)
+        return {
+            "the model that is scored": _hash(model),
+            f"content of {domain}": _hash([self._contents[domain], tasks]),
+            "evaluation": _hash([section, self._config.data.on_bad_sample]),
+        }
+
+    def _before(self, domain: str) -> Facts:
+        return self._sequential(self._config.stream.index(domain))
+
+    def _similarity(self, domain: str) -> Facts:
+        config = self._config
+        names = [domain, *([config.source] if config.source else [])]
+        return {
+            "the model before it": _hash(self._before(domain)),
+            "data": _hash([self._data(name) for name in names]),
+            "similarity": _hash(config.similarity.model_dump(mode="json")),
+            "evaluation.batch_samples": str(config.evaluation.batch_samples),
+        }
+
+    def _interference(self, domain: str) -> Facts:
+        config = self._config
+        names = config.stream[: config.stream.index(domain) + 1]
+        names = [config.source, *names] if config.source else names
+        return {
+            "the model before it": _hash(self._before(domain)),
+            "data": _hash([self._data(name) for name in names]),
+            "train": self._train(domain),
+            "evaluation.interference_samples": str(config.evaluation.interference_samples),
+        }
+
+
+def _hash(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
