@@ -49,7 +49,8 @@ def test_killed_again_and_again_and_resumed_gives_the_same_numbers(config, tmp_p
     for kind, stage, step in KILLED_AT:
 
         def kill(event, moment=(kind, stage, step)) -> None:
-            if (type(event), event.stage, getattr(event, "step", 0)) == moment:
+            stage = getattr(event, "stage", "")
+            if (type(event), stage, getattr(event, "step", 0)) == moment:
                 raise Killed
 
         with pytest.raises(Killed):

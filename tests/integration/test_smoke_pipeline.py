@@ -140,10 +140,17 @@ def test_a_second_call_with_the_same_directory_trains_nothing_again(finished):
     assert time.monotonic() - started < first_seconds
 
 
-def test_a_directory_of_another_experiment_is_refused(finished):
+def test_other_settings_make_anew_what_they_decide_and_say_so(finished):
     cwd, result, _, _ = finished
-    done = transferlab("run", str(SMOKE), "--out", "out", "--overwrite", "--set", "seed=1", cwd=cwd)
-    assert done.returncode == 2
-    assert "another experiment" in done.stderr
-    kept = json.loads((cwd / "out" / "result.json").read_text("utf-8"))
-    assert kept["scores"] == result["scores"]
+    again = ("run", str(SMOKE), "--out", "out", "--overwrite", "--set")
+    done = transferlab(*again, "evaluation.bootstrap_samples=50", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    assert "going on with" in done.stdout
+    assert "made anew" not in done.stdout
+    more = json.loads((cwd / "out" / "result.json").read_text("utf-8"))
+    assert more["scores"]["rows"] == result["scores"]["rows"]
+    done = transferlab(*again, "similarity.permutations=6", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    assert "made anew, because of similarity: 2 stage(s)" in done.stdout
+    kept = json.loads((cwd / "out" / "result.previous.json").read_text("utf-8"))
+    assert kept == more

@@ -24,6 +24,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from transferlab.core.records import Frames, MediaRef
 from transferlab.domain.base.archive_members import readable
 from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.media.jpeg_extended import register_plugin
 from transferlab.domain.media.media_info import FLAT, MediaInfo, picture_hash
 
 # What pydicom and its decoders raise on files that break off, contradict themselves or need a
@@ -151,6 +152,7 @@ def _read(path: Path) -> Dataset:
 
 
 def _render(dataset: Dataset, index: int) -> np.ndarray:
+    register_plugin()
     stored = pixels.pixel_array(dataset, index=index)
     _take_from_groups(dataset, index)
     photometric = dataset.PhotometricInterpretation

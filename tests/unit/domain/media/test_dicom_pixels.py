@@ -20,7 +20,6 @@ UNREADABLE = {  # and why each of them can be no picture
     "ExplVR_LitEndNoMeta": "no marker",
     "no_meta": "no marker",
     "JPEG2000-embedded-sequence-delimiter": "no codec here decodes it",
-    "JPEG-lossy": "a 12-bit JPEG in a file that says 16",
     "MR_truncated": "pixels cut",
     "UN_sequence": "no pixels",
     "badVR": "no pixels",
