@@ -37,3 +37,7 @@ class EnvironmentProblem(TransferlabError):
 
 class MissingExtra(EnvironmentProblem):
     """An optional library is not installed."""
+
+
+class TransferlabWarning(UserWarning):
+    """Something that the user should know and that stops nothing; never a library's."""

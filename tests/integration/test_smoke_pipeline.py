@@ -43,6 +43,12 @@ def finished(tmp_path_factory) -> tuple[Path, dict, subprocess.CompletedProcess[
     return cwd, json.loads((cwd / "out" / "result.json").read_text("utf-8")), done, seconds
 
 
+def test_no_library_warns_on_the_terminal(finished):
+    _, _, done, _ = finished
+    assert "Warning" not in done.stdout + done.stderr
+    assert done.stderr == ""
+
+
 def test_result_has_every_key(finished):
     _, result, _, _ = finished
     assert set(result) == KEYS

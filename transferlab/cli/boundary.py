@@ -8,14 +8,21 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import typer
 
 from transferlab.cli.options import Session
-from transferlab.errors import EnvironmentProblem, InputError, TransferlabError
+from transferlab.errors import (
+    EnvironmentProblem,
+    InputError,
+    TransferlabError,
+    TransferlabWarning,
+)
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -55,13 +62,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Not command.main(): it turns interruptions and closed pipes into exits of its own.
         command = typer.main.get_command(app)
         arguments = list(sys.argv[1:] if argv is None else argv)
-        with command.make_context("transferlab", arguments, obj=session) as context:
+        with (
+            _library_warnings(shown="--debug" in arguments),
+            command.make_context("transferlab", arguments, obj=session) as context,
+        ):
             command.invoke(context)
         sys.stdout.flush()
         return 0
     # The only broad one: here every error, and an interruption, becomes a sentence and a code.
     except BaseException as error:  # noqa: BLE001
         return _report(error, session)
+
+
+@contextmanager
+def _library_warnings(*, shown: bool) -> Iterator[None]:
+    """Show the warnings of transferlab alone: users cannot mend what libraries say of others."""
+    with warnings.catch_warnings():
+        if not shown:
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("default", category=TransferlabWarning)
+            os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        yield
 
 
 def _report(error: BaseException, session: Session) -> int:

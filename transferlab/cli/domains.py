@@ -93,9 +93,10 @@ def register_domain(
     debug: Debug = False,
 ) -> None:
     """Look at a folder, propose a domain.yaml, show it, write it and check it."""
-    from transferlab.cli.registration import proposed, register
+    from transferlab.cli.registration import register
+    from transferlab.domain.onboarding.user_domains import propose_new
 
-    proposal = proposed(path, name=name, kind=kind, licence=licence)
+    proposal = propose_new(path, name=name, kind=kind, licence=licence)
     register(proposal, to=to, dry_run=dry_run, as_json=as_json)
 
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.config.yaml_sections import load_yaml, locate
 from transferlab.errors import EnvironmentProblem, InputError
 
 RESULT = "result.json"
@@ -22,15 +21,9 @@ def checked_pipeline(
     Raises:
         InputError: with every problem, each under its file and line or its --set.
     """
-    from transferlab.pipeline.validation import check
+    from transferlab.pipeline.validation import load_pipeline
 
-    config = load_yaml(path, PipelineConfig, overrides=overrides)
-    problems = [locate(path, one, overrides=overrides) for one in check(config, domains=domains)]
-    if len(problems) == 1:
-        raise InputError(problems[0])
-    if problems:
-        raise InputError(f"{len(problems)} problems in {path}:\n  " + "\n  ".join(problems))
-    return config
+    return load_pipeline(path, overrides=overrides, domains=domains)
 
 
 def prepare_output(given: Path | None, *, name: str, overwrite: bool) -> Path:

@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import typer
 
 from transferlab.cli.domain_checks import show_report
 from transferlab.cli.terminal import output
-from transferlab.config.section import NAME_PATTERN
 from transferlab.config.yaml_text import dump_yaml
-from transferlab.core.registry import did_you_mean
-from transferlab.domain.catalog import find_domains
-from transferlab.domain.onboarding.proposal import KINDS, Proposal, propose
+from transferlab.domain.onboarding.proposal import Proposal
 from transferlab.domain.onboarding.user_domains import write_domain
 from transferlab.domain.validation.domain_check import check_domain
-from transferlab.errors import DataError, InputError
-
-
-def proposed(path: Path, *, name: str | None, kind: str | None, licence: str) -> Proposal:
-    """A proposal whose name nobody has yet.
-
-    Raises:
-        InputError: name or kind is none, the name is taken, or nothing can be registered.
-    """
-    if name is not None and not re.match(NAME_PATTERN, name):
-        raise InputError(
-            f"--name: '{name}' must be small letters, digits, '-' and '_', and begin with a letter "
-            "or a digit"
-        )
-    if kind is not None and kind not in KINDS:
-        raise InputError(
-            f"--kind: there is no '{kind}'.{did_you_mean(kind, list(KINDS))} "
-            f"Known: {', '.join(KINDS)}"
-        )
-    proposal = propose(path, name=name, kind=kind, licence=licence)
-    other = find_domains().get(proposal.settings["name"])
-    if other is not None:
-        raise InputError(
-            f"there is a domain '{other.name}' already ({other.file}); choose another --name, or "
-            f"take a registered one away first: transferlab domains remove {other.name}"
-        )
-    return proposal
+from transferlab.errors import DataError
 
 
 def register(proposal: Proposal, *, to: Path | None, dry_run: bool, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
-from transferlab.errors import InputError, TransferlabError
+from transferlab.errors import TransferlabError
 from transferlab.export.adapter import ExportRecord, export_adapter
 from transferlab.export.card import render_card
 from transferlab.pipeline.build import Parts, facts_of, load_domains
@@ -23,7 +23,7 @@ from transferlab.pipeline.result import (
     EXPORTS,
     FAILED,
     RESULT_FILE,
-    SCHEMA_VERSION,
+    read_result,
     write_result,
 )
 from transferlab.pipeline.sequential import train_stage
@@ -82,7 +82,7 @@ def export_result(folder: Path, to: Path | None, *, domains: Sequence[Path] = ()
         InputError: ``folder`` holds no finished run that can be read now.
         ModelError: the reloaded model answers differently.
     """
-    result = _read_result(folder)
+    result = read_result(folder)
     config = PipelineConfig.model_validate_json(json.dumps(result["pipeline"]))
     loaded = load_domains(config, domains)
     last = train_stage(config, len(config.stream))
@@ -131,21 +131,3 @@ def _export(
         "total_bytes": record.total_bytes,
         "max_logit_difference": record.max_logit_difference,
     }
-
-
-def _read_result(folder: Path) -> dict[str, Any]:
-    try:
-        result = json.loads((folder / RESULT_FILE).read_text("utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            f"{folder}: holds no {RESULT_FILE}; name the output directory of a finished run"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{folder / RESULT_FILE}: is not JSON ({error})") from None
-    version = result.get("schema_version") if isinstance(result, dict) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(
-            f"{folder / RESULT_FILE}: is no result of this version of transferlab (schema_version "
-            f"{version}, not {SCHEMA_VERSION}); run the pipeline again"
-        )
-    return result

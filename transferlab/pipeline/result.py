@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.core.records import DomainScore, StepReport
+from transferlab.errors import InputError
 from transferlab.evaluation.controls import Controls
 from transferlab.evaluation.matrix import PRETRAINED, ScoreMatrix
 from transferlab.evaluation.records import (
@@ -103,6 +104,29 @@ def write_result(out: Path, result: Mapping[str, Any]) -> Path:
     beside.write_text(text + "\n", "utf-8")
     os.replace(beside, out / RESULT_FILE)
     return out / RESULT_FILE
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The content of a run's result.json.
+
+    Raises:
+        InputError: there is none, or it is of another version of transferlab.
+    """
+    try:
+        result = json.loads((folder / RESULT_FILE).read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder}: holds no {RESULT_FILE}; name the output directory of a finished run"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{folder / RESULT_FILE}: is not JSON ({error})") from None
+    version = result.get("schema_version") if isinstance(result, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{folder / RESULT_FILE}: is no result of this version of transferlab (schema_version "
+            f"{version}, not {SCHEMA_VERSION}); run the pipeline again"
+        )
+    return result
 
 
 def _matrix(parts: Parts, stream: StreamOutcome) -> ScoreMatrix:

@@ -8,10 +8,34 @@ from pathlib import Path
 from transferlab.backbone.base.model_type import CONTRASTIVE, cannot_write, known_type
 from transferlab.config.backbone import EMBEDDED
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.config.yaml_sections import load_yaml, locate
 from transferlab.continual.options.compatibility import check_strategies
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.catalog import DomainEntry, find_domains
+from transferlab.errors import InputError
 from transferlab.metrics.answers import ANSWERS, check_metrics
+
+
+def load_pipeline(
+    path: Path, *, overrides: Sequence[str] = (), domains: Sequence[Path] = ()
+) -> PipelineConfig:
+    """A pipeline that fits the domains, strategies and metrics that there are.
+
+    Args:
+        path: its YAML file.
+        overrides: as ``--set`` takes them.
+        domains: folders of domains beside the usual search path.
+
+    Raises:
+        InputError: with every problem, each under its file and line or its --set.
+    """
+    config = load_yaml(path, PipelineConfig, overrides=overrides)
+    problems = [locate(path, one, overrides=overrides) for one in check(config, domains=domains)]
+    if len(problems) == 1:
+        raise InputError(problems[0])
+    if problems:
+        raise InputError(f"{len(problems)} problems in {path}:\n  " + "\n  ".join(problems))
+    return config
 
 
 def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:

@@ -6,12 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 
 from transferlab.cli import inputs
-from transferlab.errors import DataError, EnvironmentProblem, InputError, ModelError
+from transferlab.errors import (
+    DataError,
+    EnvironmentProblem,
+    InputError,
+    ModelError,
+    TransferlabWarning,
+)
 
 ROOT = Path(__file__).parents[3]
 ARGUMENTS = ("validate", "radiology")
@@ -80,6 +87,24 @@ def test_debug_shows_the_traceback_and_keeps_the_code(failing, error):
     assert loud.code == quiet.code
     assert "Traceback" in loud.err
     assert "Traceback" not in quiet.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--debug"]])
+def test_warnings_of_libraries_are_for_debugging_and_ours_for_everybody(
+    command, monkeypatch, arguments
+):
+    def warn(*_, **__):
+        warnings.warn("an old name of a library", FutureWarning, stacklevel=1)
+        warnings.warn("the cache is full", TransferlabWarning, stacklevel=1)
+        raise DataError("the end")
+
+    monkeypatch.setattr(inputs, "checked_pipeline", warn)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        command(*ARGUMENTS, *arguments)
+    said = {str(one.message) for one in seen}
+    assert "the cache is full" in said
+    assert ("an old name of a library" in said) == bool(arguments)
 
 
 def test_a_reader_that_goes_away_is_no_error():

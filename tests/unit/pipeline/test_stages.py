@@ -85,7 +85,7 @@ AFTER_A = only("sequential/1", "sequential/2", "similarity/b", "interference/b")
         ({"backbone": {"dtype": "bfloat16"}}, ALL),
         ({"weights": "v"}, ALL),
     ],
-    ids=str,
+    ids=lambda given: json.dumps(given) if isinstance(given, dict) else "",
 )  # fmt: skip
 def test_a_change_makes_anew_what_it_decides_and_nothing_else(change, expected):
     assert lost(facts(**change)) == expected

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from transferlab import __version__
 from transferlab.core.records import MediaRef
-from transferlab.errors import EnvironmentProblem
+from transferlab.errors import EnvironmentProblem, TransferlabWarning
 
 FORMAT = 1
 """Raise it when the same bytes are decoded or processed to something else than before."""
@@ -110,6 +110,7 @@ class MediaStore:
             warnings.warn(
                 f"processed media are no longer kept in {self._folder} ({error}); every epoch "
                 "decodes what is not kept",
+                TransferlabWarning,
                 stacklevel=2,
             )
             return

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transferlab.config.section import NAME_PATTERN
 from transferlab.config.yaml_text import dump_yaml
 from transferlab.core.paths import user_domains_folder
-from transferlab.domain.catalog import DOMAIN_FILE, DomainEntry, read_entry
+from transferlab.core.registry import did_you_mean
+from transferlab.domain.catalog import DOMAIN_FILE, DomainEntry, find_domains, read_entry
+from transferlab.domain.onboarding.proposal import KINDS, Proposal, propose
 from transferlab.errors import EnvironmentProblem, InputError
+
+
+def propose_new(path: Path, *, name: str | None, kind: str | None, licence: str) -> Proposal:
+    """A proposal whose name nobody has yet.
+
+    Raises:
+        InputError: name or kind is none, the name is taken, or nothing can be registered.
+    """
+    if name is not None and not re.match(NAME_PATTERN, name):
+        raise InputError(
+            f"--name: '{name}' must be small letters, digits, '-' and '_', and begin with a letter "
+            "or a digit"
+        )
+    if kind is not None and kind not in KINDS:
+        raise InputError(
+            f"--kind: there is no '{kind}'.{did_you_mean(kind, list(KINDS))} "
+            f"Known: {', '.join(KINDS)}"
+        )
+    proposal = propose(path, name=name, kind=kind, licence=licence)
+    other = find_domains().get(proposal.settings["name"])
+    if other is not None:
+        raise InputError(
+            f"there is a domain '{other.name}' already ({other.file}); choose another --name, or "
+            f"take a registered one away first: transferlab domains remove {other.name}"
+        )
+    return proposal
 
 
 def write_domain(settings: Mapping[str, Any], *, to: Path | None = None) -> DomainEntry:
