@@ -38,7 +38,7 @@ ROOMS = {  # bottom first: a room is a folder, or a file beside the folders
         {"model"},
         {"inference"},
         {"hf"},
-        {"contrastive", "preview"},
+        {"contrastive"},
         {"loader"},
         {"reload"},
     ],

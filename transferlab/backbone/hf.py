@@ -20,8 +20,10 @@ from transferlab.backbone.processing.model_inputs import ModelInputs
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.batch import Batch
 from transferlab.core.protocols import ExpertLayer, SplitWeight
-from transferlab.core.records import Features, Prediction, Sample
+from transferlab.core.records import Features, MediaRef, Prediction, Sample
 from transferlab.errors import ModelError
+
+COLOUR_CHANNELS = 3
 
 
 class HFBackbone:
@@ -181,6 +183,38 @@ class HFBackbone:
         with suppress_progress_bars():
             adapters.merged_copy(self.model).save_pretrained(str(folder))
         self.processor.save_pretrained(str(folder))
+
+    @property
+    def max_length_tokens(self) -> int:
+        """What ``length_tokens`` of a sample may be at most."""
+        return self.section.max_length_tokens
+
+    def length_tokens(self, sample: Sample) -> int:
+        """The tokens of prompt, media and the longest of answer and choices, which are scored too.
+
+        Raises:
+            DataError: a medium is missing, broken or empty, or a text holds the image token.
+        """
+        answers = {sample.answer, *sample.choices}
+        longest = max(len(self.collator.answer(sample, answer)) for answer in answers)
+        return len(self.collator.prompt(sample).ids) + longest - 1
+
+    def preview_images(self, ref: MediaRef) -> list[np.ndarray]:
+        """(H, W, 3) uint8 per tile: the processor's pixels with its normalisation undone.
+
+        Empty for a backbone whose processor cuts pictures into flat patches, which show nothing.
+
+        Raises:
+            DataError: the medium is missing, broken or empty.
+        """
+        pixels = self.collator.media.encode((ref,)).tensors.get("pixel_values")
+        if pixels is None or pixels.ndim < 4 or pixels.shape[-3] != COLOUR_CHANNELS:
+            return []
+        tiles = pixels.float().numpy().reshape(-1, *pixels.shape[-3:]).transpose(0, 2, 3, 1)
+        preparation: Any = getattr(self.processor, "image_processor", None)
+        if getattr(preparation, "do_normalize", False):
+            tiles = tiles * np.asarray(preparation.image_std) + np.asarray(preparation.image_mean)
+        return list((tiles.clip(0, 1) * 255).round().astype(np.uint8))
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

@@ -11,11 +11,12 @@ from transferlab.backbone.base.library_messages import suppress_progress_bars
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.loader import load_pretrained
 from transferlab.backbone.model.adapters import load_adapter
+from transferlab.core.protocols import Backbone
 from transferlab.core.records import Sample
 
 
 @torch.no_grad()
-def adapter_difference(backbone: HFBackbone, folder: Path, samples: Sequence[Sample]) -> float:
+def adapter_difference(backbone: Backbone, folder: Path, samples: Sequence[Sample]) -> float:
     """The largest difference that reloading makes to a logit of ``samples``' answers.
 
     Args:
@@ -27,6 +28,7 @@ def adapter_difference(backbone: HFBackbone, folder: Path, samples: Sequence[Sam
     Raises:
         ModelError: the base model cannot be loaded whole.
     """
+    assert isinstance(backbone, HFBackbone), "there is no other kind that saves an adapter"
     with suppress_progress_bars():
         base = load_pretrained(backbone.section, dtype=getattr(torch, backbone.section.dtype))
         if backbone.section.quantization is None:  # a quantized model is on its device already

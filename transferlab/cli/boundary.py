@@ -41,7 +41,7 @@ _MACHINE = {
 }
 
 # Typer lost, and its own copy of click hides, the name of this class; its child is public.
-_UsageError: type[Any] = typer.BadParameter.__base__
+_UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -83,8 +83,8 @@ def _show_memory(console: Console, memory: Mapping[str, Any]) -> None:
         box=box.SIMPLE_HEAD,
     )
     table.add_column("arm")
-    parts = ("process", "media", "weights", "gradients", "optimizer", "activations", "strategy")
-    parts += ("total",)
+    parts = ["process", "media", "weights", "gradients", "optimizer", "activations", "strategy"]
+    parts.append("total")
     for heading in parts:
         table.add_column(heading, justify="right")
     for row in memory["arms"]:

@@ -223,7 +223,7 @@ def check_domains(
         from transferlab.config.pipeline import BackboneSection
 
         limit = {"max_length_tokens": max_length_tokens} if max_length_tokens else {}
-        section = BackboneSection(model=backbone, adapter=None, **limit)
+        section = BackboneSection.model_validate({"model": backbone, "adapter": None, **limit})
     elif max_length_tokens is not None:
         raise InputError("--max-length-tokens: needs --backbone, which counts the tokens")
     check_and_show(entries, data_root=data_root, backbone=section, strict=strict, as_json=as_json)

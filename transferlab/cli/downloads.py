@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
 
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.data_root import data_folder
@@ -40,7 +47,7 @@ def fetch_all(entry: DomainEntry, *, data_root: Path | None) -> dict[str, bool]:
         for section in entry.config.fetch:
             bar = bars.add_task(section.name, total=section.bytes)
 
-            def tell(there: int, whole: int, bar: int = bar) -> None:
+            def tell(there: int, whole: int, bar: TaskID = bar) -> None:
                 bars.update(bar, completed=there, total=whole)
 
             done[section.url] = fetch(section, root, progress=tell)

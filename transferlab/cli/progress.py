@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
 from rich.table import Column
 from rich.text import Text
 
@@ -145,7 +153,7 @@ class Bars:
             transient=True,
             expand=True,
         )
-        self._stages: dict[str, tuple[StageState, int]] = {}
+        self._stages: dict[str, tuple[StageState, TaskID]] = {}
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, StageStarted):
@@ -160,15 +168,16 @@ class Bars:
         elif isinstance(event, Warned):
             self._print("warning", event.text, style="yellow")
 
-    def _start(self, stage: str, total_steps: int) -> tuple[StageState, int]:
+    def _start(self, stage: str, total_steps: int) -> tuple[StageState, TaskID]:
         if stage not in self._stages:
             task = self.display.add_task(stage, total=total_steps or None, numbers="")
             self._stages[stage] = (StageState(total_steps=total_steps), task)
         return self._stages[stage]
 
     def _finish(self, event: StageFinished) -> None:
-        state, task = self._stages.pop(event.stage, (StageState(total_steps=0), None))
-        if task is not None:
+        state = StageState(total_steps=0)
+        if event.stage in self._stages:
+            state, task = self._stages.pop(event.stage)
             self.display.remove_task(task)
         self._print("done", event.stage, style="green", aside=state.closing_words(event))
 

@@ -51,7 +51,8 @@ def apply_overrides(tree: Any, overrides: Sequence[str]) -> tuple[Any, list[Appl
 
 def written_path(tree: Any, key: str) -> tuple[YamlPath, bool]:
     """The path that a dotted key means in a document, and whether the document holds all of it."""
-    node, path = tree, ()
+    path: YamlPath = ()
+    node = tree
     for part in key.split("."):
         if isinstance(node, dict) and part in node:
             path, node = (*path, part), node[part]
@@ -85,7 +86,8 @@ def _parse(text: str) -> tuple[str, Any]:
 def _put(tree: Any, key: str, value: Any) -> YamlPath:
     """Set the value; returns its path, list items as positions."""
     *parents, last = key.split(".")
-    node, path = tree, ()
+    path: YamlPath = ()
+    node = tree
     for part in parents:
         node, step = _enter(node, part, key=key, path=path)
         path = (*path, *step)

@@ -176,6 +176,7 @@ class PipelineConfig(Section):
         if not isinstance(given, dict) or "arms" in given:
             return given
         backbone = given.get("backbone", {})
+        model: str | None
         if isinstance(backbone, BackboneSection):
             model = backbone.model
         else:

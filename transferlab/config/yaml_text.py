@@ -135,8 +135,11 @@ class _Builder:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         self._open.add(id(node))
-        build = self._mapping if isinstance(node, yaml.MappingNode) else self._sequence
-        value = build(node, path)
+        value: Any = None
+        if isinstance(node, yaml.MappingNode):
+            value = self._mapping(node, path)
+        elif isinstance(node, yaml.SequenceNode):
+            value = self._sequence(node, path)
         self._open.discard(id(node))
         return value
 

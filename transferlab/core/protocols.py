@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from transferlab.core.batch import Batch
-from transferlab.core.records import Features, Prediction, Sample
+from transferlab.core.records import Features, MediaRef, Prediction, Sample
 
 
 class SplitWeight(NamedTuple):
@@ -47,19 +48,78 @@ class ExpertLayer(NamedTuple):
 class Backbone(Protocol):
     """A pretrained MLLM, its processor and its adapter, behind one door."""
 
-    name: str
-    device: torch.device
-    module: nn.Module
-    """The view that Avalanche trains: ``module(batch)`` is (n_supervised, vocab) logits, in the
-    order of ``batch.targets()``; ``named_parameters()`` yields trainable parameters only;
-    ``output_layer`` is the layer from hidden states to the vocabulary; ``passes(batch)`` is how
-    often the model runs for a batch, and ``at_answers(outputs, batch)`` picks what a layer made in
-    these passes at the supervised positions."""
-    learning_rate_factors: Mapping[str, float]
-    """By the name of a trainable parameter, what its learning rate is multiplied by; 1 for those
-    that are not named."""
-    trainable_parameters: int
-    total_parameters: int
+    @property
+    def name(self) -> str:
+        """As the pipeline names it."""
+        ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def module(self) -> nn.Module:
+        """The view that Avalanche trains: ``module(batch)`` is (n_supervised, vocab) logits, in the
+        order of ``batch.targets()``; ``named_parameters()`` yields trainable parameters only;
+        ``output_layer`` is the layer from hidden states to the vocabulary; ``passes(batch)`` is how
+        often the model runs for a batch, and ``at_answers(outputs, batch)`` picks what a layer made
+        in these passes at the supervised positions."""
+        ...
+
+    @property
+    def learning_rate_factors(self) -> Mapping[str, float]:
+        """By the name of a trainable parameter, what its learning rate is multiplied by; 1 for
+        those that are not named."""
+        ...
+
+    @property
+    def trainable_parameters(self) -> int: ...
+
+    @property
+    def total_parameters(self) -> int: ...
+
+    @property
+    def writes(self) -> bool:
+        """Whether it writes answers, and does not only compare what is given."""
+        ...
+
+    @property
+    def takes_audio(self) -> bool:
+        """Whether the sound of media is read too."""
+        ...
+
+    @property
+    def max_candidates(self) -> int | None:
+        """Answers at most among which it finds a sample's own; None where there is no limit."""
+        ...
+
+    @property
+    def max_length_tokens(self) -> int:
+        """What ``length_tokens`` of a sample may be at most."""
+        ...
+
+    def length_tokens(self, sample: Sample) -> int:
+        """The tokens of prompt, media and the longest of answer and choices.
+
+        Raises:
+            DataError: a medium is missing, broken or empty, or a text holds the image token.
+        """
+        ...
+
+    def preview_images(self, ref: MediaRef) -> list[np.ndarray]:
+        """(H, W, 3) uint8 per tile: what it sees of a medium; empty where that shows nothing.
+
+        Raises:
+            DataError: the medium is missing, broken or empty.
+        """
+        ...
+
+    def save_adapter(self, folder: Path) -> None:
+        """Write the adapter so that plain peft loads it.
+
+        Raises:
+            ModelError: there is none, or one that peft has no file for.
+        """
+        ...
 
     def collate(self, samples: Sequence[Sample]) -> tuple[Batch, Tensor]:
         """The batch and its targets, (n_supervised,) int64. Answers end with the end token."""

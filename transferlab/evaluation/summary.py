@@ -120,7 +120,10 @@ class _Cells:
         return cls(values=np.stack(values, axis=1), drawn=np.stack(drawn, axis=1))
 
     def summary(
-        self, number_of: Callable[[np.ndarray], float], definition: str, confidence: float
+        self,
+        number_of: Callable[[np.ndarray], float | np.ndarray],
+        definition: str,
+        confidence: float,
     ) -> Summary:
         return Summary(
             value=float(number_of(self.values)),

@@ -86,7 +86,7 @@ def forgetting(scores: ArrayLike) -> Value:
     Raises:
         ValueError: not (T + 1, T), or fewer than two domains.
     """
-    return _plain(np.mean(forgetting_by_domain(scores), axis=0))
+    return _plain(np.mean(np.asarray(forgetting_by_domain(scores)), axis=0))
 
 
 def plasticity(scores: ArrayLike) -> list[Value]:

@@ -6,13 +6,14 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from torch import Tensor
 
-from transferlab.backbone.hf import HFBackbone
 from transferlab.config.pipeline import Arm, PipelineConfig, TrainSection
 from transferlab.continual.engine.learner import Learner
 from transferlab.core.events import stage_events
+from transferlab.core.protocols import Backbone
 from transferlab.core.records import DomainScore, Sample, StepReport
 from transferlab.evaluation.controls import Controls, score_controls
 from transferlab.pipeline.build import Parts
@@ -101,7 +102,7 @@ def steps_of(train: TrainSection, domain: str, samples: int) -> int:
 
 
 def _one_by_one(
-    parts: Parts, arm: Arm, backbone: HFBackbone, *, learning_rate: float | None
+    parts: Parts, arm: Arm, backbone: Backbone, *, learning_rate: float | None
 ) -> ArmOutcome:
     start: dict[str, Tensor] = backbone.trainable_state()
     scores: dict[str, DomainScore] = {}
@@ -121,7 +122,7 @@ def _one_by_one(
 
 
 def control_scores(
-    parts: Parts, backbone: HFBackbone, domain: str, *, arm: Arm
+    parts: Parts, backbone: Backbone, domain: str, *, arm: Arm | Literal["sequential"]
 ) -> dict[str, Controls]:
     """What needs no understanding: majority, this arm's model without the image, raw pixels."""
     stage = f"controls/{arm}/{domain}"
@@ -144,7 +145,7 @@ def control_scores(
 def _train(
     parts: Parts,
     stage: str,
-    backbone: HFBackbone,
+    backbone: Backbone,
     learner: Learner,
     samples: Sequence[Sample],
     *,

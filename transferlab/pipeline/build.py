@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from transferlab.backbone.base.pretrained_source import fingerprint
 from transferlab.backbone.hf import HFBackbone
@@ -14,6 +15,7 @@ from transferlab.config.pipeline import PipelineConfig, StrategySpec, TrainSecti
 from transferlab.continual.engine.learner import Learner
 from transferlab.core.events import Event, Listener, ignore, stage_events
 from transferlab.core.paths import default_cache
+from transferlab.core.protocols import Backbone
 from transferlab.core.records import Decode, DomainData, Sample
 from transferlab.domain.catalog import find_domains
 from transferlab.domain.loader import load_domain
@@ -49,7 +51,7 @@ class Parts:
     def columns(self) -> list[str]:
         return list(self.domains)
 
-    def backbone(self, *, fresh: bool = False, sharing: HFBackbone | None = None) -> HFBackbone:
+    def backbone(self, *, fresh: bool = False, sharing: Backbone | None = None) -> Backbone:
         """The pretrained backbone with a new adapter, or the same architecture from scratch.
 
         Args:
@@ -62,13 +64,13 @@ class Parts:
             decode_audio=decode_audio,
             seed=self.config.seed,
             fresh=fresh,
-            sharing=sharing,
+            sharing=cast("HFBackbone | None", sharing),
             store=self.store,
         )
 
     def learner(
         self,
-        backbone: HFBackbone,
+        backbone: Backbone,
         *,
         naive: bool = False,
         train: TrainSection | None = None,

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.loader import load_backbone
 from transferlab.backbone.reload import adapter_difference
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.core.protocols import Backbone
 from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
@@ -33,7 +33,7 @@ PROBE_SAMPLES = 4
 """Test samples whose logits the reloaded model must reproduce."""
 
 
-def export_models(parts: Parts, backbone: HFBackbone, result: dict[str, Any], out: Path) -> None:
+def export_models(parts: Parts, backbone: Backbone, result: dict[str, Any], out: Path) -> None:
     """Write what the pipeline's ``export:`` asks for, and its status into the result.
 
     Args:
@@ -108,7 +108,7 @@ def probe_samples(config: PipelineConfig, domains: Mapping[str, DomainData]) -> 
 
 
 def _export(
-    backbone: HFBackbone,
+    backbone: Backbone,
     probe: Sequence[Sample],
     result: Mapping[str, Any],
     folder: Path,

@@ -74,8 +74,8 @@ def _domains(
 
 def _steps(config: PipelineConfig, train: Mapping[str, Sequence[Sample]]) -> list[dict[str, Any]]:
     """Every training of the run, in its order."""
-    arms = ["sequential", *(arm for arm in config.arms if arm in ("scratch", "single"))]
-    found = [
+    arms: list[str] = ["sequential", *(arm for arm in config.arms if arm in ("scratch", "single"))]
+    found: list[tuple[str, str, int, int | None]] = [
         (arm, name, len(train[name]), steps_of(config.train, name, len(train[name])))
         for arm in arms
         for name in config.stream

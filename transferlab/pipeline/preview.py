@@ -16,10 +16,9 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.loader import load_backbone
-from transferlab.backbone.preview import length_tokens, seen
 from transferlab.config.backbone import BackboneSection
+from transferlab.core.protocols import Backbone
 from transferlab.core.records import SPLITS, DomainData, Sample, SplitName
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.loader import load_domain
@@ -76,7 +75,7 @@ def write_preview(
         data=data,
         model=model,
         splits=SPLITS,
-        limit=backbone.section.max_length_tokens,
+        limit=backbone.max_length_tokens,
         labels=_labels(data),
         **_looked_at(data, backbone, samples=samples),
     )
@@ -94,7 +93,7 @@ def _write(out: Path, text: str) -> None:
         ) from None
 
 
-def _looked_at(data: DomainData, backbone: HFBackbone, *, samples: int) -> dict[str, Any]:
+def _looked_at(data: DomainData, backbone: Backbone, *, samples: int) -> dict[str, Any]:
     """Cards of some samples, and the sizes of groups and texts."""
     side_of = {one.id: side for side in SPLITS for one in data.splits[side]}
     everything = [one for side in SPLITS for one in data.splits[side]]
@@ -103,23 +102,23 @@ def _looked_at(data: DomainData, backbone: HFBackbone, *, samples: int) -> dict[
     return {
         "cards": [_card(backbone, one, side_of[one.id]) for one in shown],
         "groups": _bars(_group_sizes(everything)),
-        "lengths": _bars([length_tokens(backbone, _read_by(backbone, one)) for one in measured]),
+        "lengths": _bars([backbone.length_tokens(_read_by(backbone, one)) for one in measured]),
         "measured": len(measured),
     }
 
 
-def _read_by(backbone: HFBackbone, sample: Sample) -> Sample:
+def _read_by(backbone: Backbone, sample: Sample) -> Sample:
     """The sample as the backbone reads it: without sound where it does not listen."""
     if backbone.takes_audio:
         return sample
     return replace(sample, media=tuple(replace(ref, sound=False) for ref in sample.media))
 
 
-def _card(backbone: HFBackbone, sample: Sample, side: SplitName) -> dict[str, Any]:
+def _card(backbone: Backbone, sample: Sample, side: SplitName) -> dict[str, Any]:
     tiles = []
     for ref in sample.media:
         # A backbone of flat patches shows nothing: then what was decoded is shown, and said to be.
-        tiles += seen(backbone, ref) or decode(ref)
+        tiles += backbone.preview_images(ref) or decode(ref)
     return {
         "sample": sample,
         "side": side,

@@ -9,13 +9,16 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import torch
 
-from transferlab.backbone.hf import HFBackbone
-from transferlab.backbone.inference.step_memory import Activations, measure_activations
+from transferlab.backbone.inference.step_memory import (
+    Activations,
+    LoadedModel,
+    measure_activations,
+)
 from transferlab.backbone.loader import load_backbone
 from transferlab.backbone.processing.media_encoder import CACHE_BYTES
 from transferlab.config.pipeline import PipelineConfig
@@ -60,7 +63,7 @@ class Need:
 
 def estimate_memory(
     config: PipelineConfig,
-    backbone: HFBackbone,
+    backbone: LoadedModel,
     *,
     loaded: Mapping[str, DomainData],
     train: Mapping[str, Sequence[Sample]],
@@ -95,7 +98,7 @@ def estimate_memory(
             decode_audio=decode_audio,
             seed=config.seed,
             fresh=True,
-            sharing=backbone,
+            sharing=cast("Any", backbone),  # it is what load_backbone made
         )
         whole = measure_activations(fresh, samples, autocast=autocast)
         needs.append(_scratch_need(config, size, _Sizes.of(fresh), whole))
@@ -110,7 +113,7 @@ def estimate_memory(
     }
 
 
-def estimate_disk(config: PipelineConfig, backbone: HFBackbone, out: Path) -> dict[str, int]:
+def estimate_disk(config: PipelineConfig, backbone: LoadedModel, out: Path) -> dict[str, int]:
     """What the output directory will hold, and what is free there, in bytes."""
     size, domains = _Sizes.of(backbone), len(config.stream)
     states = domains * (1 + _kept_copies(config))
@@ -131,7 +134,7 @@ class _Sizes:
     on_gpu: bool
 
     @classmethod
-    def of(cls, backbone: HFBackbone) -> _Sizes:
+    def of(cls, backbone: LoadedModel) -> _Sizes:
         kept = [*backbone.model.parameters(), *backbone.model.buffers()]
         return cls(
             weights=sum(t.nbytes for t in kept),
@@ -213,7 +216,7 @@ def _kept_copies(config: PipelineConfig) -> int:
     return copies
 
 
-def _media_bytes(backbone: HFBackbone, used: Mapping[str, Sequence[Sample]]) -> int:
+def _media_bytes(backbone: LoadedModel, used: Mapping[str, Sequence[Sample]]) -> int:
     """Processed media that will be kept, each once however many samples ask about it.
 
     Args:
@@ -240,7 +243,7 @@ def _spread(groups: Sequence[Sequence[Sample]]) -> list[Sample]:
     return [group[at] for at in range(longest) for group in groups if at < len(group)]
 
 
-def _process_bytes(backbone: HFBackbone) -> int:
+def _process_bytes(backbone: LoadedModel) -> int:
     if backbone.device.type == "cuda":
         return _Sizes.of(backbone).weights
     gc.collect()

@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from transferlab.backbone.base.model_type import cannot_write
-from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.loader import load_backbone
-from transferlab.backbone.preview import length_tokens
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.events import stage_events
+from transferlab.core.protocols import Backbone
 from transferlab.core.records import DomainData, Quarantined, Sample, SplitName
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.loader import NEEDED_BY_TASKS
@@ -26,7 +25,7 @@ NAMED = 20
 """Samples that a refusal names; the others are counted."""
 
 
-def validate_samples(parts: Parts, backbone: HFBackbone) -> Parts:
+def validate_samples(parts: Parts, backbone: Backbone) -> Parts:
     """Decode and measure every sample that is trained on or scored now, not in hour three.
 
     Returns:
@@ -53,7 +52,7 @@ def validate_samples(parts: Parts, backbone: HFBackbone) -> Parts:
     return dataclasses.replace(parts, domains=domains, train=train)
 
 
-def _rejected_samples(parts: Parts, backbone: HFBackbone, name: str) -> dict[str, Quarantined]:
+def _rejected_samples(parts: Parts, backbone: Backbone, name: str) -> dict[str, Quarantined]:
     """By sample id; what neither trains nor scores is not looked at."""
     scored = parts.domains[name].splits[parts.config.evaluation.split]
     found = {}
@@ -64,15 +63,15 @@ def _rejected_samples(parts: Parts, backbone: HFBackbone, name: str) -> dict[str
     return found
 
 
-def _rejection(backbone: HFBackbone, sample: Sample) -> str | None:
+def _rejection(backbone: Backbone, sample: Sample) -> str | None:
     """Why the backbone cannot take a sample."""
     try:
-        tokens = length_tokens(backbone, sample)
+        tokens = backbone.length_tokens(sample)
     except UnreadableMedium as error:
         return f"task '{sample.task}': {error.reason}"
     except DataError as error:
         return f"task '{sample.task}': {error}"
-    limit = backbone.section.max_length_tokens
+    limit = backbone.max_length_tokens
     if tokens <= limit:
         return None
     return (
@@ -125,13 +124,13 @@ def ruler_of(section: BackboneSection) -> Ruler:
     plain = section.model_copy(update={"adapter": None, "device": "cpu"})
     backbone = load_backbone(plain, decode=decode, decode_audio=decode_audio, seed=0)
     return Ruler(
-        length_tokens=lambda sample: length_tokens(backbone, sample),
+        length_tokens=backbone.length_tokens,
         limit_tokens=section.max_length_tokens,
     )
 
 
 def check_answerable(
-    backbone: HFBackbone, domains: Mapping[str, DomainData], *, split: SplitName
+    backbone: Backbone, domains: Mapping[str, DomainData], *, split: SplitName
 ) -> None:
     """Stop where a task asks for what the backbone cannot give.
 

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from transferlab.backbone.hf import HFBackbone
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.engine.learner import Learner
 from transferlab.core.events import stage_events
@@ -23,7 +22,7 @@ from transferlab.pipeline.stages import score_from_record, score_to_record
 class StreamOutcome:
     """What the stream left behind."""
 
-    backbone: HFBackbone
+    backbone: Backbone
     """As it is after the last step."""
     rows: Mapping[str, Mapping[str, DomainScore]]
     """Scores by what they were measured after, then by domain."""
@@ -38,22 +37,24 @@ def score_all(
 ) -> dict[str, DomainScore]:
     """Score the test splits, of every domain or of one; a finished stage is read, not run."""
     names = [only] if only else parts.columns
-    missing = [name for name in names if parts.stages.load(f"{stage}/{name}") is None]
-    if missing:
+    records = {name: parts.stages.load(f"{stage}/{name}") for name in names}
+    scores = {name: score_from_record(one) for name, one in records.items() if one is not None}
+    if len(scores) < len(names):
         label = stage.removesuffix("/scores").replace("/", " ")
         with stage_events(parts.listener, f"scoring: {label}"):
-            for name in missing:
-                score = score_domain(
-                    backbone,
-                    parts.domains[name],
-                    parts.config.evaluation,
-                    split=parts.config.evaluation.split,
-                )
-                parts.stages.save(f"{stage}/{name}", score_to_record(score))
-    return {name: score_from_record(parts.stages.load(f"{stage}/{name}")) for name in names}
+            for name in names:
+                if name not in scores:
+                    scores[name] = score_domain(
+                        backbone,
+                        parts.domains[name],
+                        parts.config.evaluation,
+                        split=parts.config.evaluation.split,
+                    )
+                    parts.stages.save(f"{stage}/{name}", score_to_record(scores[name]))
+    return {name: scores[name] for name in names}
 
 
-def measure_similarity(parts: Parts, backbone: HFBackbone, domain: str) -> list[Similarity]:
+def measure_similarity(parts: Parts, backbone: Backbone, domain: str) -> list[Similarity]:
     """Compare the source with ``domain`` on the features of the backbone as it is now."""
     source = parts.config.source
     if source is None:
@@ -98,7 +99,7 @@ def measure_interference(parts: Parts, learner: Learner, domain: str) -> dict[st
     return record
 
 
-def run_stream(parts: Parts, backbone: HFBackbone) -> StreamOutcome:
+def run_stream(parts: Parts, backbone: Backbone) -> StreamOutcome:
     """Train on each domain in turn and score all of them after each one."""
     learner = parts.learner(backbone)
     rows = {PRETRAINED: score_all(parts, backbone, "sequential/0/scores")}

@@ -169,10 +169,10 @@ class Reuse:
         by_reason: dict[tuple[str, ...], list[str]] = {}
         for stage, changed in self.anew.items():
             by_reason.setdefault(tuple(changed), []).append(stage)
-        for changed, stages in by_reason.items():
+        for reasons, stages in by_reason.items():
             named = ", ".join(stages[:NAMED]) + (", ..." if len(stages) > NAMED else "")
             said.append(
-                f"made anew, because of {', '.join(changed)}: {len(stages)} stage(s) ({named})"
+                f"made anew, because of {', '.join(reasons)}: {len(stages)} stage(s) ({named})"
             )
         return said
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 from backbone_cases import losses_of, picture, sample, tiny, waken
 
-from transferlab.backbone.preview import length_tokens
 from transferlab.backbone.reload import adapter_difference
 from transferlab.config.backbone import AdapterSection, BackboneSection
 from transferlab.core.batch import Batch
@@ -180,7 +179,7 @@ def test_the_caption_is_what_is_read(folder):
     assert "finding does the image show? an X-ray of a large heart" in text
     assert ids[0] != ids[1]
     with pytest.raises(DataError, match=r"'s9' of 'toy': an answer or choice is \d+ tokens long"):
-        length_tokens(plain, sample(9, answer="effusion " * 40))
+        plain.length_tokens(sample(9, answer="effusion " * 40))
     with pytest.raises(ValueError, match=r"must hold \{answer\}"):
         BackboneSection(caption="an X-ray")
     with pytest.raises(ModelError, match=r"backbone\.caption: .* writes answers by itself"):

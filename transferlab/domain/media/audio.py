@@ -63,8 +63,9 @@ def check_audio(path: Path, *, hashed: bool = False) -> MediaInfo:
         if next(container.decode(stream), None) is None:
             raise UnreadableMedium(path, "its sound track is empty")
         base = stream.time_base
-        known = stream.duration is not None and base is not None
-        return MediaInfo(length_seconds=float(stream.duration * base) if known else None)
+        if stream.duration is None or base is None:
+            return MediaInfo(length_seconds=None)
+        return MediaInfo(length_seconds=float(stream.duration * base))
 
 
 def _resampled(
@@ -98,7 +99,7 @@ def _zero_seconds(container: InputContainer, stream: AudioStream) -> float:
 def _open(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
     source = readable(path)
     try:
-        with av.open(str(source) if isinstance(source, Path) else source) as container:
+        with av.open(str(source) if isinstance(source, Path) else source, mode="r") as container:
             if not container.streams.audio:
                 raise UnreadableMedium(path, "the film has no sound track; set sound: false")
             yield container, container.streams.audio[0]

@@ -173,7 +173,7 @@ def _take_from_groups(dataset: Dataset, index: int) -> None:
     Enhanced multi-frame objects keep them in functional groups (PS3.3 C.7.6.16), those of the frame
     before those of all frames.
     """
-    groups = []
+    groups: list[Dataset] = []
     for name, number in (
         ("SharedFunctionalGroupsSequence", 0),
         ("PerFrameFunctionalGroupsSequence", index),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from pathlib import Path
+from typing import cast
 
 from transferlab.config.domain import MediaSection
 from transferlab.config.privacy import PrivacySection
@@ -117,10 +119,10 @@ class MediaResolver:
         except UnreadableMedium as error:
             return FileProbe(reason=error.reason)
         with opened(path) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        marked = inspected.burned_in and self._privacy.dicom is not None
+            digest = hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
+        marked = kind != "sound" and inspected.burned_in and self._privacy.dicom is not None
         return FileProbe(
-            reason=self._why_burned_in(kind, path) if marked else None,
+            reason=self._why_burned_in(kind, path) if marked and kind != "sound" else None,
             mask_text=marked,
             length_seconds=inspected.length_seconds,
             picture_hash=inspected.picture_hash,

@@ -106,7 +106,7 @@ def _one_value(frame: av.VideoFrame) -> int | None:
 def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         source = readable(path)
-        with av.open(str(source) if isinstance(source, Path) else source) as container:
+        with av.open(str(source) if isinstance(source, Path) else source, mode="r") as container:
             if not container.streams.video:
                 raise UnreadableMedium(path, "the file has no picture, only sound or data")
             stream = container.streams.video[0]

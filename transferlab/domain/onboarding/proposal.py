@@ -162,7 +162,7 @@ def _chat(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
         if shown:
             match = match_files(shown, {kind: found.media()[kind]})
             media[kind] = _medium(kind, match.template("path") if match else "{path}")
-    task = {"kind": "answer", "prompt": "{prompt}", "answer": "{answer}"}
+    task: dict[str, Any] = {"kind": "answer", "prompt": "{prompt}", "answer": "{answer}"}
     task |= {"metrics": ["token_f1", "exact_match"]}
     notes = [f"source.path: {', '.join(files[1:])} also hold conversations"] if files[1:] else []
     if bad:

@@ -47,7 +47,7 @@ def propose_saved(found: Survey, name: str) -> tuple[dict[str, Any], Questions]:
         InputError: nothing can be asked about its rows.
         DataError: the dataset cannot be read.
     """
-    settings = {"kind": "huggingface", "path": "."}
+    settings: dict[str, Any] = {"kind": "huggingface", "path": "."}
     root = unpacked_dataset(name, SourceSection(**settings), found.root, file=found.root)
     rows = [
         row | {PART: table.stem}

@@ -70,6 +70,7 @@ class ElementGuard:
         """A row, after it was joined with its report, without what the profile removes."""
         treatments = {column: self._treatment(column) for column in row}
         patient = row.get(_PATIENT, "")
+        assert self._key is not None, "elements are treated where privacy is asked, which has a key"
         clean = deidentify(row, treatments, patient=patient, key=self._key)
         clean.pop(_PATIENT, None)
         return clean
@@ -78,8 +79,9 @@ class ElementGuard:
         """Of an element that was asked for, or of a report's column that is called like one."""
         if column not in self._treatments:
             number = tag_for_keyword(column)
-            known = number is not None
-            self._treatments[column] = treatment(Tag(number), keep=self._keep) if known else "keep"
+            self._treatments[column] = (
+                "keep" if number is None else treatment(Tag(number), keep=self._keep)
+            )
         return self._treatments[column]
 
 

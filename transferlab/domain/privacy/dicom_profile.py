@@ -39,7 +39,7 @@ _DAY_CHARACTERS = 8
 
 def identifying_elements() -> dict[str, BaseTag]:
     """Elements whose values must not stand in a text: names of persons, numbers, addresses."""
-    found = {keyword: Tag(tag_for_keyword(keyword)) for keyword in _IDENTIFIERS}
+    found = {keyword: _tag(keyword) for keyword in _IDENTIFIERS}
     for pair in _table():
         if len(pair) == 2 and is_person_name(Tag(pair)):
             found[str(Tag(pair))] = Tag(pair)
@@ -159,7 +159,9 @@ def _table() -> dict[tuple[int, ...], str]:
 
 @cache
 def _tag(keyword: str) -> BaseTag:
-    return Tag(tag_for_keyword(keyword))
+    number = tag_for_keyword(keyword)
+    assert number is not None, f"{keyword} is no keyword of DICOM"
+    return Tag(number)
 
 
 def _vr(tag: BaseTag) -> str:

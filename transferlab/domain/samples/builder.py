@@ -122,8 +122,8 @@ class SampleBuilder:
             InputError: it names one that does not exist.
         """
         known = columns - RESERVED
-        for where, columns in self._columns_named():
-            check_columns(columns, known, where=where)
+        for where, named in self._columns_named():
+            check_columns(named, known, where=where)
 
     def ask_row(self, name: str, row: Row) -> BuiltSample:
         """One task asked of one row, after ``check_known``; without labels that all rows collect.

@@ -108,8 +108,10 @@ class DicomTree:
             DataError: there is no DICOM file.
         """
         for row in self._joined(self._pictures()):
-            treat = self._elements is not None and not isinstance(row, Unread)
-            yield self._elements.treated(row) if treat else row
+            if self._elements is None or isinstance(row, Unread):
+                yield row
+            else:
+                yield self._elements.treated(row)
 
     def _pictures(self) -> Iterator[Row | Unread]:
         """A row per file that holds a picture, and why the others are left out."""

@@ -86,7 +86,8 @@ class _Text:
     def ahead(self) -> str:
         """The next character that is no space; "" at the end."""
         while True:
-            self._at = _SPACE.match(self._here, self._at).end()
+            space = _SPACE.match(self._here, self._at)
+            self._at = space.end() if space else self._at
             if self._at < len(self._here):
                 return self._here[self._at]
             if not self._more():

@@ -38,7 +38,8 @@ def transformed(file: Path, items: Iterable[Row | Unread], root: Path) -> Iterat
     except TransferlabError:
         raise
     except (AttributeError, LookupError, TypeError, ValueError, OSError) as error:
-        line = error.__traceback__.tb_next.tb_lineno if error.__traceback__.tb_next else 0
+        inner = error.__traceback__ and error.__traceback__.tb_next
+        line = inner.tb_lineno if inner else 0
         raise DataError(
             f"{file} line {line}: rows() failed with {type(error).__name__}; "
             "run with --debug to see why"

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from transferlab.config.domain import TranscriptSection
 from transferlab.core.paths import safe_join
 from transferlab.core.records import Quarantined
 from transferlab.domain.base.disk_index import FirstOccurrences
@@ -66,11 +67,11 @@ class RowSource:
         for row in _with_unique_ids(self._entry, self._as_read()):
             if isinstance(row, Unread):
                 yield Quarantined(domain=self._entry.name, where=row.where, reason=row.reason)
-            elif self._entry.config.source.transcript is None:
+            elif (transcript := self._entry.config.source.transcript) is None:
                 yield self._guard.scrubbed(row)
             else:
                 # Scrubbed last: what was said is a text too.
-                for one in _with_cues(self._entry, row, self._root):
+                for one in _with_cues(self._entry, row, transcript, self._root):
                     yield one if isinstance(one, Quarantined) else self._guard.scrubbed(one)
 
     def columns(self) -> set[str]:
@@ -241,8 +242,10 @@ def _with_unique_ids(entry: DomainEntry, rows: Iterable[Row | Unread]) -> Iterat
         yield Unread(row[WHERE], reason)
 
 
-def _with_cues(entry: DomainEntry, row: Row, root: Path) -> Iterator[Row | Quarantined]:
+def _with_cues(
+    entry: DomainEntry, row: Row, transcript: TranscriptSection, root: Path
+) -> Iterator[Row | Quarantined]:
     try:
-        yield from explode(row, entry.config.source.transcript, root)
+        yield from explode(row, transcript, root)
     except BadRow as error:
         yield Quarantined(domain=entry.name, where=row[WHERE], reason=str(error))

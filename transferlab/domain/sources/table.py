@@ -15,7 +15,7 @@ from datetime import date, time
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from transferlab.domain.base.rows import WHERE, Row, Unread
 from transferlab.domain.sources.json_items import NoItems, stream_items
@@ -139,7 +139,9 @@ def _codec(encoding: str) -> str:
 
 
 def _unpacked(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.suffix.lower() == GZIP else path.open("rb")
+    if path.suffix.lower() == GZIP:
+        return cast("IO[bytes]", gzip.open(path))
+    return path.open("rb")
 
 
 @contextmanager

@@ -43,7 +43,8 @@ def thin_labels(labels: Labels) -> list[Problem]:
     for task, counts in labels.items():
         for label, by_side in counts.items():
             where = f"tasks.{task}, label '{label}'"
-            for side, verb in (("train", "learned"), ("test", "scored")):
+            verbs: tuple[tuple[SplitName, str], ...] = (("train", "learned"), ("test", "scored"))
+            for side, verb in verbs:
                 if not by_side[side]:
                     reason = f"has no sample in {side}, so it cannot be {verb}"
                     found.append(Problem(kind="label_count", where=where, reason=reason))

@@ -137,7 +137,7 @@ def pattern(rng: np.random.Generator) -> Scene:
     slope = np.linspace(-1, 1, SIDE, dtype=np.float32)
     slope = slope if edge in ("right", "bottom") else -slope
     field = np.broadcast_to(slope if edge in ("left", "right") else slope[:, None], (SIDE, SIDE))
-    half = rng.choice(np.float32([-1, 0, 1]), size=(4, 2), p=(0.25, 0.5, 0.25))
+    half = rng.choice(np.array([-1, 0, 1], np.float32), size=(4, 2), p=(0.25, 0.5, 0.25))
     other = half[:, ::-1] if mirrored else half[rng.permutation(4)][:, ::-1]
     patches = np.kron(np.concatenate([half, other], axis=1), np.ones((28, 28), dtype=np.float32))
     grey = rng.uniform(90, 150) + rng.uniform(35, 70) * field + rng.uniform(20, 35) * patches

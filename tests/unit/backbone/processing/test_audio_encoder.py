@@ -8,7 +8,6 @@ import torch
 from backbone_cases import losses_of, noise, picture, sample, tiny, waken
 from family_cases import NEEDS, save_family
 
-from transferlab.backbone.preview import length_tokens
 from transferlab.backbone.processing.audio_encoder import longest_samples
 from transferlab.config.backbone import AdapterSection
 from transferlab.core.batch import Batch
@@ -101,7 +100,7 @@ def test_too_long_a_sound_is_named_and_nothing_is_cut(listening):
     listening.collator.sound._decode_audio = lambda ref: noise(ref).repeat(2)
     try:
         with pytest.raises(DataError, match=r"'s7' of 'toy' sounds for 4 seconds; .* at most 2"):
-            length_tokens(listening, long)
+            listening.length_tokens(long)
     finally:
         listening.collator.sound._decode_audio = noise
 
@@ -120,4 +119,4 @@ def test_the_longest_sound_has_tokens_for_all_of_it(listening):
 
 def test_a_backbone_that_does_not_listen_says_so(plain):
     with pytest.raises(ModelError, match="does not listen, and the media of 'toy' have sound"):
-        length_tokens(plain, SAMPLES[0])
+        plain.length_tokens(SAMPLES[0])

@@ -5,7 +5,6 @@ import torch
 from backbone_cases import END_OF_TURN, Pictures, picture, sample, tiny
 
 from transferlab.backbone.base.byte_cache import ByteCache
-from transferlab.backbone.preview import length_tokens
 from transferlab.core.batch import Batch
 from transferlab.errors import DataError, ModelError
 
@@ -123,7 +122,7 @@ def test_a_sample_that_is_too_long_is_named():
 
 def test_the_length_counts_what_the_model_reads(plain):
     length = plain.collate([sample()])[0].input_ids.shape[1]
-    assert length_tokens(plain, sample()) == length
+    assert plain.length_tokens(sample()) == length
     tiny(max_length_tokens=length).collate([sample()])
     with pytest.raises(DataError, match=f"{length} tokens"):
         tiny(max_length_tokens=length - 1).collate([sample()])
