@@ -11,19 +11,16 @@ or without any, where a name may be written: ``my_package.mine:Mine``.
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
-from importlib.util import find_spec
-from typing import Any
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
 
 from transferlab.errors import InputError, UnknownName
 
-ENTRY = "ENTRY"
-"""What a module of a scanned package calls the thing that it registers under its own name."""
+Value = TypeVar("Value")
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
@@ -44,23 +41,16 @@ class Registry:
         """
         self._kind, self._entries, self._group = kind, dict(entries), group
 
-    @classmethod
-    def of_package(cls, kind: str, package: str, *, group: str | None = None) -> Registry:
-        """One entry per module of ``package``, under the module's name; each has an ``ENTRY``.
-
-        Modules whose names begin with an underscore hold none.
-        """
-        spec = find_spec(package)
-        folders = (spec and spec.submodule_search_locations) or ()
-        names = [one.name for one in pkgutil.iter_modules(folders) if not one.name.startswith("_")]
-        return cls(kind, {name: f"{package}.{name}:{ENTRY}" for name in names}, group=group)
-
     def names(self) -> list[str]:
-        """Every name, in alphabetical order; what is named by a dotted path has none."""
-        return sorted({**_third_parties(self._group), **self._entries})
+        """Every name, in alphabetical order; what is named by a dotted path has none.
+
+        Raises:
+            InputError: a third party's entry has the name of another.
+        """
+        return sorted({*self._entries, *self._others()})
 
     def __contains__(self, name: str) -> bool:
-        return name in self._entries or name in _third_parties(self._group) or ":" in name
+        return name in self._entries or name in self._others() or ":" in name
 
     def get(self, name: str) -> Any:
         """Import and return what ``name`` stands for.
@@ -70,11 +60,11 @@ class Registry:
 
         Raises:
             UnknownName: no such entry; the message names the nearest one.
-            InputError: a third party's entry cannot be imported.
+            InputError: a third party's entry cannot be imported, or has the name of another.
         """
         if name in self._entries:
             return _attribute(self._entries[name])
-        path = name if ":" in name else _third_parties(self._group).get(name)
+        path = name if ":" in name else self._others().get(name)
         if path is None:
             hint = did_you_mean(name, self.names())
             raise UnknownName(
@@ -87,6 +77,54 @@ class Registry:
                 f"{self._kind} '{name}': {path} cannot be imported: {error}"
             ) from error
 
+    def _others(self) -> Mapping[str, str]:
+        """Third parties' entries, by name."""
+        found: dict[str, EntryPoint] = {}
+        for one in _entry_points(self._group):
+            if one.name in self._entries:
+                raise InputError(
+                    f"{self._kind} '{one.name}' comes with transferlab, and {_origin(one)} brings "
+                    "another of that name; rename or uninstall it"
+                )
+            other = found.setdefault(one.name, one)
+            if other.value != one.value:
+                raise InputError(
+                    f"{self._kind} '{one.name}' is brought by {_origin(other)} and by "
+                    f"{_origin(one)}; uninstall one of them"
+                )
+        return {name: one.value for name, one in found.items()}
+
+
+class RegistryView(Mapping[str, Value]):
+    """A registry's entries seen as something of each: options of strategies, facts of metrics.
+
+    The package's own are given, so that nothing of theirs is imported; third parties' are read off
+    the entry when they are asked for.
+    """
+
+    def __init__(
+        self, own: Mapping[str, Value], registry: Registry, read: Callable[[Any], Value]
+    ) -> None:
+        """``own``: in the order in which people should read about them."""
+        self._own, self._registry, self._read = own, registry, read
+
+    def __getitem__(self, name: str) -> Value:
+        if name in self._own:
+            return self._own[name]
+        if name not in self._registry:
+            raise KeyError(name)
+        return self._read(self._registry.get(name))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or (isinstance(name, str) and name in self._registry)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own
+        yield from (name for name in self._registry.names() if name not in self._own)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
 
 def _attribute(path: str) -> Any:
     module, _, attribute = path.partition(":")
@@ -94,8 +132,10 @@ def _attribute(path: str) -> Any:
 
 
 @cache
-def _third_parties(group: str | None) -> Mapping[str, str]:
-    """By name, the entry points of a group; reading them imports nothing."""
-    if group is None:
-        return {}
-    return {one.name: one.value for one in entry_points(group=group)}
+def _entry_points(group: str | None) -> tuple[EntryPoint, ...]:
+    """Those of a group; reading them imports nothing."""
+    return () if group is None else tuple(entry_points(group=group))
+
+
+def _origin(one: EntryPoint) -> str:
+    return f"the distribution '{one.dist.name}'" if one.dist is not None else one.value

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from transferlab.core.records import AnswerRank, Prediction, TaskKind, TaskScore
-from transferlab.core.registry import did_you_mean
+from transferlab.core.registry import Registry, RegistryView, did_you_mean
 from transferlab.metrics.retrieval import mean_rank, recall_at, reciprocal_rank, weighted_median
 from transferlab.metrics.text import exact_match, token_f1
 
@@ -159,7 +159,7 @@ def _of_place(value: Callable[[AnswerRank], float]) -> Callable[[Prediction], fl
     return found
 
 
-METRICS: Mapping[str, Metric] = {
+_OWN: Mapping[str, Metric] = {
     "accuracy": Metric(of="closed", sample_value=correct, pooled=mean_value),
     "balanced_accuracy": Metric(of="closed", sample_value=correct, pooled=balanced_accuracy),
     "macro_f1": Metric(of="closed", sample_value=correct, pooled=macro_f1),
@@ -177,6 +177,12 @@ METRICS: Mapping[str, Metric] = {
         of="ranked", sample_value=_of_place(mean_rank), pooled=median_value, primary=False
     ),
 }
+
+METRICS: Mapping[str, Metric] = RegistryView(
+    _OWN, Registry("metric", {}, group="transferlab.metrics"), lambda entry: entry
+)
+"""By the names that domain.yaml uses. A third party's is a ``Metric``, named by an entry point of
+the group ``transferlab.metrics`` or by its dotted path."""
 
 
 def check_metrics(task_kind: TaskKind, names: Sequence[str]) -> list[str]:

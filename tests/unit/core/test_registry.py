@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from transferlab.core.optional import require
-from transferlab.core.registry import Registry, did_you_mean
-from transferlab.errors import MissingExtra, UnknownName
+from transferlab.core.registry import Registry, RegistryView, _entry_points, did_you_mean
+from transferlab.errors import InputError, MissingExtra, UnknownName
 
 REGISTRY = Registry("number", {"pi": "math:pi", "broken": "no_such_module_anywhere:x"})
 
@@ -54,3 +54,64 @@ def test_a_library_that_breaks_inside_is_not_called_missing(tmp_path, monkeypatc
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="another_that_is_missing"):
         require("half_there", extra="none", purpose="testing")
+
+
+PYPROJECT = """[transferlab.numbers]
+mine = my_numbers:MINE
+broken = my_numbers:MISSING
+"""
+
+
+@pytest.fixture
+def distribution(tmp_path, monkeypatch):
+    """A third party's distribution on the path, with entry points; its module counts imports."""
+
+    def install(name: str, entries: str, module: str) -> None:
+        folder = tmp_path / name
+        info = folder / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(entries)
+        (folder / f"{name.replace('-', '_')}.py").write_text(module)
+        monkeypatch.syspath_prepend(str(folder))
+        _entry_points.cache_clear()
+
+    yield install
+    _entry_points.cache_clear()
+
+
+def test_a_third_party_adds_an_entry_without_touching_the_package(distribution):
+    distribution("my-numbers", PYPROJECT, "MINE = 7\n")
+    numbers = Registry("number", {"pi": "math:pi"}, group="transferlab.numbers")
+    assert numbers.names() == ["broken", "mine", "pi"]
+    assert "my_numbers" not in sys.modules
+    assert numbers.get("mine") == 7
+    assert numbers.get("math:tau") == pytest.approx(6.283185307)
+    with pytest.raises(InputError, match="my_numbers:MISSING cannot be imported"):
+        numbers.get("broken")
+    with pytest.raises(InputError, match="no_such_module:x cannot be imported"):
+        numbers.get("no_such_module:x")
+    assert Registry("number", {"pi": "math:pi"}).names() == ["pi"]
+
+
+def test_two_of_one_name_are_refused_with_where_they_come_from(distribution):
+    distribution("first-one", "[transferlab.numbers]\npi = first_one:PI\n", "PI = 3\n")
+    ours = Registry("number", {"pi": "math:pi"}, group="transferlab.numbers")
+    with pytest.raises(InputError, match=r"'pi' comes with transferlab, and .* 'first-one'"):
+        ours.names()
+    distribution("other-one", "[transferlab.numbers]\npi = other_one:PI\n", "PI = 3\n")
+    theirs = Registry("number", {}, group="transferlab.numbers")
+    with pytest.raises(InputError, match=r"'(first|other)-one' and by .*'(first|other)-one'"):
+        theirs.names()
+
+
+def test_a_view_shows_ours_in_their_order_and_reads_others_when_asked(distribution):
+    distribution("my-numbers", PYPROJECT, "MINE = 7\n")
+    registry = Registry("number", {"pi": "math:pi"}, group="transferlab.numbers")
+    view = RegistryView({"pi": "ours"}, registry, str)
+    assert list(view) == ["pi", "broken", "mine"]
+    assert (view["pi"], view["mine"], len(view)) == ("ours", "7", 3)
+    assert "mine" in view
+    assert "none" not in view
+    with pytest.raises(KeyError):
+        view["none"]

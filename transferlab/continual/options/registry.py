@@ -1,8 +1,13 @@
-"""The strategies by name; adding one is a file, its options and a line here."""
+"""The strategies by name.
+
+One of ours is a file, its options and a line here. A third party's is one class with its
+``Options``, named by an entry point of the group ``transferlab.strategies`` or its dotted path.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from transferlab.continual.options import (
     averaging,
@@ -14,7 +19,8 @@ from transferlab.continual.options import (
     rehearsal,
 )
 from transferlab.continual.options.base import NaiveOptions, StrategyOptions
-from transferlab.core.registry import Registry
+from transferlab.core.registry import Registry, RegistryView
+from transferlab.errors import InputError
 
 
 class Entry(NamedTuple):
@@ -59,10 +65,30 @@ CATALOGUE: dict[str, Entry] = {
 }
 """In the order in which people should read about them."""
 
-OPTIONS: dict[str, type[StrategyOptions]] = {name: one.options for name, one in CATALOGUE.items()}
-
 STRATEGIES = Registry(
     "strategy",
     {name: f"transferlab.continual.strategies.{one.plugin}" for name, one in CATALOGUE.items()},
+    group="transferlab.strategies",
 )
 """Avalanche plugins, made as ``plugin(options, seed=...)``; importing one imports Avalanche."""
+
+
+def _options_of(plugin: Any) -> type[StrategyOptions]:
+    """What can be set for a third party's strategy: its class attribute ``Options``.
+
+    Raises:
+        InputError: it has none.
+    """
+    options = getattr(plugin, "Options", None)
+    if not (isinstance(options, type) and issubclass(options, StrategyOptions)):
+        raise InputError(
+            f"strategy '{getattr(plugin, '__qualname__', plugin)}': needs a class attribute "
+            "Options, derived from transferlab.continual.options.base.StrategyOptions"
+        )
+    return options
+
+
+OPTIONS: Mapping[str, type[StrategyOptions]] = RegistryView(
+    {name: one.options for name, one in CATALOGUE.items()}, STRATEGIES, _options_of
+)
+"""What can be set for each strategy. Looking at ours imports no torch."""
