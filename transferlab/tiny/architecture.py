@@ -12,10 +12,10 @@ from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
-    MllamaTextConfig,
     PreTrainedTokenizerFast,
     SiglipImageProcessor,
 )
+from transformers.models.mllama.configuration_mllama import MllamaTextConfig
 
 from transferlab.config.pretrain import Architecture
 from transferlab.tiny.fusion_cross_attention import (
