@@ -1,8 +1,9 @@
-"""A cache that forgets the least recently used entries once it holds too many bytes."""
+"""A least-recently-used cache that is bounded by bytes, not by entries."""
 
-from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
+
+from cachetools import LRUCache
 
 Value = TypeVar("Value")
 
@@ -11,31 +12,23 @@ class ByteCache(Generic[Value]):
     """Values by key, at most ``limit_bytes`` of them together."""
 
     def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
-        self._used_bytes = 0
-        self._entries: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
+        self._entries: LRUCache[Hashable, tuple[Value, int]] = LRUCache(
+            limit_bytes, getsizeof=lambda entry: entry[1]
+        )
 
     def __len__(self) -> int:
         return len(self._entries)
 
     @property
     def used_bytes(self) -> int:
-        return self._used_bytes
+        return int(self._entries.currsize)
 
     def get(self, key: Hashable) -> Value | None:
-        if key not in self._entries:
-            return None
-        self._entries.move_to_end(key)
-        return self._entries[key][0]
+        entry = self._entries.get(key)
+        return None if entry is None else entry[0]
 
     def put(self, key: Hashable, value: Value, *, size_bytes: int) -> None:
         """Keep ``value``; one that is larger than the whole cache is not kept."""
-        if key in self._entries:
-            self._used_bytes -= self._entries.pop(key)[1]
-        if size_bytes > self._limit_bytes:
-            return
-        self._entries[key] = (value, size_bytes)
-        self._used_bytes += size_bytes
-        while self._used_bytes > self._limit_bytes:
-            _, (_, freed_bytes) = self._entries.popitem(last=False)
-            self._used_bytes -= freed_bytes
+        self._entries.pop(key, None)
+        if size_bytes <= self._entries.maxsize:
+            self._entries[key] = (value, size_bytes)

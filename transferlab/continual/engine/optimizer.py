@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Literal
 
 import torch
 from torch import nn
+from transformers import get_scheduler
 
 from transferlab.config.pipeline import TrainSection
 
@@ -77,10 +78,17 @@ def learning_rate_factor(
     Returns:
         The factor, in (0, 1].
     """
-    warmup_steps = int(warmup_fraction * total_steps)
-    if step < warmup_steps:
-        return (step + 1) / (warmup_steps + 1)
-    progress = (step - warmup_steps) / (total_steps - warmup_steps)
-    if schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * progress))
-    return 1 - progress if schedule == "linear" else 1.0
+    return _schedule(schedule, int(warmup_fraction * total_steps), total_steps)(step + 1)
+
+
+@cache
+def _schedule(name: str, warmup_steps: int, total_steps: int) -> Callable[[int], float]:
+    """transformers' schedule, one step longer at both ends: no step has a rate of zero."""
+    spare = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = get_scheduler(
+        "constant_with_warmup" if name == "constant" else name,
+        spare,
+        num_warmup_steps=warmup_steps + 1,
+        num_training_steps=total_steps + 1,
+    )
+    return scheduler.lr_lambdas[0]

@@ -1,5 +1,7 @@
 """The learning rate over the steps of a stage."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -55,3 +57,20 @@ def test_each_parameter_has_the_rate_of_its_factor(name):
     assert rates_of(optimizer, parameters) == [0.5, 0.05, 0.5]
     set_learning_rate(optimizer, 0.2)
     assert rates_of(optimizer, parameters) == pytest.approx([0.2, 0.02, 0.2])
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+@pytest.mark.parametrize(("total", "fraction"), [(1, 0.0), (7, 0.3), (100, 0.05), (33, 0.5)])
+def test_the_schedule_is_its_formula(schedule, total, fraction):
+    warmup = int(fraction * total)
+    for step in range(total):
+        found = learning_rate_factor(step, total, warmup_fraction=fraction, schedule=schedule)
+        progress = (step - warmup) / (total - warmup)
+        falling = {
+            "cosine": 0.5 * (1 + math.cos(math.pi * progress)),
+            "linear": 1 - progress,
+            "constant": 1.0,
+        }[schedule]
+        expected = (step + 1) / (warmup + 1) if step < warmup else falling
+        assert found == pytest.approx(expected, abs=1e-15)
+        assert 0 < found <= 1
