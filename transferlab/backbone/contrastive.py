@@ -35,7 +35,7 @@ class ContrastView(TrainableView):
             "vocabulary, which the strategy needs; choose another strategy"
         )
 
-    def passes(self, batch: Batch) -> int:
+    def forward_count(self, batch: Batch) -> int:
         """Pictures and texts go through apart, and samples are compared with one another."""
         return 2
 
@@ -130,8 +130,8 @@ class ContrastBackbone(HFBackbone):
                 chosen = samples[start : start + batch_samples]
                 batch = self.collator.collate(chosen).to(self.device)
                 pieces = [self.collator.words(sample) for sample in chosen]
-                told = self.module.texts(torch.cat(pieces).to(self.device)).float()
-                each = told.split([len(piece) for piece in pieces])
+                text_features = self.module.texts(torch.cat(pieces).to(self.device)).float()
+                each = text_features.split([len(piece) for piece in pieces])
                 text = _unit(torch.stack([piece.mean(dim=0) for piece in each]))
                 parts.append((self.module.pictures(batch).float(), text))
         image, text = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
@@ -150,11 +150,13 @@ class ContrastBackbone(HFBackbone):
         with self._evaluating():
             for asked in self._asked_alike(samples):
                 ids = self.collator.candidates(samples[asked[0]], candidates).to(self.device)
-                told = torch.cat([self.module.texts(some) for some in ids.split(batch_samples)])
+                text_features = torch.cat(
+                    [self.module.texts(some) for some in ids.split(batch_samples)]
+                )
                 for start in range(0, len(asked), batch_samples):
                     some = asked[start : start + batch_samples]
                     batch = self.collator.collate([samples[at] for at in some]).to(self.device)
-                    scores = self.module.pictures(batch) @ told.T
+                    scores = self.module.pictures(batch) @ text_features.T
                     found[some] = scores.float().cpu().numpy()
         return found
 

@@ -176,7 +176,7 @@ class SplitsSection(Section):
     """With ``column``: what it says for each split, in any case. Left out: the usual words (train,
     training; validation, validate, val, valid, dev; test, testing)."""
     manifest: str | None = None
-    """A split manifest, relative to domain.yaml's folder: groups are dealt out as it says."""
+    """A split manifest, relative to domain.yaml's folder: groups are assigned out as it says."""
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "SplitsSection":
@@ -190,9 +190,9 @@ class SplitsSection(Section):
         if self.column and self.manifest:
             raise ValueError("manifest: not together with column; choose one of them")
         given = self.column or self.manifest
-        dealt = {"train", "validation", "test", "seed", "stratify"} & self.model_fields_set
-        if given and dealt:
-            raise ValueError(f"{min(dealt)}: has no effect where column or manifest is given")
+        assigned = {"train", "validation", "test", "seed", "stratify"} & self.model_fields_set
+        if given and assigned:
+            raise ValueError(f"{min(assigned)}: has no effect where column or manifest is given")
         if self.values and not self.column:
             raise ValueError("values: only together with column")
         return self

@@ -60,9 +60,9 @@ class Backbone(Protocol):
     def module(self) -> nn.Module:
         """The view that Avalanche trains: ``module(batch)`` is (n_supervised, vocab) logits, in the
         order of ``batch.targets()``; ``named_parameters()`` yields trainable parameters only;
-        ``output_layer`` is the layer from hidden states to the vocabulary; ``passes(batch)`` is how
-        often the model runs for a batch, and ``at_answers(outputs, batch)`` picks what a layer made
-        in these passes at the supervised positions."""
+        ``output_layer`` is the layer from hidden states to the vocabulary; ``forward_count(batch)``
+        is how often the model runs for a batch, and ``at_answers(outputs, batch)`` picks what a
+        layer made in these passes at the supervised positions."""
         ...
 
     @property

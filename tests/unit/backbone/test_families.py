@@ -163,7 +163,7 @@ def test_hidden_states_are_those_that_the_answers_come_from(awake):
         logits = awake.module(batch)
         handle.remove()
         again = layer(awake.module.at_answers(seen, batch))
-    assert len(seen) == awake.module.passes(batch)
+    assert len(seen) == awake.module.forward_count(batch)
     torch.testing.assert_close(again, logits, atol=1e-4, rtol=1e-4)
 
 

@@ -35,7 +35,7 @@ HIGH = 3
 class OnePass:
     """What strategies ask of a backbone's view beside its logits: every batch goes through once."""
 
-    def passes(self, batch: Batch) -> int:
+    def forward_count(self, batch: Batch) -> int:
         return 1
 
     def at_answers(self, outputs: Sequence[Tensor], batch: Batch) -> Tensor:

@@ -38,7 +38,7 @@ def read_features(
     found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
     for start in range(0, len(samples), batch_samples):
         batch = collator.prompts(samples[start : start + batch_samples]).to(device)
-        for rows, part in zip(view.inputs.passes(batch), view.inputs.parts(batch), strict=True):
+        for rows, part in zip(view.inputs.row_groups(batch), view.inputs.parts(batch), strict=True):
             image, text, joint = _read(model, view, part, name=name)
             for at, row in enumerate(rows):
                 found[start + row] = (image[at], text[at], joint[at])
@@ -59,14 +59,14 @@ def _read(
         model(**inputs, use_cache=False)
     real, image = inputs["attention_mask"].bool(), view.inputs.pictures(inputs["input_ids"])
     # What a model itself puts before the words is no word.
-    words, told = (seen[way][:, -real.shape[1] :] for way in ("in", "out"))
+    words, last = (seen[way][:, -real.shape[1] :] for way in ("in", "out"))
     shown = _mean(words, image)
     if view.inputs.sound_id is not None:
         image = image | (inputs["input_ids"] == view.inputs.sound_id)
     if view.inputs.family.projected:
         by_sample = view.inputs.family.by_sample
         shown = _mean_of_pictures(seen.get("shown"), batch, by_sample=by_sample, like=shown)
-    return shown, _mean(words, real & ~image), _mean(told, real)
+    return shown, _mean(words, real & ~image), _mean(last, real)
 
 
 def _mean_of_pictures(

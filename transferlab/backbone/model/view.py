@@ -46,9 +46,9 @@ class TrainableView(nn.Module):
         logits = [self._logits(part) for part in self.inputs.parts(batch)]
         return self.inputs.at_answers(logits, batch)
 
-    def passes(self, batch: Batch) -> int:
+    def forward_count(self, batch: Batch) -> int:
         """How often the model runs for the batch: more than once where samples must not meet."""
-        return len(self.inputs.passes(batch))
+        return len(self.inputs.row_groups(batch))
 
     def at_answers(self, outputs: Sequence[Tensor], batch: Batch) -> Tensor:
         """(n_supervised, ...) of what a layer made in each pass; see ``ModelInputs``."""

@@ -68,7 +68,7 @@ class ModelInputs:
             start_id=_start_id(model) if encodes_and_decodes(model.config) else None,
         )
 
-    def passes(self, batch: Batch) -> list[list[int]]:
+    def row_groups(self, batch: Batch) -> list[list[int]]:
         """The rows that may go through the model together; usually all."""
         if not self.family.equal_image_counts or len(set(batch.media_rows)) <= 1:
             return [list(range(len(batch)))]
@@ -79,16 +79,19 @@ class ModelInputs:
 
     def parts(self, batch: Batch) -> list[Batch]:
         """The batch by passes."""
-        passes = self.passes(batch)
-        return [batch] if len(passes) == 1 else [batch[rows] for rows in passes]
+        groups = self.row_groups(batch)
+        return [batch] if len(groups) == 1 else [batch[rows] for rows in groups]
 
     def prompts(self, batch: Batch) -> list[tuple[list[int], Batch]]:
         """Rows of a batch of prompts that may be answered together, and what is read of them."""
         if not self.family.cache_counts_padding:
-            return list(zip(self.passes(batch), self.parts(batch), strict=True))
+            return list(zip(self.row_groups(batch), self.parts(batch), strict=True))
         lengths = batch.attention_mask.sum(dim=1).tolist()
-        alike = [[at for at, n in enumerate(lengths) if n == one] for one in sorted(set(lengths))]
-        return [(rows, batch[rows].last(lengths[rows[0]])) for rows in alike]
+        groups = [
+            [at for at, length in enumerate(lengths) if length == wanted]
+            for wanted in sorted(set(lengths))
+        ]
+        return [(rows, batch[rows].last(lengths[rows[0]])) for rows in groups]
 
     def at_answers(self, outputs: Sequence[Tensor], batch: Batch) -> Tensor:
         """What the model made at the supervised positions.
@@ -102,7 +105,9 @@ class ModelInputs:
             (n_supervised, ...), in the order of ``batch.targets()``.
         """
         found, owners = [], []
-        for rows, part, output in zip(self.passes(batch), self.parts(batch), outputs, strict=True):
+        for rows, part, output in zip(
+            self.row_groups(batch), self.parts(batch), outputs, strict=True
+        ):
             said = part.labels != -100
             if self.start_id is None:
                 where = said[:, -output.shape[1] :]

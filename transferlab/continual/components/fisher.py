@@ -90,7 +90,7 @@ def _add_together(
     Returns:
         False, with nothing added, where an activation's rows cannot be told apart by sample.
     """
-    if module.passes(batch) > 1:
+    if module.forward_count(batch) > 1:
         return False
     with recording(uses) as calls:
         summed = loss(module(batch), batch)

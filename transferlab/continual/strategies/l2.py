@@ -28,5 +28,5 @@ class L2(QuadraticPenalty):
     @torch.no_grad()
     def _hold_here(self, trainer: TrainerView) -> None:
         self._anchor = flatten(trainer.trainable)
-        alike = self.calibrated(trainer, torch.ones_like(self._anchor))
-        self._importance = alike[0].clone()  # one number for all of them
+        importance = self.calibrated(trainer, torch.ones_like(self._anchor))
+        self._importance = importance[0].clone()  # one number for all of them

@@ -109,8 +109,8 @@ def words(name: str) -> str:
 
 
 def _dealt(questions: Questions) -> dict[str, Any]:
-    dealt: dict[str, Any] = {"train": 0.7, "validation": 0.1, "test": 0.2, "seed": 0}
-    return dealt | ({"stratify": questions.stratify} if questions.stratify else {})
+    assigned: dict[str, Any] = {"train": 0.7, "validation": 0.1, "test": 0.2, "seed": 0}
+    return assigned | ({"stratify": questions.stratify} if questions.stratify else {})
 
 
 def _kind_of(found: Survey, path: Path) -> RegisterKind:

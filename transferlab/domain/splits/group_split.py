@@ -62,9 +62,9 @@ def deal_out(order: Iterable[str], section: SplitsSection) -> Iterator[tuple[str
     """
     shares = {name: float(getattr(section, name)) for name in SPLITS}
     counts: Counter[SplitName] = Counter()
-    for dealt, group in enumerate(order, start=1):
+    for assigned, group in enumerate(order, start=1):
         # Rounded, so that equal deficits tie on every machine.
-        behind = {name: round(shares[name] * dealt - counts[name], 9) for name in _PRIORITY}
+        behind = {name: round(shares[name] * assigned - counts[name], 9) for name in _PRIORITY}
         side = max(_PRIORITY, key=behind.__getitem__)
         counts[side] += 1
         yield group, side
