@@ -53,9 +53,10 @@ class DER(BufferedRehearsal):
         def loss(logits: Tensor, targets: Tensor, piece: Batch) -> Tensor:
             old = [self._logits[name] for name in piece.sample_ids]
             places = torch.cat([where for _, where in old]).to(logits.device).long()
-            kept = torch.cat([value for value, _ in old]).to(logits.device)
-            apart = nn.functional.mse_loss(upcast(logits).gather(1, places), kept)
-            wrong = nn.functional.cross_entropy(upcast(logits), targets)
+            new = upcast(logits)
+            kept = torch.cat([value for value, _ in old]).to(new)
+            apart = nn.functional.mse_loss(new.gather(1, places), kept)
+            wrong = nn.functional.cross_entropy(new, targets)
             parts.add_(torch.stack([apart, wrong]).detach().cpu(), alpha=len(targets) / tokens)
             return self.options.logit_weight * apart + self.options.replay_weight * wrong
 
