@@ -22,7 +22,7 @@ from transferlab.backbone.inference.step_memory import (
 from transferlab.backbone.loader import load_backbone
 from transferlab.backbone.processing.media_encoder import CACHE_BYTES
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.continual.engine.trainer import autocast_dtype
+from transferlab.continual.engine.precision import autocast_dtype
 from transferlab.continual.options.compatibility import read_options
 from transferlab.core.records import DomainData, MediaRef, Sample
 from transferlab.domain.media.audio import decode_audio

@@ -60,7 +60,7 @@ for name in ("naive", "pull", "my_pull:Pull"):
     after = backbone.trainable_state()
     moved[name] = sum(float((after[key] - before[key]).abs().sum()) for key in after)
     assert (report.terms.get("pull_share") == 0.9) == (name != "naive"), report.terms
-assert moved["pull"] == moved["my_pull:Pull"] < 0.5 * moved["naive"], moved
+print(moved["pull"] == moved["my_pull:Pull"] < 0.5 * moved["naive"])
 """
 
 
@@ -84,7 +84,7 @@ def command(*arguments: str, environment: dict[str, str]) -> str:
 
 
 def test_it_trains_by_name_and_by_dotted_path(environment):
-    command("-c", TRAIN, environment=environment)
+    assert command("-c", TRAIN, environment=environment).strip() == "True"
 
 
 def test_it_is_listed_shown_and_validated(environment, tmp_path):

@@ -36,21 +36,12 @@ from transferlab.continual.engine.optimizer import (
     rates_of,
     set_learning_rate,
 )
+from transferlab.continual.engine.precision import autocast_dtype
 from transferlab.continual.engine.recorder import Recorder
 from transferlab.continual.engine.step_checkpoint import StepCheckpoint, restore
 from transferlab.core.distributed import rank_and_size, rank_rows, sum_over_ranks, summed
 from transferlab.core.protocols import Backbone
 from transferlab.errors import ModelError
-
-AUTOCAST_DTYPES = {"none": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-def autocast_dtype(train: TrainSection, device: torch.device) -> torch.dtype | None:
-    """The precision of forward passes on a device; None is that of the weights."""
-    if train.mixed_precision != "auto":
-        return AUTOCAST_DTYPES[train.mixed_precision]
-    gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if gpu else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,3 +67,16 @@ def _by_side(sample_index: SampleIndex, domain: int, counted: str) -> dict[Split
     )
     found = dict(sample_index.rows(query, domain))
     return {name: found.get(at, 0) for at, name in enumerate(SPLITS)}
+
+
+def empty_splits(sample_index: SampleIndex, domain: int, entry: DomainEntry) -> list[Problem]:
+    """Tasks without a sample in a split that they need."""
+    there = set(
+        sample_index.rows("SELECT DISTINCT task, side FROM samples WHERE domain = ?", domain)
+    )
+    return [
+        Problem(kind="splits", where=f"tasks.{task}", reason=f"has no sample in {side}")
+        for task in entry.config.tasks
+        for side in ("train", "test")
+        if (task, SPLITS.index(side)) not in there
+    ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transferlab.core.records import SPLITS, Quarantined, Sample
+from transferlab.core.records import Quarantined, Sample
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadRow, Row
 from transferlab.domain.catalog import DomainEntry
@@ -24,6 +24,7 @@ from transferlab.domain.validation.counts import (
     count_groups,
     count_labels,
     count_samples,
+    empty_splits,
     thin_labels,
 )
 from transferlab.domain.validation.findings import CheckReport, Labels, Problem, StreamReport
@@ -119,7 +120,7 @@ def _check(
     problems += unsplit
     labels: Labels = {}
     if not unsplit:
-        problems += _empty_sides(sample_index, domain, entry)
+        problems += empty_splits(sample_index, domain, entry)
         problems += find_leaks(sample_index, domain)
         labels = count_labels(sample_index, domain, entry)
     return CheckReport(
@@ -293,15 +294,3 @@ def _deal(sample_index: SampleIndex, domain: int, entry: DomainEntry) -> list[Pr
     except DataError as error:
         return [Problem(kind="splits", where="splits", reason=str(error))]
     return []
-
-
-def _empty_sides(sample_index: SampleIndex, domain: int, entry: DomainEntry) -> list[Problem]:
-    there = set(
-        sample_index.rows("SELECT DISTINCT task, side FROM samples WHERE domain = ?", domain)
-    )
-    return [
-        Problem(kind="splits", where=f"tasks.{task}", reason=f"has no sample in {side}")
-        for task in entry.config.tasks
-        for side in ("train", "test")
-        if (task, SPLITS.index(side)) not in there
-    ]

@@ -7,7 +7,7 @@ from continual_cases import BACKBONES, AnyBackbone, StockEWC, ToyBackbone, learn
 from transferlab.config.pipeline import TrainSection
 from transferlab.continual.avalanche_api import SupervisedPlugin
 from transferlab.continual.components.strategy import Strategy
-from transferlab.continual.engine.trainer import autocast_dtype
+from transferlab.continual.engine.precision import autocast_dtype
 from transferlab.continual.options.registry import STRATEGIES
 from transferlab.errors import ModelError
 
