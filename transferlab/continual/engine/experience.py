@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -101,3 +102,14 @@ class DomainExperience(DatasetExperience):
         super().__init__(dataset=dataset, current_experience=index)
         self.domain = domain
         self.task_labels = [index]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSettings:
+    """What one domain's training is told beside the pipeline's ``train`` section."""
+
+    domain: str
+    epochs: int
+    """0 runs every hook and trains nothing."""
+    max_steps: int | None
+    learning_rate: float

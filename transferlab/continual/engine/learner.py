@@ -11,11 +11,17 @@ import torch
 from transferlab.config.pipeline import StrategySpec, TrainOverride, TrainSection
 from transferlab.continual.avalanche_api import AvalancheDataset
 from transferlab.continual.components.strategy import Remembered, build_strategies
-from transferlab.continual.engine.experience import Classes, Collate, DomainExperience, make_dataset
+from transferlab.continual.engine.experience import (
+    Classes,
+    Collate,
+    DomainExperience,
+    StageSettings,
+    make_dataset,
+)
 from transferlab.continual.engine.interference import interference
 from transferlab.continual.engine.recorder import Recorder
 from transferlab.continual.engine.step_checkpoint import StepCheckpoint
-from transferlab.continual.engine.trainer import MLLMTrainer, StageSettings
+from transferlab.continual.engine.trainer import MLLMTrainer
 from transferlab.core.events import Listener, StageFinished, ignore
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import Sample, StepReport

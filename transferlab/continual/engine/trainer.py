@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,7 +27,7 @@ from transferlab.continual.avalanche_api import (
 from transferlab.continual.components.gradients import gradients_of
 from transferlab.continual.components.samplers import EpochBatches
 from transferlab.continual.components.strategy import Strategy
-from transferlab.continual.engine.experience import DomainExperience
+from transferlab.continual.engine.experience import DomainExperience, StageSettings
 from transferlab.continual.engine.hook_timer import Stopwatch
 from transferlab.continual.engine.optimizer import (
     build_optimizer,
@@ -42,17 +41,6 @@ from transferlab.continual.engine.step_checkpoint import StepCheckpoint, restore
 from transferlab.core.distributed import rank_and_size, rank_rows, sum_over_ranks, summed
 from transferlab.core.protocols import Backbone
 from transferlab.errors import ModelError
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageSettings:
-    """What one domain's training is told beside the pipeline's ``train`` section."""
-
-    domain: str
-    epochs: int
-    """0 runs every hook and trains nothing."""
-    max_steps: int | None
-    learning_rate: float
 
 
 class MLLMTrainer(SupervisedTemplate):
