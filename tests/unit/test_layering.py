@@ -23,12 +23,14 @@ RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
 
 ROOMS = {  # bottom first: a room is a folder, or a file beside the folders
     "domain": [
-        {"base", "catalog", "data_root"},
+        {"base"},
+        {"catalog", "data_root"},
         {"privacy"},
         {"media"},
+        {"tables"},
         {"sources"},
         {"samples"},
-        {"splits"},
+        {"handle", "splits"},
         {"loader", "validation"},
         {"onboarding", "download"},
     ],

@@ -169,7 +169,7 @@ def unpack_parquet(
     debug: Debug = False,
 ) -> None:
     """Write the pictures of Parquet files out, as sets on the Hugging Face hub hold them."""
-    from transferlab.domain.sources.parquet_images import unpack
+    from transferlab.domain.tables.parquet_images import unpack
 
     done = unpack(folder, to)
     for name, rows in done.items() if not as_json else ():

@@ -101,9 +101,9 @@ class HubSection(Section):
 class SourceSection(Section):
     """Where the rows come from."""
 
-    kind: Literal[
-        "table", "dicom", "chat", "video", "files", "webdataset", "huggingface", "generated"
-    ]
+    kind: str
+    """table, dicom, chat, video, files, webdataset, huggingface or generated; or a third party's:
+    the name of its entry point (group ``transferlab.sources``), or ``module:Class``."""
     path: str = "metadata.csv"
     """Relative to the domain's data root. Table and generated: the table; CSV, TSV, JSON, JSONL or
     Parquet by its ending. Chat: the JSON or JSONL file. Dicom: a folder ("." for the root) or a
@@ -132,7 +132,7 @@ class SourceSection(Section):
     generator: str | None = None
     """Generated only: which built-in world writes the table and its media."""
     options: dict[str, Any] = {}
-    """Generated only: options of the generator, e.g. samples and seed."""
+    """Generated: options of the generator, e.g. samples and seed. A third party's kind: its own."""
 
     @model_validator(mode="after")
     def _fits_the_kind(self) -> "SourceSection":
@@ -197,7 +197,7 @@ class SplitsSection(Section):
             raise ValueError("values: only together with column")
         return self
 
-    def side(self, said: str) -> SplitName | None:
+    def split_of(self, said: str) -> SplitName | None:
         """The split that a value of ``column`` means; None where it means none."""
         word = said.strip().lower()
         for name in SPLITS:

@@ -35,7 +35,7 @@ class PrivacySection(Section):
     """Columns that hold identifiers: their values are removed from the texts of their row."""
 
     @property
-    def asked(self) -> bool:
+    def active(self) -> bool:
         """Whether anything is protected."""
         return self.dicom is not None or self.text is not None
 

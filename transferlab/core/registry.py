@@ -64,18 +64,27 @@ class Registry:
         """
         if name in self._entries:
             return _attribute(self._entries[name])
-        path = name if ":" in name else self._others().get(name)
-        if path is None:
-            hint = did_you_mean(name, self.names())
-            raise UnknownName(
-                f"Unknown {self._kind} '{name}'.{hint} Known: {', '.join(self.names())}."
-            )
+        self.check(name)
+        path = name if ":" in name else self._others()[name]
         try:
             return _attribute(path)
         except (ImportError, AttributeError) as error:
             raise InputError(
                 f"{self._kind} '{name}': {path} cannot be imported: {error}"
             ) from error
+
+    def check(self, name: str) -> None:
+        """Find out that there is such an entry, without importing it.
+
+        Raises:
+            UnknownName: there is none; the message names the nearest one.
+            InputError: a third party's entry has the name of another.
+        """
+        if name not in self:
+            hint = did_you_mean(name, self.names())
+            raise UnknownName(
+                f"Unknown {self._kind} '{name}'.{hint} Known: {', '.join(self.names())}."
+            )
 
     def _others(self) -> Mapping[str, str]:
         """Third parties' entries, by name."""

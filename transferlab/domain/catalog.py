@@ -9,9 +9,10 @@ from importlib import resources
 from pathlib import Path
 
 from transferlab.config.domain import DomainConfig
-from transferlab.config.yaml_sections import load_yaml
+from transferlab.config.yaml_sections import load_yaml, locate
 from transferlab.core.paths import user_domains_folder
 from transferlab.core.registry import did_you_mean
+from transferlab.domain.base.source_kinds import SOURCES
 from transferlab.errors import InputError, UnknownName
 
 DOMAIN_FILE = "domain.yaml"
@@ -98,7 +99,12 @@ def read_entry(folder: Path) -> DomainEntry:
     Raises:
         InputError: its domain.yaml is broken.
     """
-    config = load_yaml(folder / DOMAIN_FILE, DomainConfig)
+    file = folder / DOMAIN_FILE
+    config = load_yaml(file, DomainConfig)
+    try:
+        SOURCES.check(config.source.kind)
+    except InputError as error:
+        raise InputError(locate(file, f"source.kind: {error}")) from None
     return DomainEntry(config=config, folder=folder.resolve())
 
 

@@ -10,11 +10,10 @@ from typing import Literal
 from transferlab.config.domain import DomainConfig
 from transferlab.core.records import SPLITS, DomainData, Quarantined, Sample, SplitName
 from transferlab.domain.catalog import DomainEntry
+from transferlab.domain.handle import DomainHandle, open_domain
 from transferlab.domain.media.resolver import MediaResolver
-from transferlab.domain.privacy.guard import guard_of
-from transferlab.domain.samples.builder import BuiltSample, SampleBuilder
+from transferlab.domain.samples.builder import BuiltSample
 from transferlab.domain.sources.generated import at_most
-from transferlab.domain.sources.roots import domain_root
 from transferlab.domain.sources.row_source import read_rows
 from transferlab.domain.splits.assignment import assign_splits, check_disjoint_groups
 from transferlab.errors import DataError
@@ -47,24 +46,10 @@ def load_domain(
         EnvironmentProblem: domain.yaml asks for privacy, and the key or a library is missing.
     """
     entry = at_most(entry, generated_samples)
+    domain = open_domain(entry, data_root=data_root, cache_root=cache_root)
+    built, bad = _built_samples(domain, stop=on_bad_sample == "stop")
+    splits = _split(entry, built)
     config = entry.config
-    root = domain_root(entry, data_root=data_root, cache_root=cache_root)
-    guard = guard_of(entry, root, data_root=data_root)
-    rows, bad = read_rows(entry, root, guard=guard)
-    if bad and not rows:
-        raise _bad_rows(entry.name, bad)
-    resolver = MediaResolver(root, privacy=config.privacy)
-    asked, unasked = SampleBuilder(config, file=entry.file, resolver=resolver, guard=guard).ask(
-        rows
-    )
-    bad += unasked
-    if bad and on_bad_sample == "stop":
-        raise _bad_rows(entry.name, bad)
-    if not asked:
-        raise DataError(
-            f"domain '{entry.name}': not one row can be used; {bad[0].where}: {bad[0].reason}"
-        )
-    splits = _split(entry, asked)
     return DomainData(
         name=config.name,
         version=config.version,
@@ -72,30 +57,49 @@ def load_domain(
         licence=config.licence,
         primary_metrics={name: task.metrics[0] for name, task in config.tasks.items()},
         splits=splits,
-        digest=_digest(config, splits, resolver),
+        digest=_digest(config, splits, domain.resolver),
         quarantined=tuple(bad),
         metrics={name: tuple(task.metrics) for name, task in config.tasks.items()},
-        removed=dict(guard.removed),
+        removed=dict(domain.guard.removed),
     )
 
 
+def _built_samples(
+    domain: DomainHandle, *, stop: bool
+) -> tuple[list[BuiltSample], list[Quarantined]]:
+    """The samples of all rows, at least one, and the rows that gave none; none with ``stop``."""
+    name = domain.entry.name
+    rows, bad = read_rows(domain.source)
+    if bad and not rows:
+        raise _bad_rows(name, bad)
+    built, unusable = domain.builder().build(rows)
+    bad += unusable
+    if bad and stop:
+        raise _bad_rows(name, bad)
+    if not built:
+        raise DataError(
+            f"domain '{name}': not one row can be used; {bad[0].where}: {bad[0].reason}"
+        )
+    return built, bad
+
+
 def _split(
-    entry: DomainEntry, asked: Sequence[BuiltSample]
+    entry: DomainEntry, built: Sequence[BuiltSample]
 ) -> Mapping[SplitName, tuple[Sample, ...]]:
     try:
-        sides = assign_splits(entry, asked)
-        check_disjoint_groups(asked, sides)
+        assigned = assign_splits(entry, built)
+        check_disjoint_groups(built, assigned)
     except DataError as error:
         raise DataError(f"domain '{entry.name}': {error}") from None
-    placed = zip((one.sample for one in asked), sides, strict=True)
+    placed = zip((one.sample for one in built), assigned, strict=True)
     # By id, so that the order of rows in a table changes nothing downstream.
     ordered = sorted(placed, key=lambda pair: pair[0].id)
-    splits = {name: tuple(s for s, side in ordered if side == name) for name in SPLITS}
+    splits = {name: tuple(s for s, split in ordered if split == name) for name in SPLITS}
     for task in entry.config.tasks:
-        for side in NEEDED_BY_TASKS:
-            if not any(sample.task == task for sample in splits[side]):
+        for split in NEEDED_BY_TASKS:
+            if not any(sample.task == task for sample in splits[split]):
                 raise DataError(
-                    f"domain '{entry.name}': task '{task}' has no sample in the {side} split; "
+                    f"domain '{entry.name}': task '{task}' has no sample in the {split} split; "
                     "it needs more groups, another splits.seed, or splits.stratify"
                 )
     return splits
@@ -113,7 +117,7 @@ def _bad_rows(name: str, bad: Sequence[Quarantined]) -> DataError:
 def _digest(
     config: DomainConfig, splits: Mapping[SplitName, Sequence[Sample]], resolver: MediaResolver
 ) -> str:
-    """SHA-256 of all that decides a score: the samples, their sides and how they are scored."""
+    """SHA-256 of all that decides a score: the samples, their assigned and how they are scored."""
     digest = hashlib.sha256()
 
     def add(*parts: str) -> None:
@@ -122,8 +126,8 @@ def _digest(
 
     for name, task in config.tasks.items():
         add("task", name, *task.metrics)
-    for side in SPLITS:
-        for sample in splits[side]:
-            add(side, sample.id, sample.prompt, sample.answer, *sample.choices)
+    for split in SPLITS:
+        for sample in splits[split]:
+            add(split, sample.id, sample.prompt, sample.answer, *sample.choices)
             add(*(resolver.fingerprint(ref) for ref in sample.media))
     return digest.hexdigest()

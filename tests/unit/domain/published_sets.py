@@ -11,7 +11,7 @@ import pyarrow as pa
 from domain_cases import picture, write_dicom, write_picture
 from pyarrow import parquet
 
-from transferlab.domain.sources.parquet_images import unpack
+from transferlab.domain.tables.parquet_images import unpack
 
 COUNT = 12
 SECTIONS = """                                 FINAL REPORT

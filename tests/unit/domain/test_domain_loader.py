@@ -164,9 +164,9 @@ def test_a_segment_that_makes_no_sense_is_a_bad_row(tmp_path, start, end, says):
 
 
 def test_where_asks_some_rows_only(tmp_path):
-    asked = tasks(where={"sex": ["F"], "note": ["*"]}, choices=["none", "nodule"])
+    built = tasks(where={"sex": ["F"], "note": ["*"]}, choices=["none", "nodule"])
     rows = [row | {"note": "" if row["patient"] == "P0" else "x"} for row in toy_rows(20)]
-    samples = all_samples(load_domain(write_domain(tmp_path / "d", rows=rows, tasks=asked)))
+    samples = all_samples(load_domain(write_domain(tmp_path / "d", rows=rows, tasks=built)))
     assert len(samples) == 2 * (20 // 2 - 1)
     assert {sample.attributes["sex"] for sample in samples} == {"F"}
 

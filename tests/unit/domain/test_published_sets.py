@@ -8,7 +8,7 @@ from pyarrow import parquet
 from transferlab.core.records import SPLITS
 from transferlab.domain.catalog import find_domains
 from transferlab.domain.loader import load_domain
-from transferlab.domain.sources.parquet_images import unpack
+from transferlab.domain.tables.parquet_images import unpack
 from transferlab.domain.validation.domain_check import check_domain
 from transferlab.errors import DataError, InputError
 

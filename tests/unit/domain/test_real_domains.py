@@ -95,12 +95,12 @@ def test_children_are_asked_about_pneumonia_only(domains):
 
 
 def test_half_of_the_captions_belong_and_the_text_alone_does_not_tell(domains):
-    asked = [s for s in all_samples(domains["textbook-figures"]) if s.task == "caption_match"]
-    answers = Counter(sample.answer for sample in asked)
+    built = [s for s in all_samples(domains["textbook-figures"]) if s.task == "caption_match"]
+    answers = Counter(sample.answer for sample in built)
     assert answers["yes"] == 594
     assert answers["no"] == 592
     of_caption = defaultdict(set)
-    for sample in asked:
+    for sample in built:
         of_caption[sample.prompt].add(sample.answer)
     assert sum(len(both) == 2 for both in of_caption.values()) > 100
 

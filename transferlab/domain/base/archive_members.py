@@ -23,8 +23,8 @@ def size_bytes(path: Path) -> int | None:
     """
     if path.is_file():
         return path.stat().st_size
-    place = _place(path)
-    return None if place is None else place[2]
+    member = _member_of(path)
+    return None if member is None else member[2]
 
 
 def readable(path: Path) -> Path | BinaryIO:
@@ -33,16 +33,16 @@ def readable(path: Path) -> Path | BinaryIO:
     Raises:
         OSError, tarfile.TarError: as for ``size_bytes``.
     """
-    place = _place(path)
-    if place is None:
+    member = _member_of(path)
+    if member is None:
         return path
-    shard, offset, size = place
+    shard, offset, size = member
     with shard.open("rb") as file:
         file.seek(offset)
         return io.BytesIO(file.read(size))
 
 
-def opened(path: Path) -> BinaryIO:
+def open_medium(path: Path) -> BinaryIO:
     """A file or a member, open for reading bytes.
 
     Raises:
@@ -57,7 +57,7 @@ def forget_members() -> None:
     _members.cache_clear()
 
 
-def _place(path: Path) -> tuple[Path, int, int] | None:
+def _member_of(path: Path) -> tuple[Path, int, int] | None:
     """The shard that holds a member, and where: offset and size in bytes."""
     if SHARD not in str(path).lower() or path.is_file():
         return None

@@ -46,15 +46,17 @@ class FirstOccurrences:
     """Where every id came first."""
 
     def __init__(self) -> None:
-        self._spill = DiskIndex("CREATE TABLE ids (id BLOB PRIMARY KEY, place TEXT) WITHOUT ROWID;")
+        self._spill = DiskIndex(
+            "CREATE TABLE ids (id BLOB PRIMARY KEY, position TEXT) WITHOUT ROWID;"
+        )
 
-    def first(self, own: str, place: str) -> str:
-        """Where an id came first: ``place`` itself, if it has not come before."""
+    def first(self, own: str, where: str) -> str:
+        """Where an id came first: ``where`` itself, if it has not come before."""
         digest = hashlib.blake2b(own.encode(), digest_size=16).digest()
-        added = self._spill.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", digest, place)
+        added = self._spill.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", digest, where)
         if added.rowcount:
-            return place
-        (found,) = self._spill.execute("SELECT place FROM ids WHERE id = ?", digest)
+            return where
+        (found,) = self._spill.execute("SELECT position FROM ids WHERE id = ?", digest)
         return str(found[0])
 
 

@@ -15,7 +15,7 @@ LISTED = "_media"
 
 
 @dataclass(frozen=True)
-class Unread:
+class BadItem:
     """An item of a source that gives no row."""
 
     where: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from string import Formatter
 
 from transferlab.core.records import MEDIA_SLOT
@@ -59,12 +60,26 @@ def fill(template: str, row: Row) -> str:
     Raises:
         BadRow: this row lacks a column, as rows of JSONL can.
     """
-    parts = []
-    for literal, name, _, _ in Formatter().parse(template):
-        parts.append(literal)
-        if name is not None:
-            parts.append(value(row, name))
-    return "".join(parts)
+    return "".join(
+        text if column is None else value(row, column) for text, column in _compiled(template)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _compiled(template: str) -> tuple[tuple[str, str | None], ...]:
+    """Pieces of a template, parsed once however many rows it is filled with: text, or a column."""
+    pieces: list[tuple[str, str | None]] = []
+    for literal, column, _, _ in Formatter().parse(template):
+        if literal:
+            pieces.append((literal, None))
+        if column is not None:
+            pieces.append(("", column))
+    return tuple(pieces)
+
+
+def named_columns(template: str) -> list[str]:
+    """The columns of a template that ``columns_of`` has accepted."""
+    return [column for _, column in _compiled(template) if column is not None]
 
 
 def value(row: Row, column: str) -> str:

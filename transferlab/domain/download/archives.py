@@ -33,7 +33,7 @@ def unpack_archive(path: Path, to: Path, *, name: str, most_bytes: int) -> None:
         most_bytes: of all its files together; what is written is counted, not what it claims.
 
     Raises:
-        DataError: it is broken, names a place outside ``to``, holds links or devices, is encrypted,
+        DataError: it is broken, names a path outside ``to``, holds links or devices, is encrypted,
             or unpacks to more than ``most_bytes``.
     """
     budget = _Budget(name, most_bytes)
@@ -54,12 +54,12 @@ class _Budget:
     def __init__(self, name: str, most_bytes: int) -> None:
         self.name, self._most, self._left, self._members = name, most_bytes, most_bytes, 0
 
-    def copy(self, source: IO[bytes], place: Path) -> None:
+    def copy(self, source: IO[bytes], target: Path) -> None:
         self._members += 1
         if self._members > MAX_MEMBERS:
             raise DataError(f"{self.name}: holds more than {MAX_MEMBERS:,} files")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("xb") as file:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as file:
             while chunk := source.read(min(_COPY_BYTES, self._left + 1)):
                 self._left -= len(chunk)
                 if self._left < 0:
@@ -69,7 +69,7 @@ class _Budget:
                     )
                 file.write(chunk)
 
-    def place(self, to: Path, member: str) -> Path:
+    def target(self, to: Path, member: str) -> Path:
         try:
             return safe_join(to, member)
         except ValueError:
@@ -86,9 +86,9 @@ def _unzip(path: Path, to: Path, budget: _Budget) -> None:
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise DataError(f"{budget.name}: holds a link; nothing of it is kept")
             # Windows' separator would be part of a name here, and of a path there.
-            place = budget.place(to, member.filename.replace("\\", "/"))
+            target = budget.target(to, member.filename.replace("\\", "/"))
             with archive.open(member) as source:
-                budget.copy(source, place)
+                budget.copy(source, target)
 
 
 def _untar(path: Path, to: Path, budget: _Budget) -> None:
@@ -98,7 +98,7 @@ def _untar(path: Path, to: Path, budget: _Budget) -> None:
                 continue
             if not member.isfile():
                 raise DataError(f"{budget.name}: holds a link or a device; nothing of it is kept")
-            place = budget.place(to, member.name)
+            target = budget.target(to, member.name)
             source = archive.extractfile(member)
             if source is not None:
-                budget.copy(source, place)
+                budget.copy(source, target)

@@ -163,10 +163,10 @@ def _put(section: ArchiveSection, partial: Path, root: Path) -> None:
 
 def _merge(source: Path, target: Path) -> None:
     for path in sorted(source.iterdir()):
-        place = target / path.name
-        if path.is_dir() and place.is_dir() and not place.is_symlink():
-            _merge(path, place)
-        elif place.exists() or place.is_symlink():
-            raise DataError(f"{place}: is there already; move it away, and fetch again")
+        destination = target / path.name
+        if path.is_dir() and destination.is_dir() and not destination.is_symlink():
+            _merge(path, destination)
+        elif destination.exists() or destination.is_symlink():
+            raise DataError(f"{destination}: is there already; move it away, and fetch again")
         else:
-            os.replace(path, place)
+            os.replace(path, destination)

@@ -57,8 +57,8 @@ def decode(ref: MediaRef) -> Frames:
 def _masked(ref: MediaRef, frames: Frames) -> Frames:
     from transferlab.domain.privacy.burned_in_text import masked
 
-    clean, places = masked(frames)
-    if not places:
+    clean, boxes = masked(frames)
+    if not boxes:
         raise UnreadableMedium(
             ref.path, "it says that text is burned in, and none was found to be masked"
         )

@@ -23,8 +23,8 @@ def decode_image(ref: MediaRef) -> Frames:
         UnreadableMedium: the file is no picture, or is broken.
     """
     try:
-        with Image.open(readable(ref.path)) as opened:
-            return [_to_rgb(ImageOps.exif_transpose(opened))]
+        with Image.open(readable(ref.path)) as open_medium:
+            return [_to_rgb(ImageOps.exif_transpose(open_medium))]
     except _BROKEN as error:
         raise _unreadable(ref.path, error) from error
 
@@ -40,13 +40,13 @@ def check_image(path: Path, *, hashed: bool = False) -> MediaInfo:
         UnreadableMedium: the file is no picture, is broken, or is all one value.
     """
     try:
-        with Image.open(readable(path)) as opened:
-            full = opened.size
-            opened.draft("L", (HASH_PIXELS, HASH_PIXELS))
+        with Image.open(readable(path)) as open_medium:
+            full = open_medium.size
+            open_medium.draft("L", (HASH_PIXELS, HASH_PIXELS))
             # A small scale shows means only, so it cannot tell a fine pattern from none.
-            if _is_flat(opened) and (opened.size == full or _is_flat_in_full(path)):
+            if _is_flat(open_medium) and (open_medium.size == full or _is_flat_in_full(path)):
                 raise UnreadableMedium(path, FLAT)
-            return MediaInfo(picture_hash=picture_hash(_to_grey(opened)) if hashed else None)
+            return MediaInfo(picture_hash=picture_hash(_to_grey(open_medium)) if hashed else None)
     except _BROKEN as error:
         raise _unreadable(path, error) from error
 
@@ -58,8 +58,8 @@ def _is_flat(image: Image.Image) -> bool:
 
 
 def _is_flat_in_full(path: Path) -> bool:
-    with Image.open(readable(path)) as opened:
-        return _is_flat(opened)
+    with Image.open(readable(path)) as open_medium:
+        return _is_flat(open_medium)
 
 
 def _to_grey(image: Image.Image) -> Image.Image:

@@ -23,10 +23,10 @@ class FileProbe:
 class ProbeCache(Protocol):
     """Keeps what was found out about files, by a text that tells them apart."""
 
-    def looked(self, place: str) -> FileProbe | None:
+    def get(self, key: str) -> FileProbe | None:
         """What is known; None where the file has not been looked at."""
 
-    def remember(self, place: str, looked: FileProbe) -> None:
+    def put(self, key: str, probe: FileProbe) -> None:
         """Keep it."""
 
 
@@ -36,8 +36,8 @@ class InMemoryProbeCache:
     def __init__(self) -> None:
         self._known: dict[str, FileProbe] = {}
 
-    def looked(self, place: str) -> FileProbe | None:
-        return self._known.get(place)
+    def get(self, key: str) -> FileProbe | None:
+        return self._known.get(key)
 
-    def remember(self, place: str, looked: FileProbe) -> None:
-        self._known[place] = looked
+    def put(self, key: str, probe: FileProbe) -> None:
+        self._known[key] = probe

@@ -12,7 +12,7 @@ from transferlab.config.domain import MediaSection
 from transferlab.config.privacy import PrivacySection
 from transferlab.core.paths import safe_join
 from transferlab.core.records import MediaKind, MediaRef
-from transferlab.domain.base.archive_members import opened
+from transferlab.domain.base.archive_members import open_medium
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadRow, Row
 from transferlab.domain.base.template import fill, value
@@ -34,7 +34,7 @@ class MediaResolver:
         *,
         hashed: bool = False,
         privacy: PrivacySection | None = None,
-        memory: ProbeCache | None = None,
+        probes: ProbeCache | None = None,
         label: str = "",
     ) -> None:
         """
@@ -42,14 +42,14 @@ class MediaResolver:
             root: the domain's folder.
             hashed: keep pictures' perceptual hashes, by which near-duplicates are found.
             privacy: what the domain asks; None asks nothing.
-            memory: of what was found out; None means one of its own.
-            label: tells the files of several shelves with one memory apart.
+            probes: keeps what was found out about files; None means a cache of its own.
+            label: tells the files of several domains with one cache apart.
         """
         self._label = label
         self._root, self._hashed = root, hashed
         self._privacy = privacy or PrivacySection()
         self._base = root.resolve()
-        self._memory = memory or InMemoryProbeCache()
+        self._probes = probes or InMemoryProbeCache()
         self.files = 0
         """How many files were looked at."""
 
@@ -64,9 +64,9 @@ class MediaResolver:
             path = safe_join(self._root, fill(section.path, row))
         except ValueError as error:
             raise BadRow(f"it is {error}") from None
-        found = self._look(section.kind, path)
+        found = self._probe(section.kind, path)
         if found.reason is None and section.sound:
-            sound = self._look("sound", path)
+            sound = self._probe("sound", path)
             found = found if sound.reason is None else sound
         if found.reason is not None:
             raise BadRow(found.reason)
@@ -98,18 +98,18 @@ class MediaResolver:
 
     def fingerprint(self, ref: MediaRef) -> str:
         """SHA-256 of the file's bytes, in hex."""
-        return self._look(ref.kind, ref.path).fingerprint
+        return self._probe(ref.kind, ref.path).fingerprint
 
-    def place(self, kind: CheckKind, path: Path) -> str:
-        """The text by which the memory knows a file."""
+    def key(self, kind: CheckKind, path: Path) -> str:
+        """The text by which the cache knows a file."""
         return f"{self._label}:{kind}:{path}"
 
-    def _look(self, kind: CheckKind, path: Path) -> FileProbe:
-        place = self.place(kind, path)
-        known = self._memory.looked(place)
+    def _probe(self, kind: CheckKind, path: Path) -> FileProbe:
+        key = self.key(kind, path)
+        known = self._probes.get(key)
         if known is None:
             known = self._inspect(kind, path)
-            self._memory.remember(place, known)
+            self._probes.put(key, known)
             self.files += kind != "sound"
         return known
 
@@ -118,7 +118,7 @@ class MediaResolver:
             inspected = check(kind, path, hashed=self._hashed)
         except UnreadableMedium as error:
             return FileProbe(reason=error.reason)
-        with opened(path) as file:
+        with open_medium(path) as file:
             digest = hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
         marked = kind != "sound" and inspected.burned_in and self._privacy.dicom is not None
         return FileProbe(

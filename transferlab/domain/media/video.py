@@ -49,12 +49,12 @@ def decode_video(ref: MediaRef) -> Frames:
         if rate >= _SMOOTH_RATE:
             stream.codec_context.skip_frame = "NONREF"
         costly = stream.width * stream.height * rate >= _COSTLY_PIXELS_PER_SECOND
-        film = _Film(ref.path, container, stream)
+        video = _Film(ref.path, container, stream)
         found: Frames = []
         for i in range(ref.frames):
             middle = begin + (i + 0.5) * part
-            frame = film.keyframe(middle, within_seconds=part / 2) if costly else None
-            found.append(_upright(frame or film.frame_at(middle)))
+            frame = video.keyframe(middle, within_seconds=part / 2) if costly else None
+            found.append(_upright(frame or video.frame_at(middle)))
         return found
 
 
@@ -74,12 +74,12 @@ def check_video(path: Path, *, hashed: bool = False) -> MediaInfo:
         if first is None:
             raise UnreadableMedium(path, "the video has no frames")
         length = _length(container, stream)
-        film = _Film(path, container, stream)
-        last = film.frame_at((length or 0.0) + _BEYOND_SECONDS)
-        seconds = film.seconds(last)
-        _check_end(path, seconds, stated=film.stated_seconds)
+        video = _Film(path, container, stream)
+        last = video.frame_at((length or 0.0) + _BEYOND_SECONDS)
+        seconds = video.seconds(last)
+        _check_end(path, seconds, stated=video.stated_seconds)
         # Any frame will do there, and one after a keyframe's interval costs seconds in long films.
-        middle = film.keyframe(seconds / 2, within_seconds=seconds) or film.frame_at(seconds / 2)
+        middle = video.keyframe(seconds / 2, within_seconds=seconds) or video.frame_at(seconds / 2)
         values = {_one_value(frame) for frame in (first, middle, last)}
         if len(values) == 1 and None not in values:
             raise UnreadableMedium(path, FLAT)

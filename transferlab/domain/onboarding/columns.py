@@ -66,7 +66,7 @@ class Column:
         return re.search(pattern, self.name.lower().replace(" ", "_")) is not None
 
 
-def summed_up(rows: Sequence[Row]) -> dict[str, Column]:
+def summarize_columns(rows: Sequence[Row]) -> dict[str, Column]:
     """Every column that a template can name."""
     names = list(dict.fromkeys(name for row in rows for name in row if name != WHERE))
     found = {}
@@ -96,9 +96,9 @@ def find_split(columns: dict[str, Column]) -> str | None:
     """The column that says of every row whether it is train or test."""
     section = SplitsSection(column="x")
     for name, column in columns.items():
-        sides = {section.side(value) for value in column.counts}
-        if re.fullmatch(_SPLIT, name.lower()) and column.whole and {"train", "test"} <= sides:
-            return name if None not in sides else None
+        splits = {section.split_of(value) for value in column.counts}
+        if re.fullmatch(_SPLIT, name.lower()) and column.whole and {"train", "test"} <= splits:
+            return name if None not in splits else None
     return None
 
 

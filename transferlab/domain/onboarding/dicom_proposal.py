@@ -8,11 +8,11 @@ from typing import Any
 
 from transferlab.config.domain import SourceSection
 from transferlab.domain.base.rows import Row
-from transferlab.domain.onboarding.columns import Column, summed_up
+from transferlab.domain.onboarding.columns import Column, summarize_columns
 from transferlab.domain.onboarding.survey import Survey, read_as_found
 from transferlab.domain.onboarding.task_proposal import Questions, questions_of
-from transferlab.domain.sources.dicom_files import read_dicom_tree
-from transferlab.domain.sources.table import UTF8
+from transferlab.domain.sources.dicom import read_dicom_tree
+from transferlab.domain.tables.reader import UTF8
 from transferlab.errors import DataError, InputError
 
 KEYS = (
@@ -154,7 +154,7 @@ def _best_join(found: Survey, files: Sequence[Row], notes: list[str]) -> _Join |
         except DataError as error:
             notes.append(f"{_UNREAD}: {error}")
             continue
-        for name, column in summed_up(reports).items():
+        for name, column in summarize_columns(reports).items():
             for rank, tag in enumerate(KEYS):
                 share = _share(column, files, tag)
                 if share >= _MIN_SHARE and (best is None or (share, -rank) > best[0]):

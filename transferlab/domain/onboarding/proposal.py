@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from transferlab.config.section import NAME_PATTERN
 from transferlab.domain.base.rows import LISTED, Row
-from transferlab.domain.onboarding.columns import summed_up
+from transferlab.domain.onboarding.columns import summarize_columns
 from transferlab.domain.onboarding.survey import (
     MARKS,
     Match,
@@ -22,8 +22,8 @@ from transferlab.domain.onboarding.survey import (
 )
 from transferlab.domain.onboarding.task_proposal import Questions, questions_of
 from transferlab.domain.sources.chat import read_chat
-from transferlab.domain.sources.table import UTF8
-from transferlab.domain.sources.video_files import list_video_files
+from transferlab.domain.sources.video import list_video_files
+from transferlab.domain.tables.reader import UTF8
 from transferlab.domain.validation.domain_check import NOT_STATED
 from transferlab.errors import DataError, InputError
 
@@ -118,17 +118,17 @@ def _kind_of(found: Survey, path: Path) -> RegisterKind:
         return "huggingface"
     if _chat_files(found):
         return "chat"
-    if found.dicoms and len(found.dicoms) >= len(found.pictures) + len(found.films):
+    if found.dicoms and len(found.dicoms) >= len(found.pictures) + len(found.videos):
         return "dicom"
     if _media_table(found) is not None:
         return "table"
-    if found.films:
+    if found.videos:
         return "video"
     if found.shards:
         return "webdataset"
     tables = f" and the tables {', '.join(found.tables[:3])}" if found.tables else ""
     raise InputError(
-        f"{path}: found {len(found.pictures)} pictures, {len(found.films)} films, "
+        f"{path}: found {len(found.pictures)} pictures, {len(found.videos)} films, "
         f"{len(found.dicoms)} DICOM files{tables}, but no table with a column of "
         f"those files' names{found.advice}; add such a column, or say what it is with --kind"
     )
@@ -196,7 +196,7 @@ def _media_table(found: Survey) -> _MediaTable | None:
             continue
         columns = {
             column: match
-            for column, one in summed_up(rows).items()
+            for column, one in summarize_columns(rows).items()
             if (match := match_files(one.counts, found.media())) is not None
         }
         if columns:

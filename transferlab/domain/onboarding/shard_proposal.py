@@ -10,13 +10,13 @@ from typing import Any
 from transferlab.config.domain import SourceSection
 from transferlab.domain.base.archive_members import SHARD
 from transferlab.domain.base.rows import Row
-from transferlab.domain.onboarding.columns import summed_up
+from transferlab.domain.onboarding.columns import summarize_columns
 from transferlab.domain.onboarding.survey import MARKS, Survey
 from transferlab.domain.onboarding.task_proposal import Questions, questions_of
-from transferlab.domain.sources.huggingface import unpacked_dataset
-from transferlab.domain.sources.row_source import PART
-from transferlab.domain.sources.table import stream_table
+from transferlab.domain.sources.huggingface import unpack_dataset
+from transferlab.domain.sources.table import PART
 from transferlab.domain.sources.webdataset import stream_shards
+from transferlab.domain.tables.reader import stream_table
 from transferlab.errors import InputError
 
 LOOKED_AT = 2000
@@ -48,7 +48,7 @@ def propose_saved(found: Survey, name: str) -> tuple[dict[str, Any], Questions]:
         DataError: the dataset cannot be read.
     """
     settings: dict[str, Any] = {"kind": "huggingface", "path": "."}
-    root = unpacked_dataset(name, SourceSection(**settings), found.root, file=found.root)
+    root = unpack_dataset(name, SourceSection(**settings), found.root, file=found.root)
     rows = [
         row | {PART: table.stem}
         for table in sorted(root.glob("*.jsonl"))
@@ -76,7 +76,7 @@ def _proposed(
 
 
 def _members(found: Survey, rows: Sequence[Row]) -> dict[str, str]:
-    kinds = {name: _kind(found, f".{name.rpartition('.')[2]}") for name in summed_up(rows)}
+    kinds = {name: _kind(found, f".{name.rpartition('.')[2]}") for name in summarize_columns(rows)}
     shards = tuple(f"{shard}/" for shard in found.shards)
     return {
         name: kind
@@ -87,7 +87,7 @@ def _members(found: Survey, rows: Sequence[Row]) -> dict[str, str]:
 
 def _files(found: Survey, rows: Sequence[Row], root: Path) -> dict[str, str]:
     kinds = {}
-    for name, column in summed_up(rows).items():
+    for name, column in summarize_columns(rows).items():
         suffixes = {Path(value).suffix.lower() for value in column.counts}
         kind = _kind(found, next(iter(suffixes), ""))
         if kind is not None and all((root / value).is_file() for value in column.counts):

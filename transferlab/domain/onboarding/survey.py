@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from transferlab.domain.base.archive_members import SHARD
 from transferlab.domain.base.rows import Row
 from transferlab.domain.sources.files import walk
-from transferlab.domain.sources.table import TABLE_SUFFIXES, UTF8, WrongEncoding, read_table
-from transferlab.domain.sources.video_files import FILM_SUFFIXES, TRANSCRIPT_SUFFIXES
+from transferlab.domain.sources.video import FILM_SUFFIXES, TRANSCRIPT_SUFFIXES
+from transferlab.domain.tables.reader import TABLE_SUFFIXES, UTF8, WrongEncoding, read_table
 from transferlab.errors import DataError, InputError
 
 PICTURE_SUFFIXES = frozenset(
@@ -48,7 +48,7 @@ class Survey:
     arrays: list[str] = field(default_factory=list)
     """Pictures packed into one file, as MNIST's."""
     pictures: list[str] = field(default_factory=list)
-    films: list[str] = field(default_factory=list)
+    videos: list[str] = field(default_factory=list)
     transcripts: list[str] = field(default_factory=list)
     dicoms: list[str] = field(default_factory=list)
     shards: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Survey:
         if suffix in PICTURE_SUFFIXES:
             return self.pictures
         if suffix in FILM_SUFFIXES:
-            return self.films
+            return self.videos
         return self.dicoms if suffix in DICOM_SUFFIXES else None
 
     @property
@@ -76,7 +76,7 @@ class Survey:
 
     def media(self) -> dict[str, list[str]]:
         """By kind of medium."""
-        return {"image": self.pictures, "video": self.films, "dicom": self.dicoms}
+        return {"image": self.pictures, "video": self.videos, "dicom": self.dicoms}
 
 
 def survey(path: Path) -> Survey:
@@ -103,7 +103,7 @@ def survey(path: Path) -> Survey:
         elif suffix in PICTURE_SUFFIXES:
             found.pictures.append(relative)
         elif suffix in FILM_SUFFIXES:
-            found.films.append(relative)
+            found.videos.append(relative)
         elif suffix in TRANSCRIPT_SUFFIXES:
             found.transcripts.append(relative)
         elif is_dicom(file):
@@ -191,7 +191,7 @@ def _seen_from_above(found: Survey, prefix: str) -> Survey:
         tables=moved(found.tables),
         office=moved(found.office),
         pictures=moved(found.pictures),
-        films=moved(found.films),
+        videos=moved(found.videos),
         transcripts=moved(found.transcripts),
         dicoms=moved(found.dicoms),
     )

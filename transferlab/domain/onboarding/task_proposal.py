@@ -17,7 +17,7 @@ from transferlab.domain.onboarding.columns import (
     find_question,
     find_split,
     find_text,
-    summed_up,
+    summarize_columns,
 )
 from transferlab.errors import InputError
 
@@ -56,7 +56,7 @@ def questions_of(
     Raises:
         InputError: nothing in the table can be asked.
     """
-    columns = summed_up(rows)
+    columns = summarize_columns(rows)
     notes = []
     found = group or find_group(columns, without=media_columns)
     if found is None:
@@ -105,19 +105,19 @@ def _tasks(
     notes: list[str],
 ) -> tuple[dict[str, Any], list[str]]:
     """Tasks by name, and the columns that they are made of: a question's, or labels and a text."""
-    asked = find_question(columns)
-    listed = find_choices(rows, columns) if asked is not None else None
-    if asked is not None and listed is not None:
+    built = find_question(columns)
+    listed = find_choices(rows, columns) if built is not None else None
+    if built is not None and listed is not None:
         choices, right = listed
         if right is not None:
-            return {"choose": _choice_task(mark, asked[0], choices, right)}, [asked[0], right]
+            return {"choose": _choice_task(mark, built[0], choices, right)}, [built[0], right]
         notes.append(
             f"{choices}: lists choices, and no column holds the text of the right one; add such a "
             "column for the question to be asked"
         )
-    elif asked is not None:
-        return {"answer": _answer_task(mark, *asked)}, list(asked)
-    without = [*without, *(asked or ()), *(listed or ())]
+    elif built is not None:
+        return {"answer": _answer_task(mark, *built)}, list(built)
+    without = [*without, *(built or ()), *(listed or ())]
     labels = find_labels(columns, without=without)
     tasks = {_task_name(label): _label_task(mark, columns[label]) for label in labels}
     text = find_text(columns, without=[*without, *labels])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from transferlab.config.domain import DomainConfig
@@ -26,11 +26,19 @@ RESERVED = frozenset([KNOWN, LISTED, WHERE])
 class Guard:
     """Keeps what identifies somebody inside the process; an open one where nothing is asked."""
 
-    def __init__(self, config: DomainConfig, key: PrivacyKey | None, *, file: Path) -> None:
+    def __init__(
+        self,
+        config: DomainConfig,
+        key: PrivacyKey | None,
+        *,
+        file: Path,
+        file_columns: Collection[str] = (),
+    ) -> None:
         """Args:
             config: the domain's.
             key: None where the domain asks for no privacy.
             file: its domain.yaml, for messages.
+            file_columns: those of its source's columns that hold file names.
 
         Raises:
             InputError: a prompt, answer or attribute shows a file name, or labels are not listed.
@@ -42,7 +50,7 @@ class Guard:
         """How often something was removed from texts, by kind."""
         self._scrubber = None
         if key is not None:
-            _refuse_file_names(config, file)
+            _refuse_file_names(config, file, file_columns)
         if self.section.text is not None:
             _refuse_open_labels(config, file)
             from transferlab.domain.privacy.text_scrubber import Scrubber
@@ -90,13 +98,16 @@ def name_parts(value: str) -> list[str]:
     return [value, *re.split(r"[\^=,\s]+", value)]
 
 
-def guard_of(entry: DomainEntry, root: Path, *, data_root: Path | None = None) -> Guard:
+def guard_of(
+    entry: DomainEntry, root: Path, *, data_root: Path | None, file_columns: Collection[str]
+) -> Guard:
     """The guard of a domain.
 
     Args:
         entry: the domain.
         root: the folder of its rows, which for some sources is in the cache.
         data_root: folder of the data packs, as for ``load_domain``.
+        file_columns: those of its source's columns that hold file names.
 
     Raises:
         EnvironmentProblem: there is no key, or it cannot be used.
@@ -104,10 +115,10 @@ def guard_of(entry: DomainEntry, root: Path, *, data_root: Path | None = None) -
         MissingExtra: privacy.text is asked and Presidio is not installed.
     """
     key = None
-    if entry.config.privacy.asked:
+    if entry.config.privacy.active:
         folders = [entry.folder, root, data_folder(entry, data_root=data_root)]
         key = read_key(domain=entry.name, folders=folders)
-    return Guard(entry.config, key, file=entry.file)
+    return Guard(entry.config, key, file=entry.file, file_columns=file_columns)
 
 
 def media_columns(config: DomainConfig) -> set[str]:
@@ -129,15 +140,9 @@ def shown_columns(config: DomainConfig) -> Iterator[tuple[str, str]]:
     yield from (("attributes", column) for column in config.attributes)
 
 
-def _refuse_file_names(config: DomainConfig, file: Path) -> None:
+def _refuse_file_names(config: DomainConfig, file: Path, file_columns: Collection[str]) -> None:
     source = config.source
-    names = media_columns(config)
-    if source.kind in ("dicom", "video", "files"):
-        names |= {"file", "stem", "name", "folder", "transcript"}
-    if source.kind == "chat":
-        names |= {"path", "about"}
-    if source.kind == "webdataset":
-        names.add("key")
+    names = media_columns(config) | set(file_columns)
     if source.reports is not None and source.reports.tag in ("file", "stem"):
         names.add(source.reports.column)
     for where, column in shown_columns(config):

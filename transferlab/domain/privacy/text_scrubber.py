@@ -35,7 +35,7 @@ KINDS = {
 }
 """What Presidio finds, by the word that stands in its place; also the kinds that are counted."""
 _FROM_SPACY = ["PERSON", "LOCATION", "ORGANIZATION", "NRP"]
-_PLACES = ("PERSON", "LOCATION", "ORGANIZATION")
+_LOCATIONS = ("PERSON", "LOCATION", "ORGANIZATION")
 """What spaCy takes parts of an address for."""
 _PHONE_REGIONS = ("US", "GB", "CA", "IN", "DE", "FR", "ES", "IT", "PL")
 _DAY = r"\d{1,2}(?:st|nd|rd|th)?"
@@ -105,19 +105,19 @@ def _is_caps(text: str, span: Span) -> bool:
 
 
 def _addresses(text: str, spans: Sequence[Span]) -> list[Span]:
-    """Whole addresses around the places that were found in them.
+    """Whole addresses around the locations that were found in them.
 
     A chain of capitalised words and numbers is taken for one if it has a comma, the number of a
     house, two words that are no abbreviations, and something that spaCy took for a name.
     """
-    places = [one for one in spans if one[2] in _PLACES]
+    locations = [one for one in spans if one[2] in _LOCATIONS]
     found = []
     for match in _CHAIN.finditer(text):
         chain = match[0].rstrip(".,")
         start, end = match.start(), match.start() + len(chain)
         if "," not in chain or not _HOUSE.search(chain) or len(_LONG_WORD.findall(chain)) < 2:
             continue
-        if any(low < end and high > start for low, high, _ in places):
+        if any(low < end and high > start for low, high, _ in locations):
             found.append((start, end, "LOCATION"))
     return found
 

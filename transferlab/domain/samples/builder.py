@@ -17,6 +17,7 @@ from transferlab.domain.base.template import (
     columns_of,
     fill,
     marks_of,
+    named_columns,
     value,
     with_slots,
 )
@@ -38,7 +39,7 @@ class BuiltSample:
     """File and row."""
     own_text: str
     """The values that the row gave the prompt and a free answer, without the templates' words."""
-    side: SplitName | None = None
+    split: SplitName | None = None
     """The split that its row names; None where groups are dealt out."""
 
 
@@ -67,7 +68,7 @@ class SampleBuilder:
         self._own_ids = own_ids
         self._times_seen: Counter[str] = Counter()
 
-    def ask(self, rows: list[Row]) -> tuple[list[BuiltSample], list[Quarantined]]:
+    def build(self, rows: list[Row]) -> tuple[list[BuiltSample], list[Quarantined]]:
         """The samples of all tasks, and the rows that gave none because something is wrong.
 
         Raises:
@@ -75,15 +76,15 @@ class SampleBuilder:
             DataError: no row fits a task, or a task has only one possible answer.
         """
         self.check_templates(rows)
-        asked: list[BuiltSample] = []
+        built: list[BuiltSample] = []
         bad: dict[Quarantined, None] = {}  # a set that keeps its order
         for name in self._config.tasks:
-            made, broken = self.ask_task(name, rows)
-            asked += made
+            made, broken = self.build_task(name, rows)
+            built += made
             bad |= dict.fromkeys(broken)
-        return asked, list(bad)
+        return built, list(bad)
 
-    def ask_task(self, name: str, rows: list[Row]) -> tuple[list[BuiltSample], list[Quarantined]]:
+    def build_task(self, name: str, rows: list[Row]) -> tuple[list[BuiltSample], list[Quarantined]]:
         """The samples of one task, after ``check_templates``.
 
         Raises:
@@ -97,7 +98,7 @@ class SampleBuilder:
         broken: list[Quarantined] = []
         for row in chosen:
             try:
-                made.append(self.ask_row(name, row))
+                made.append(self.build_sample(name, row))
             except BadRow as error:
                 broken.append(
                     Quarantined(domain=self._config.name, where=row[WHERE], reason=str(error))
@@ -125,7 +126,7 @@ class SampleBuilder:
         for where, named in self._columns_named():
             check_columns(named, known, where=where)
 
-    def ask_row(self, name: str, row: Row) -> BuiltSample:
+    def build_sample(self, name: str, row: Row) -> BuiltSample:
         """One task asked of one row, after ``check_known``; without labels that all rows collect.
 
         Raises:
@@ -159,7 +160,7 @@ class SampleBuilder:
             stratum=self._guard.stratum(value(row, stratify)) if stratify else "",
             where=row[WHERE],
             own_text=_own_text(task, row),
-            side=_side(config.splits, row),
+            split=_split_of(config.splits, row),
         )
 
     def _references(self, task: TaskSection, row: Row) -> list[MediaRef]:
@@ -190,12 +191,12 @@ class SampleBuilder:
         return first if times == 1 else self._guard.id([*identity, str(times)])
 
     def _with_collected_choices(self, name: str, made: list[BuiltSample]) -> list[BuiltSample]:
-        labels = tuple(sorted({asked.sample.answer for asked in made}))
+        labels = tuple(sorted({built.sample.answer for built in made}))
         if len(labels) < 2:
             raise DataError(
                 f"{self._file}: tasks.{name} has only one answer in the data; nothing to classify"
             )
-        return [replace(asked, sample=replace(asked.sample, choices=labels)) for asked in made]
+        return [replace(built, sample=replace(built.sample, choices=labels)) for built in made]
 
     def _columns_named(self) -> Iterator[tuple[str, list[str]]]:
         """Every column that domain.yaml names, with the place where it does."""
@@ -234,19 +235,19 @@ def selected(task: TaskSection, row: Row) -> bool:
     return True
 
 
-def _side(section: SplitsSection, row: Row) -> SplitName | None:
+def _split_of(section: SplitsSection, row: Row) -> SplitName | None:
     if section.column is None:
         return None
-    side = section.side(value(row, section.column))
-    if side is None:
+    split = section.split_of(value(row, section.column))
+    if split is None:
         raise BadRow(f"the column '{section.column}' names no split; see splits.values")
-    return side
+    return split
 
 
 def _own_text(task: TaskSection, row: Row) -> str:
     """A label says nothing about its row, and a free answer does."""
     templates = [task.prompt] if task.kind == "classify" else [task.prompt, task.answer]
-    named = (column for template in templates for column in columns_of(template, where=""))
+    named = (column for template in templates for column in named_columns(template))
     return " ".join(row.get(column, "") for column in named)
 
 

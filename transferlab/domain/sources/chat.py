@@ -15,8 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.core.records import MEDIA_SLOT
-from transferlab.domain.base.rows import LISTED, WHERE, BadRow, Row, Unread
-from transferlab.domain.sources.table import is_half, lines_of, parted, stream_json
+from transferlab.domain.base.rows import LISTED, WHERE, BadItem, BadRow, Row
+from transferlab.domain.sources.source import Source
+from transferlab.domain.tables.reader import (
+    has_lone_surrogate,
+    lines_of,
+    rows_and_problems,
+    stream_json,
+)
 from transferlab.errors import DataError
 
 ROLES = {
@@ -41,7 +47,16 @@ class _Turn:
     """Paths that stand in the content itself, in the order of the placeholders."""
 
 
-def stream_chat(path: Path) -> Iterator[Row | Unread]:
+class ChatSource(Source):
+    """Exchanges of a file of conversations."""
+
+    file_columns = frozenset({"path", "about"})
+
+    def __iter__(self) -> Iterator[Row | BadItem]:
+        return stream_chat(self.context.path(self.context.section.path))
+
+
+def stream_chat(path: Path) -> Iterator[Row | BadItem]:
     """The exchanges of a .json (a list) or .jsonl file, and the items that cannot be used.
 
     Raises:
@@ -52,7 +67,7 @@ def stream_chat(path: Path) -> Iterator[Row | Unread]:
         try:
             yield from list(_exchanges(item, where))
         except BadRow as error:
-            yield Unread(where, str(error))
+            yield BadItem(where, str(error))
     if not where:
         raise DataError(f"{path}: holds no conversation")
 
@@ -63,7 +78,7 @@ def read_chat(path: Path) -> tuple[list[Row], list[tuple[str, str]]]:
     Raises:
         DataError: as there.
     """
-    return parted(stream_chat(path))
+    return rows_and_problems(stream_chat(path))
 
 
 def _items(path: Path) -> Iterator[tuple[str, Any]]:
@@ -127,7 +142,7 @@ def _row(
     media: Sequence[tuple[str, str]],
 ) -> Row:
     identity = str(item.get("id") or where)
-    if is_half(prompt + answer + identity):
+    if has_lone_surrogate(prompt + answer + identity):
         raise BadRow("its text holds half of a character (a lone surrogate)")
     path = media[0][1] if media else ""
     return {
@@ -153,8 +168,8 @@ def _messages(item: Mapping[str, Any]) -> list[Any]:
     if isinstance(prompt, list) and isinstance(completion, list):
         return prompt + completion
     if isinstance(item.get("query"), str) and isinstance(item.get("response"), str):
-        asked = {"role": "user", "content": item["query"]}
-        return [asked, {"role": "assistant", "content": item["response"]}]
+        built = {"role": "user", "content": item["query"]}
+        return [built, {"role": "assistant", "content": item["response"]}]
     raise BadRow(
         "it has no list 'messages' or 'conversations', no 'prompt' with 'completion', and no "
         "'query' with 'response'"

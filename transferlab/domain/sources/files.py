@@ -1,25 +1,29 @@
-"""The files below a folder."""
+"""A folder of files of any kind: one row per file, for the domain's own code to read."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from transferlab.domain.base.file_tree import walk
 from transferlab.domain.base.rows import WHERE, Row
+from transferlab.domain.sources.source import Source, SourceContext
 from transferlab.errors import DataError
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """Every file below a folder in the order of paths; hidden ones and links out of it left out."""
-    base = folder.resolve()
-    for where, folders, files in os.walk(base):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(where, name)
-            if not name.startswith(".") and path.resolve().is_relative_to(base) and path.is_file():
-                yield path
+class FilesSource(Source):
+    """Files whose names fit ``source.pattern``; listed once."""
+
+    file_columns = frozenset({"file", "stem", "name", "folder", "transcript"})
+
+    def __init__(self, context: SourceContext) -> None:
+        super().__init__(context)
+        section = context.section
+        self._rows = list_files(context.path(section.path), context.root, pattern=section.pattern)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
 
 
 def list_files(folder: Path, root: Path, *, pattern: str) -> list[Row]:

@@ -11,7 +11,21 @@ from pathlib import Path
 import transferlab
 from transferlab.domain.base.cached_folder import write_once
 from transferlab.domain.catalog import DomainEntry
+from transferlab.domain.sources.table import TableSource
 from transferlab.errors import InputError
+
+
+class GeneratedSource(TableSource):
+    """The table that a generated world has written."""
+
+    @classmethod
+    def read_options(cls, entry: DomainEntry) -> None:
+        """The generator's own, which ``generate`` checks against its signature."""
+
+    @classmethod
+    def root(cls, entry: DomainEntry, *, data_root: Path | None, cache_root: Path | None) -> Path:
+        """Its folder in the cache; generated now unless the cache has it."""
+        return generate(entry, cache_root)
 
 
 def generate(entry: DomainEntry, cache_root: Path | None = None) -> Path:

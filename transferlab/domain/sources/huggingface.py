@@ -13,13 +13,42 @@ from transferlab.core.optional import require
 from transferlab.core.paths import safe_join
 from transferlab.domain.base.cached_folder import write_once
 from transferlab.domain.base.private_folder import write_for_now
-from transferlab.domain.sources.parquet_images import MEDIA, flat
+from transferlab.domain.base.rows import Row
+from transferlab.domain.catalog import DomainEntry
+from transferlab.domain.data_root import data_folder
+from transferlab.domain.sources.source import Source, existing_folder
+from transferlab.domain.sources.table import PART
+from transferlab.domain.tables.parquet_images import MEDIA, flat
+from transferlab.domain.tables.reader import stream_table
 from transferlab.errors import DataError, EnvironmentProblem
 
 _PURPOSE = "source.kind: huggingface"
 
 
-def unpacked_dataset(
+class HuggingFaceSource(Source):
+    """Rows of all splits; the column "part" names the split."""
+
+    @classmethod
+    def root(cls, entry: DomainEntry, *, data_root: Path | None, cache_root: Path | None) -> Path:
+        """The folder into which the dataset was unpacked, now or earlier."""
+        section = entry.config.source
+        found = existing_folder if section.hub is None else data_folder
+        return unpack_dataset(
+            entry.name,
+            section,
+            found(entry, data_root=data_root),
+            file=entry.file,
+            cache_root=cache_root,
+            private=entry.config.privacy.active,
+        )
+
+    def __iter__(self) -> Iterator[Row]:
+        for table in sorted(self.context.root.glob("*.jsonl")):
+            for row in stream_table(table):
+                yield row | {PART: table.stem}
+
+
+def unpack_dataset(
     name: str,
     source: SourceSection,
     data: Path,

@@ -7,22 +7,24 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-from transferlab.domain.base.rows import WHERE, Row, Unread
+from transferlab.domain.base.rows import WHERE, BadItem, Row
 from transferlab.errors import DataError, TransferlabError
 
 
-def transformed(file: Path, items: Iterable[Row | Unread], root: Path) -> Iterator[Row | Unread]:
+def apply_row_hook(
+    file: Path, items: Iterable[Row | BadItem], root: Path
+) -> Iterator[Row | BadItem]:
     """What the domain's own ``rows(rows, root)`` makes of the rows, one after another.
 
     Raises:
         DataError: the file cannot be imported, defines no such function, or what it does fails.
     """
     transform = _rows_function(file)
-    unread: list[Unread] = []
+    unread: list[BadItem] = []
 
     def readable() -> Iterator[Row]:
         for item in items:
-            if isinstance(item, Unread):
+            if isinstance(item, BadItem):
                 unread.append(item)
             else:
                 yield item

@@ -11,9 +11,11 @@ from typing import Any
 
 from transferlab.core.optional import require
 from transferlab.domain.base.archive_members import SHARD, forget_members
+from transferlab.domain.base.file_tree import walk
 from transferlab.domain.base.rows import WHERE, Row
-from transferlab.domain.sources.files import walk
-from transferlab.domain.sources.table import is_half, plain
+from transferlab.domain.privacy.guard import media_columns
+from transferlab.domain.sources.source import Source
+from transferlab.domain.tables.reader import cell_text, has_lone_surrogate
 from transferlab.errors import DataError
 
 TEXTS = ("txt", "text", "cls", "cls2", "caption", "id", "transcript")
@@ -21,38 +23,54 @@ TEXTS = ("txt", "text", "cls", "cls2", "caption", "id", "transcript")
 _OWN = ("__key__", "__url__", "__local_path__")
 
 
+class WebDatasetSource(Source):
+    """Samples of tar shards."""
+
+    file_columns = frozenset({"key"})
+
+    def __iter__(self) -> Iterator[Row]:
+        context, section = self.context, self.context.section
+        private = context.guard.section.active
+        return stream_shards(
+            context.path(section.path),
+            context.root,
+            pattern=section.pattern,
+            file_columns=media_columns(context.entry.config) if private else None,
+        )
+
+
 def stream_shards(
-    path: Path, root: Path, *, pattern: str, places: Collection[str] | None = None
+    path: Path, root: Path, *, pattern: str, file_columns: Collection[str] | None = None
 ) -> Iterator[Row]:
     """The samples of all shards, in the order of their paths.
 
     Columns: ``key``; the values of a .json member; of text members their text, under their ending;
-    of other members their place, under their ending (``jpg``, ``seg.png``), for ``media``.
+    of other members their path, under their ending (``jpg``, ``seg.png``), for ``media``.
 
     Args:
         path: a shard, or a folder of them.
         root: the domain's folder.
         pattern: which names count.
-        places: where file names must not be seen, the columns by which media are found: other
-            columns of places are left out, and messages name shards by their number. None: all.
+        file_columns: where file names must not be seen, the columns by which media are found: other
+            columns of file names are left out, and messages name shards by their number. None: all.
 
     Raises:
         DataError: there is no shard, or one is damaged or packed.
         MissingExtra: the library is not installed.
     """
     webdataset = require("webdataset", extra="webdataset", purpose="source.kind: webdataset")
-    shards = _shards(path, pattern, hidden=places is not None)
+    shards = _shards(path, pattern, hidden=file_columns is not None)
     for number, shard in enumerate(shards, start=1):
         where = f"shard {number} of {len(shards)}"
-        named = str(shard) if places is None else f"{path}: {where} in the order of paths"
+        named = str(shard) if file_columns is None else f"{path}: {where} in the order of paths"
         relative = shard.relative_to(root.resolve()).as_posix()
         # "file:" keeps the library from taking a name for an address or a command.
         samples = webdataset.WebDataset(f"file:{shard}", shardshuffle=False, empty_check=False)
         count = 0
         try:
             for count, sample in enumerate(samples, start=1):
-                place = f"{where}, sample {count}"
-                yield _row(sample, relative, place, places) | {WHERE: place}
+                found_at = f"{where}, sample {count}"
+                yield _row(sample, relative, found_at, file_columns) | {WHERE: found_at}
         except (tarfile.TarError, EOFError, ValueError, OSError) as error:
             raise DataError(
                 f"{named}: is damaged, or no WebDataset shard, after sample {count} "
@@ -80,36 +98,38 @@ def _shards(path: Path, pattern: str, *, hidden: bool) -> list[Path]:
     return shards
 
 
-def _row(sample: Mapping[str, Any], shard: str, place: str, places: Collection[str] | None) -> Row:
+def _row(
+    sample: Mapping[str, Any], shard: str, where: str, file_columns: Collection[str] | None
+) -> Row:
     key = str(sample["__key__"])
     row: Row = {}
     for ending, content in sample.items():
         if ending in _OWN:
             continue
         if ending.lower() == "json":
-            row = _values(content, place) | row
+            row = _values(content, where) | row
         elif ending.lower() in TEXTS:
-            row[ending] = _text(content, place)
-        elif places is None or ending in places:
+            row[ending] = _text(content, where)
+        elif file_columns is None or ending in file_columns:
             row[ending] = f"{shard}/{key}.{ending}"
     return row | {"key": key}
 
 
-def _values(content: bytes, place: str) -> Row:
+def _values(content: bytes, where: str) -> Row:
     try:
-        values = json.loads(_text(content, place))
+        values = json.loads(_text(content, where))
     except (ValueError, RecursionError):
-        raise DataError(f"{place}: its .json is not JSON") from None
+        raise DataError(f"{where}: its .json is not JSON") from None
     if not isinstance(values, dict):
-        raise DataError(f"{place}: its .json is not an object")
-    row = {str(key): plain(value) for key, value in values.items()}
-    if is_half("".join([*row, *row.values()])):
-        raise DataError(f"{place}: a text of it holds half of a character (a lone surrogate)")
+        raise DataError(f"{where}: its .json is not an object")
+    row = {str(key): cell_text(value) for key, value in values.items()}
+    if has_lone_surrogate("".join([*row, *row.values()])):
+        raise DataError(f"{where}: a text of it holds half of a character (a lone surrogate)")
     return row
 
 
-def _text(content: bytes, place: str) -> str:
+def _text(content: bytes, where: str) -> str:
     try:
         return content.decode("utf-8").strip()
     except UnicodeDecodeError:
-        raise DataError(f"{place}: a text of it is not UTF-8") from None
+        raise DataError(f"{where}: a text of it is not UTF-8") from None

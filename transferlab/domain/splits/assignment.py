@@ -1,4 +1,4 @@
-"""On which side of the splits every sample falls: dealt out, said by a column, or by a manifest."""
+"""The split of every sample: by shares of groups, by a column, or by a manifest."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from transferlab.domain.splits.manifest import read_manifest
 from transferlab.errors import DataError
 
 
-def assign_splits(entry: DomainEntry, asked: Sequence[BuiltSample]) -> list[SplitName]:
-    """The split of each of ``asked``, in order.
+def assign_splits(entry: DomainEntry, built: Sequence[BuiltSample]) -> list[SplitName]:
+    """The split of each of ``built``, in order.
 
-    A column may put one group on two sides, which ``shared_groups`` finds.
+    A column may put one group in two splits, which ``shared_groups`` finds.
 
     Raises:
         DataError: there are too few groups, or the manifest does not fit them.
     """
     section = entry.config.splits
     if section.column is not None:
-        return [one.side for one in asked if one.side is not None]
+        return [one.split for one in built if one.split is not None]
     groups: Mapping[str, SplitName]
     if section.manifest is not None:
-        groups = manifest_splits(entry, {one.sample.group: one.where for one in reversed(asked)})
+        groups = manifest_splits(entry, {one.sample.group: one.where for one in reversed(built)})
     else:
         strata: defaultdict[str, list[str]] = defaultdict(list)
-        for one in asked:
+        for one in built:
             strata[one.sample.group].append(one.stratum)
         groups = split_groups({g: commonest(values) for g, values in strata.items()}, section)
-    return [groups[one.sample.group] for one in asked]
+    return [groups[one.sample.group] for one in built]
 
 
 def manifest_splits(entry: DomainEntry, where: Mapping[str, str]) -> Mapping[str, SplitName]:
@@ -49,7 +49,7 @@ def manifest_splits(entry: DomainEntry, where: Mapping[str, str]) -> Mapping[str
     groups = read_manifest(entry.folder / named, domain=entry.name)
     strangers = where.keys() - groups.keys()
     if strangers:
-        first = next(place for group, place in where.items() if group in strangers)
+        first = next(row for group, row in where.items() if group in strangers)
         raise DataError(
             f"{len(strangers)} group(s) are not in the split manifest '{named}', first that of "
             f"{first}; the manifest is of other data: write a new one, or leave those rows out"
@@ -58,21 +58,21 @@ def manifest_splits(entry: DomainEntry, where: Mapping[str, str]) -> Mapping[str
 
 
 def shared_groups(
-    asked: Sequence[BuiltSample], sides: Sequence[SplitName]
+    built: Sequence[BuiltSample], assigned: Sequence[SplitName]
 ) -> dict[str, list[BuiltSample]]:
-    """Groups on more than one side: of each, the first sample on every side."""
+    """Groups on more than one split: of each, the first sample on every split."""
     first: defaultdict[str, dict[SplitName, BuiltSample]] = defaultdict(dict)
-    for one, side in zip(asked, sides, strict=True):
-        first[one.sample.group].setdefault(side, one)
+    for one, split in zip(built, assigned, strict=True):
+        first[one.sample.group].setdefault(split, one)
     return {group: list(on.values()) for group, on in first.items() if len(on) > 1}
 
 
-def check_disjoint_groups(asked: Sequence[BuiltSample], sides: Sequence[SplitName]) -> None:
+def check_disjoint_groups(built: Sequence[BuiltSample], assigned: Sequence[SplitName]) -> None:
     """
     Raises:
-        DataError: a group is on two sides.
+        DataError: a group is in two splits.
     """
-    shared = shared_groups(asked, sides)
+    shared = shared_groups(built, assigned)
     if shared:
         one, other, *_ = next(iter(shared.values()))
         raise DataError(

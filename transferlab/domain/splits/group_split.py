@@ -1,4 +1,4 @@
-"""Splits by group: no patient, lecture or chapter is on two sides."""
+"""Splits by group: no patient, lecture or chapter is in two splits."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def split_groups(strata: Mapping[str, str], section: SplitsSection) -> dict[str,
             shuffle_key(group, section.seed),
         ),
     )
-    sides = dict(deal_out(order, section))
-    counts = Counter(sides.values())
-    for side in _PRIORITY:
-        if not counts[side]:
+    assigned = dict(assign_groups(order, section))
+    counts = Counter(assigned.values())
+    for split in _PRIORITY:
+        if not counts[split]:
             largest = max(_PRIORITY, key=counts.__getitem__)
-            moved = next(group for group in reversed(order) if sides[group] == largest)
-            sides[moved] = side
-            counts.update({side: 1, largest: -1})
-    return sides
+            moved = next(group for group in reversed(order) if assigned[group] == largest)
+            assigned[moved] = split
+            counts.update({split: 1, largest: -1})
+    return assigned
 
 
-def deal_out(order: Iterable[str], section: SplitsSection) -> Iterator[tuple[str, SplitName]]:
+def assign_groups(order: Iterable[str], section: SplitsSection) -> Iterator[tuple[str, SplitName]]:
     """Each group, in the order of ``split_groups``, with the split furthest behind its share.
 
     A split with a small share may get none of few groups.
@@ -65,9 +65,9 @@ def deal_out(order: Iterable[str], section: SplitsSection) -> Iterator[tuple[str
     for assigned, group in enumerate(order, start=1):
         # Rounded, so that equal deficits tie on every machine.
         behind = {name: round(shares[name] * assigned - counts[name], 9) for name in _PRIORITY}
-        side = max(_PRIORITY, key=behind.__getitem__)
-        counts[side] += 1
-        yield group, side
+        split = max(_PRIORITY, key=behind.__getitem__)
+        counts[split] += 1
+        yield group, split
 
 
 def commonest(values: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The split manifest: who is on which side, under salted ids, so that it can be published."""
+"""The split manifest: who is on which split, under salted ids, so that it can be published."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def split_manifest(data: DomainData) -> dict[str, Any]:
     Groups are named by the ids that samples carry (``Sample.group``): salted with the domain's
     name, and the same for everybody who has the same data under the same name.
     """
-    groups = {sample.group: side for side in SPLITS for sample in data.splits[side]}
+    groups = {sample.group: split for split in SPLITS for sample in data.splits[split]}
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "domain": data.name,
         "domain_version": data.version,
         "data_digest": data.digest,
-        "samples": {side: len(data.splits[side]) for side in SPLITS},
+        "samples": {split: len(data.splits[split]) for split in SPLITS},
         "digest": _digest(groups),
         "groups": dict(sorted(groups.items())),
     }
@@ -77,5 +77,5 @@ def read_manifest(path: Path, *, domain: str) -> dict[str, SplitName]:
 
 
 def _digest(groups: Mapping[str, SplitName]) -> str:
-    lines = "".join(f"{group} {side}\n" for group, side in sorted(groups.items()))
+    lines = "".join(f"{group} {split}\n" for group, split in sorted(groups.items()))
     return hashlib.sha256(lines.encode()).hexdigest()

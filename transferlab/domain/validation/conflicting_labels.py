@@ -8,7 +8,7 @@ from transferlab.domain.validation.findings import Problem
 from transferlab.domain.validation.sample_index import SampleIndex
 
 _REPEATED = """
-SELECT mine.task, mine.place, other.place, mine.answer = other.answer FROM samples AS mine
+SELECT mine.task, mine.position, other.position, mine.answer = other.answer FROM samples AS mine
 JOIN (SELECT question, min(id) AS first FROM samples WHERE domain = ?1
       GROUP BY question HAVING count(*) > 1) AS asked ON mine.question = asked.question
 JOIN samples AS other ON other.id = asked.first

@@ -10,10 +10,8 @@ from transferlab.core.records import Quarantined, Sample
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadRow, Row
 from transferlab.domain.catalog import DomainEntry
-from transferlab.domain.media.resolver import MediaResolver
-from transferlab.domain.privacy.guard import Guard, guard_of
-from transferlab.domain.samples.builder import SampleBuilder, selected
-from transferlab.domain.sources.roots import domain_root
+from transferlab.domain.handle import DomainHandle, open_domain
+from transferlab.domain.samples.builder import selected
 from transferlab.domain.sources.row_source import RowSource, check_row_columns
 from transferlab.domain.sources.transcript import CUE_COLUMNS
 from transferlab.domain.splits.assignment import manifest_splits
@@ -105,18 +103,15 @@ def _check(
     cache_root: Path | None,
     ruler: Ruler | None,
 ) -> CheckReport:
-    root = domain_root(entry, data_root=data_root, cache_root=cache_root)
-    guard = guard_of(entry, root, data_root=data_root)
-    domain = sample_index.add_domain(entry.name)
-    privacy = entry.config.privacy
-    resolver = MediaResolver(
-        root, hashed=True, privacy=privacy, memory=sample_index, label=entry.name
+    handle = open_domain(
+        entry, data_root=data_root, cache_root=cache_root, probes=sample_index, hashed=True
     )
-    reading = _Reading(sample_index, domain, entry, resolver, guard, ruler)
-    reading.read(RowSource(entry, root, guard=guard))
+    domain = sample_index.add_domain(entry.name)
+    reading = _Reading(sample_index, domain, handle, ruler)
+    reading.read()
     sample_index.index()
     problems = [*_in_settings(entry), *reading.problems, *find_repeats(sample_index, domain)]
-    unsplit = _deal(sample_index, domain, entry)
+    unsplit = _assign_splits(sample_index, domain, entry)
     problems += unsplit
     labels: Labels = {}
     if not unsplit:
@@ -126,55 +121,49 @@ def _check(
     return CheckReport(
         domain=entry.name,
         rows=reading.rows,
-        media=resolver.files,
+        media=handle.resolver.files,
         samples=count_samples(sample_index, domain),
         groups=count_groups(sample_index, domain),
         labels=labels,
         problems=(*problems, *thin_labels(labels), *reading.burned_in.problems),
-        removed=dict(guard.removed),
+        removed=dict(handle.guard.removed),
     )
 
 
 class _Reading:
-    """One pass over the rows of a domain: samples go into the ledger, problems are told."""
+    """One pass over the rows of a domain: samples go into the index, problems are collected."""
 
     def __init__(
-        self,
-        sample_index: SampleIndex,
-        domain: int,
-        entry: DomainEntry,
-        resolver: MediaResolver,
-        guard: Guard,
-        ruler: Ruler | None,
+        self, sample_index: SampleIndex, domain: int, handle: DomainHandle, ruler: Ruler | None
     ) -> None:
-        self._sample_index, self._domain, self._entry = sample_index, domain, entry
-        self._resolver, self._ruler = resolver, ruler
-        self._builder = SampleBuilder(
-            entry.config, file=entry.file, resolver=resolver, guard=guard, own_ids=False
-        )
+        self._sample_index, self._domain, self._ruler = sample_index, domain, ruler
+        self._entry, self._resolver = handle.entry, handle.resolver
+        self._rows = RowSource(handle.source)
+        self._builder = handle.builder(own_ids=False)
+        entry = handle.entry
         self.burned_in = BurnedInSearch(entry.config.privacy)
         self._found: dict[Problem, None] = {}  # a row that two tasks find bad is told once
         self._fitting = dict.fromkeys(entry.config.tasks, 0)
-        self._unasked: list[str] = []
-        self._unasked_more = 0
+        self._taskless: list[str] = []
+        self._taskless_count = 0
         self.rows = 0
 
-    def read(self, source: RowSource) -> None:
-        """Ask every task of every row."""
-        columns = source.columns()
+    def read(self) -> None:
+        """Build the samples of every row and add them to the index."""
+        columns = self._rows.columns()
         check_row_columns(self._entry, columns)
         if self._entry.config.source.transcript is not None:
             columns |= set(CUE_COLUMNS)
         checked = False
-        for row in source:
+        for row in self._rows:
             self.rows += 1
             if isinstance(row, Quarantined):
-                self._tell(_bad_row(row.where, row.reason))
+                self._add(_bad_row(row.where, row.reason))
                 continue
             if not checked:  # rows that are all bad say nothing about columns
                 self._builder.check_known(columns)
                 checked = True
-            self._ask(row)
+            self._build(row)
 
     @property
     def problems(self) -> list[Problem]:
@@ -190,41 +179,41 @@ class _Reading:
         ]
         return [*self._found, *unfit, *self._one_answer(), *self._left_out()]
 
-    def _ask(self, row: Row) -> None:
+    def _build(self, row: Row) -> None:
         fits = [name for name, task in self._entry.config.tasks.items() if selected(task, row)]
         if not fits:
-            self._unasked = self._unasked or [row[WHERE]]
-            self._unasked_more += 1
+            self._taskless = self._taskless or [row[WHERE]]
+            self._taskless_count += 1
         for name in fits:
             self._fitting[name] += 1
             try:
-                self._keep(name, row)
+                self._index_sample(name, row)
             except BadRow as error:
-                self._tell(_bad_row(row[WHERE], str(error)))
+                self._add(_bad_row(row[WHERE], str(error)))
 
-    def _keep(self, name: str, row: Row) -> None:
-        asked = self._builder.ask_row(name, row)
+    def _index_sample(self, name: str, row: Row) -> None:
+        built = self._builder.build_sample(name, row)
         task = self._entry.config.tasks[name]
         # Choices that differ from row to row are no classes.
         closed = task.kind == "classify" and not isinstance(task.choices, str)
-        places = [self._resolver.place(ref.kind, ref.path) for ref in asked.sample.media]
-        label = asked.sample.answer if closed else None
-        self._sample_index.add(self._domain, asked, label=label, places=places)
-        for ref, place in zip(asked.sample.media, places, strict=True):
+        media_keys = [self._resolver.key(ref.kind, ref.path) for ref in built.sample.media]
+        label = built.sample.answer if closed else None
+        self._sample_index.add(self._domain, built, label=label, media_keys=media_keys)
+        for ref, key in zip(built.sample.media, media_keys, strict=True):
             wanted = self.burned_in.wants(ref)
-            if wanted and self._sample_index.first_search(f"{place}:{ref.frames}"):
+            if wanted and self._sample_index.is_first_search(f"{key}:{ref.frames}"):
                 self.burned_in.look(row[WHERE], ref)
         if self._ruler is not None:
-            self._measure(asked.sample, where=row[WHERE], ruler=self._ruler)
+            self._measure(built.sample, where=row[WHERE], ruler=self._ruler)
 
     def _measure(self, sample: Sample, *, where: str, ruler: Ruler) -> None:
         try:
             tokens = ruler.length_tokens(sample)
         except UnreadableMedium as error:
-            self._tell(Problem(kind="medium", where=where, reason=error.reason))
+            self._add(Problem(kind="medium", where=where, reason=error.reason))
             return
         except DataError as error:
-            self._tell(Problem(kind="row", where=where, reason=str(error)))
+            self._add(Problem(kind="row", where=where, reason=str(error)))
             return
         if tokens > ruler.limit_tokens:
             reason = (
@@ -232,9 +221,9 @@ class _Reading:
                 f"backbone's {ruler.limit_tokens}; shorten it, show fewer frames, or raise "
                 "backbone.max_length_tokens"
             )
-            self._tell(Problem(kind="length", where=where, reason=reason))
+            self._add(Problem(kind="length", where=where, reason=reason))
 
-    def _tell(self, problem: Problem) -> None:
+    def _add(self, problem: Problem) -> None:
         self._found[problem] = None
 
     def _one_answer(self) -> list[Problem]:
@@ -253,12 +242,12 @@ class _Reading:
 
     def _left_out(self) -> list[Problem]:
         """A warning where rows fit no task: they and their media are not looked at."""
-        more = self._unasked_more - 1
+        more = self._taskless_count - 1
         others = f", nor do {more} more rows" if more else ""
         reason = f"fits no task's where{others}; nothing is asked of it"
         return [
             Problem(kind="unasked", where=where, reason=reason, severity="warning")
-            for where in self._unasked
+            for where in self._taskless
         ]
 
 
@@ -280,17 +269,17 @@ def _bad_row(where: str, reason: str) -> Problem:
     return Problem(kind=kind, where=where, reason=reason)
 
 
-def _deal(sample_index: SampleIndex, domain: int, entry: DomainEntry) -> list[Problem]:
+def _assign_splits(sample_index: SampleIndex, domain: int, entry: DomainEntry) -> list[Problem]:
     """Put every sample on its side; what keeps it from that."""
     section = entry.config.splits
     if section.column is not None:
         return []
     try:
         if section.manifest is not None:
-            sample_index.put(domain, manifest_splits(entry, sample_index.first_rows(domain)))
+            sample_index.assign(domain, manifest_splits(entry, sample_index.first_rows(domain)))
         elif not sample_index.deal(domain, section):
-            # Few groups, some of which are moved so that every side has one.
-            sample_index.put(domain, split_groups(sample_index.strata(domain), section))
+            # Few groups, some of which are moved so that every split has one.
+            sample_index.assign(domain, split_groups(sample_index.strata(domain), section))
     except DataError as error:
         return [Problem(kind="splits", where="splits", reason=str(error))]
     return []

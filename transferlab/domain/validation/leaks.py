@@ -1,4 +1,4 @@
-"""What two sides of the splits must not share, in a domain and in a stream of them."""
+"""What two splits must not share, in a domain and in a stream of them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _MATES = 20
 Scope = int | None
 """The domain that is searched, or None: pairs of samples of two domains."""
 SplitRef = tuple[int, int]
-"""A domain and a side, by their numbers."""
+"""A domain and a split, by their numbers."""
 
 
 def find_leaks(sample_index: SampleIndex, scope: Scope) -> Iterator[Problem]:
-    """Everything that is on two sides of the splits.
+    """Everything that is on two splits.
 
     Shared groups, identical files and near-duplicate pictures are errors. Texts are warnings,
     because reports of healthy patients are often word for word the same.
@@ -46,25 +46,25 @@ def _apart(scope: Scope) -> str:
 
 def _within(scope: Scope) -> str:
     """The condition of a query by which samples are in scope."""
-    return "samples.side IS NOT NULL" + ("" if scope is None else f" AND samples.domain = {scope}")
+    return "samples.split IS NOT NULL" + ("" if scope is None else f" AND samples.domain = {scope}")
 
 
 def _conflict(one: SplitRef, other: SplitRef, scope: Scope) -> bool:
-    """Whether what is in both places is a leak."""
+    """Whether what is in both split_refs is a leak."""
     return one[1] != other[1] and (scope is not None or one[0] != other[0])
 
 
 def _named(sample_index: SampleIndex, scope: Scope, on: Mapping[SplitRef, int]) -> str:
     """Where samples are, each by its domain if there are several, and by its split."""
     said = []
-    for (domain, side), sample in sorted(on.items(), key=lambda item: item[1]):
+    for (domain, split), sample in sorted(on.items(), key=lambda item: item[1]):
         before = f"{sample_index.domains[domain]}: " if scope is None else ""
-        said.append(f"{before}{sample_index.where(sample)} ({SPLITS[side]})")
+        said.append(f"{before}{sample_index.where(sample)} ({SPLITS[split]})")
     return " and ".join(said)
 
 
 def _first_conflict(on: Mapping[SplitRef, int], scope: Scope) -> dict[SplitRef, int]:
-    """In one domain every place; of two domains the first two that conflict; else nothing."""
+    """In one domain every split_ref; of two domains the first two that conflict; else nothing."""
     if scope is not None:
         return dict(on) if len(on) > 1 else {}
     for one, sample in on.items():
@@ -77,8 +77,8 @@ def _first_conflict(on: Mapping[SplitRef, int], scope: Scope) -> dict[SplitRef, 
 def _groups(sample_index: SampleIndex, domain: int) -> Iterator[Problem]:
     query = (
         f"SELECT owner, min(id) FROM samples WHERE {_within(domain)} AND owner IN (SELECT owner "
-        f"FROM samples WHERE {_within(domain)} GROUP BY owner HAVING count(DISTINCT side) > 1) "
-        "GROUP BY owner, side ORDER BY owner, min(id)"
+        f"FROM samples WHERE {_within(domain)} GROUP BY owner HAVING count(DISTINCT split) > 1) "
+        "GROUP BY owner, split ORDER BY owner, min(id)"
     )
     for _, members in groupby(sample_index.rows(query), key=lambda row: row[0]):
         yield Problem(
@@ -90,9 +90,9 @@ def _groups(sample_index: SampleIndex, domain: int) -> Iterator[Problem]:
 
 def _identical_media(sample_index: SampleIndex, scope: Scope) -> Iterator[Problem]:
     query = (
-        "SELECT media.digest, samples.domain, samples.side, min(samples.id) FROM samples "
+        "SELECT media.digest, samples.domain, samples.split, min(samples.id) FROM samples "
         "JOIN shown ON shown.sample = samples.id JOIN media ON media.id = shown.medium "
-        f"WHERE {_within(scope)} GROUP BY media.digest, samples.domain, samples.side "
+        f"WHERE {_within(scope)} GROUP BY media.digest, samples.domain, samples.split "
         "ORDER BY media.digest, min(samples.id)"
     )
     for _, members in groupby(sample_index.rows(query), key=lambda row: row[0]):
@@ -130,9 +130,9 @@ def _digest(sample_index: SampleIndex, sample: int) -> set[bytes]:
 
 
 def _table(domains: int, scope: Scope) -> Apart:
-    """(C, C) bool over all places: where the same picture would be a leak."""
-    places = [(domain, side) for domain in range(domains) for side in range(len(SPLITS))]
-    return np.array([[_conflict(one, other, scope) for other in places] for one in places])
+    """(C, C) bool over all split_refs: where the same picture would be a leak."""
+    split_refs = [(domain, split) for domain in range(domains) for split in range(len(SPLITS))]
+    return np.array([[_conflict(one, other, scope) for other in split_refs] for one in split_refs])
 
 
 def _near_texts(sample_index: SampleIndex, scope: Scope) -> Iterator[Problem]:
@@ -154,11 +154,11 @@ def _near_texts(sample_index: SampleIndex, scope: Scope) -> Iterator[Problem]:
 
 def _repeated_texts(sample_index: SampleIndex, scope: Scope) -> Iterator[dict[SplitRef, int]]:
     query = (
-        "SELECT text, domain, side, min(id) FROM samples WHERE text IS NOT NULL AND "
-        f"{_within(scope)} GROUP BY text, domain, side ORDER BY text, min(id)"
+        "SELECT text, domain, split, min(id) FROM samples WHERE text IS NOT NULL AND "
+        f"{_within(scope)} GROUP BY text, domain, split ORDER BY text, min(id)"
     )
     for text, members in groupby(sample_index.rows(query), key=lambda row: row[0]):
-        mine = {(domain, side): sample for _, domain, side, sample in members}
+        mine = {(domain, split): sample for _, domain, split, sample in members}
         found = _first_conflict(mine, scope) or _near_conflict(sample_index, scope, text, mine)
         if found:
             yield found
@@ -167,7 +167,7 @@ def _repeated_texts(sample_index: SampleIndex, scope: Scope) -> Iterator[dict[Sp
 def _near_conflict(
     sample_index: SampleIndex, scope: Scope, text: int, mine: Mapping[SplitRef, int]
 ) -> dict[SplitRef, int]:
-    """The first earlier text that is nearly the same and in another place."""
+    """The first earlier text that is nearly the same and in another split_ref."""
     mates = (
         "SELECT DISTINCT texts.id, texts.pieces FROM bands AS own JOIN bands AS other "
         "ON own.value = other.value JOIN texts ON texts.id = other.text "
@@ -179,11 +179,11 @@ def _near_conflict(
         if similarity(own, pieces) < NEAR_TEXT:
             continue
         query = (
-            f"SELECT domain, side, min(id) FROM samples WHERE text = ? AND {_within(scope)} "
-            "GROUP BY domain, side ORDER BY min(id)"
+            f"SELECT domain, split, min(id) FROM samples WHERE text = ? AND {_within(scope)} "
+            "GROUP BY domain, split ORDER BY min(id)"
         )
-        for domain, side, sample in sample_index.rows(query, other):
-            for place, one in mine.items():
-                if _conflict((domain, side), place, scope):
-                    return {(domain, side): sample, place: one}
+        for domain, split, sample in sample_index.rows(query, other):
+            for split_ref, one in mine.items():
+                if _conflict((domain, split), split_ref, scope):
+                    return {(domain, split): sample, split_ref: one}
     return {}

@@ -16,23 +16,23 @@ from transferlab.config.domain import SplitsSection
 from transferlab.core.records import SPLITS, Sample, SplitName
 from transferlab.domain.media.probe_cache import FileProbe
 from transferlab.domain.samples.builder import BuiltSample
-from transferlab.domain.splits.group_split import deal_out, shuffle_key
+from transferlab.domain.splits.group_split import assign_groups, shuffle_key
 from transferlab.domain.validation.image_duplicates import Entry, band
 from transferlab.errors import EnvironmentProblem
 
 _TABLES = """
 CREATE TABLE media (
-    id INTEGER PRIMARY KEY, place BLOB UNIQUE, reason TEXT, seconds REAL, hash BLOB, digest BLOB,
+    id INTEGER PRIMARY KEY, key BLOB UNIQUE, reason TEXT, seconds REAL, hash BLOB, digest BLOB,
     mask INTEGER);
 CREATE TABLE samples (
-    id INTEGER PRIMARY KEY, domain INTEGER, task TEXT, owner TEXT, stratum TEXT, side INTEGER,
-    place TEXT, question BLOB, answer BLOB, label TEXT, text INTEGER);
-CREATE TABLE searched (place BLOB PRIMARY KEY);
+    id INTEGER PRIMARY KEY, domain INTEGER, task TEXT, owner TEXT, stratum TEXT, split INTEGER,
+    position TEXT, question BLOB, answer BLOB, label TEXT, text INTEGER);
+CREATE TABLE searched (key BLOB PRIMARY KEY);
 CREATE TABLE shown (sample INTEGER, medium INTEGER);
 CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB UNIQUE, pieces BLOB);
 CREATE TABLE bands (value INTEGER, text INTEGER);
 CREATE TABLE owners (owner TEXT, stratum TEXT, first INTEGER);
-CREATE TABLE dealt (owner TEXT PRIMARY KEY, side INTEGER);
+CREATE TABLE dealt (owner TEXT PRIMARY KEY, split INTEGER);
 CREATE TABLE pictures (id INTEGER PRIMARY KEY, hash BLOB, class INTEGER, sample INTEGER);
 """
 _INDEXES = """
@@ -63,11 +63,11 @@ class SampleIndex:
         self.domains.append(name)
         return len(self.domains) - 1
 
-    def looked(self, place: str) -> FileProbe | None:
+    def get(self, key: str) -> FileProbe | None:
         """What is known about a file; None where it has not been looked at."""
         found = self.database.execute(
-            "SELECT reason, seconds, hash, digest, mask FROM media WHERE place = ?",
-            (self._digest(place),),
+            "SELECT reason, seconds, hash, digest, mask FROM media WHERE key = ?",
+            (self._digest(key),),
         ).fetchone()
         if found is None:
             return None
@@ -80,30 +80,30 @@ class SampleIndex:
             mask_text=bool(mask),
         )
 
-    def remember(self, place: str, looked: FileProbe) -> None:
+    def put(self, key: str, probe: FileProbe) -> None:
         """Keep what was found out about a file."""
         self.database.execute(
-            "INSERT INTO media (place, reason, seconds, hash, digest, mask) "
+            "INSERT INTO media (key, reason, seconds, hash, digest, mask) "
             "VALUES (?, ?, ?, ?, ?, ?)",
             (
-                self._digest(place),
-                looked.reason,
-                looked.length_seconds,
-                looked.picture_hash,
-                bytes.fromhex(looked.fingerprint),
-                looked.mask_text,
+                self._digest(key),
+                probe.reason,
+                probe.length_seconds,
+                probe.picture_hash,
+                bytes.fromhex(probe.fingerprint),
+                probe.mask_text,
             ),
         )
 
-    def first_search(self, place: str) -> bool:
-        """Whether this is asked of a place for the first time."""
+    def is_first_search(self, key: str) -> bool:
+        """Whether this is asked of a file for the first time."""
         added = self.database.execute(
-            "INSERT OR IGNORE INTO searched VALUES (?)", (self._digest(place),)
+            "INSERT OR IGNORE INTO searched VALUES (?)", (self._digest(key),)
         )
         return added.rowcount == 1
 
     def add(
-        self, domain: int, asked: BuiltSample, *, label: str | None, places: Iterable[str]
+        self, domain: int, built: BuiltSample, *, label: str | None, media_keys: Iterable[str]
     ) -> None:
         """Keep a sample.
 
@@ -111,25 +111,25 @@ class SampleIndex:
             domain: its number.
             asked: the sample and its row.
             label: its class, where it has one.
-            places: of its media, as ``remember`` knows them.
+            media_keys: of its media, as ``put`` knows them.
         """
         # Imported here: it brings scipy, and nothing else of a check needs it.
         from transferlab.domain.validation.text_duplicates import sketch
 
-        sample = asked.sample
-        media = [self._medium(place) for place in places]
-        drawn = sketch(asked.own_text, key=self._secret)
+        sample = built.sample
+        media = [self._medium(key) for key in media_keys]
+        drawn = sketch(built.own_text, key=self._secret)
         text = None if drawn is None else self._text(*drawn)
         added = self.database.execute(
-            "INSERT INTO samples (domain, task, owner, stratum, side, place, question, answer, "
+            "INSERT INTO samples (domain, task, owner, stratum, split, position, question, answer, "
             "label, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 domain,
                 sample.task,
                 sample.group,
-                asked.stratum,
-                None if asked.side is None else SPLITS.index(asked.side),
-                asked.where,
+                built.stratum,
+                None if built.split is None else SPLITS.index(built.split),
+                built.where,
                 self._question(sample, [digest for _, digest in media]),
                 self._digest(sample.answer),
                 label,
@@ -144,10 +144,10 @@ class SampleIndex:
         return int(self.one("SELECT count(*) FROM samples WHERE domain = ?", domain))
 
     def deal(self, domain: int, section: SplitsSection) -> bool:
-        """Put every group of a domain on the side that its share says.
+        """Put every group of a domain on the split that its share says.
 
         Returns:
-            Whether every side got a group; if not, nothing was done.
+            Whether every split got a group; if not, nothing was done.
         """
         self._count_owners(domain)
         self.database.create_function("shuffled", 2, shuffle_key, deterministic=True)
@@ -157,12 +157,12 @@ class SampleIndex:
         )
         reached: set[SplitName] = set()
         self.database.execute("DELETE FROM dealt")
-        for owner, side in deal_out((owner for (owner,) in order), section):
-            self.database.execute("INSERT INTO dealt VALUES (?, ?)", (owner, SPLITS.index(side)))
-            reached.add(side)
+        for owner, split in assign_groups((owner for (owner,) in order), section):
+            self.database.execute("INSERT INTO dealt VALUES (?, ?)", (owner, SPLITS.index(split)))
+            reached.add(split)
         if len(reached) == len(SPLITS):
             self.database.execute(
-                "UPDATE samples SET side = (SELECT side FROM dealt WHERE dealt.owner = "
+                "UPDATE samples SET split = (SELECT split FROM dealt WHERE dealt.owner = "
                 "samples.owner) WHERE domain = ?",
                 (domain,),
             )
@@ -177,21 +177,21 @@ class SampleIndex:
         """File and row of a sample of each group."""
         return dict(
             self.database.execute(
-                "SELECT owner, place FROM (SELECT owner, place, min(id) FROM samples "
+                "SELECT owner, position FROM (SELECT owner, position, min(id) FROM samples "
                 "WHERE domain = ? GROUP BY owner ORDER BY min(id))",
                 (domain,),
             )
         )
 
-    def put(self, domain: int, sides: Mapping[str, SplitName]) -> None:
-        """Put groups on sides that were found elsewhere."""
+    def assign(self, domain: int, splits: Mapping[str, SplitName]) -> None:
+        """Put groups on splits that were found elsewhere."""
         self.database.executemany(
-            "UPDATE samples SET side = ? WHERE domain = ? AND owner = ?",
-            ((SPLITS.index(side), domain, owner) for owner, side in sides.items()),
+            "UPDATE samples SET split = ? WHERE domain = ? AND owner = ?",
+            ((SPLITS.index(split), domain, owner) for owner, split in splits.items()),
         )
 
     def gather_pictures(self, within: str) -> None:
-        """Put every hash aside once per domain and side, for ``pictures_by_band``.
+        """Put every hash aside once per domain and split, for ``pictures_by_band``.
 
         Args:
             within: the condition of a query by which samples are meant.
@@ -200,10 +200,10 @@ class SampleIndex:
         self.database.execute("DELETE FROM pictures")
         self.database.execute(
             "INSERT INTO pictures (hash, class, sample) SELECT media.hash, "
-            f"{len(SPLITS)} * samples.domain + samples.side, min(samples.id) FROM samples "
+            f"{len(SPLITS)} * samples.domain + samples.split, min(samples.id) FROM samples "
             "JOIN shown ON shown.sample = samples.id JOIN media ON media.id = shown.medium "
             f"WHERE {within} AND media.hash IS NOT NULL "
-            "GROUP BY media.hash, samples.domain, samples.side ORDER BY min(samples.id)"
+            "GROUP BY media.hash, samples.domain, samples.split ORDER BY min(samples.id)"
         )
 
     def pictures_by_band(self, number: int) -> Iterator[Entry]:
@@ -222,7 +222,7 @@ class SampleIndex:
 
     def where(self, sample: int) -> str:
         """File and row of a sample."""
-        return str(self.one("SELECT place FROM samples WHERE id = ?", sample))
+        return str(self.one("SELECT position FROM samples WHERE id = ?", sample))
 
     def rows(self, query: str, *given: Any) -> Iterator[tuple[Any, ...]]:
         """What a query finds, row by row."""
@@ -236,16 +236,16 @@ class SampleIndex:
         """Every group with its commonest stratum, the alphabetically first of equals."""
         self.database.execute("DELETE FROM owners")
         self.database.execute(
-            "INSERT INTO owners SELECT owner, stratum, min(place) FROM ("
+            "INSERT INTO owners SELECT owner, stratum, min(position) FROM ("
             "SELECT owner, stratum, row_number() OVER (PARTITION BY owner ORDER BY count(*) DESC, "
-            "stratum) AS place FROM samples WHERE domain = ? GROUP BY owner, stratum) "
-            "WHERE place = 1 GROUP BY owner",
+            "stratum) AS position FROM samples WHERE domain = ? GROUP BY owner, stratum) "
+            "WHERE position = 1 GROUP BY owner",
             (domain,),
         )
 
-    def _medium(self, place: str) -> tuple[int, bytes]:
+    def _medium(self, key: str) -> tuple[int, bytes]:
         found = self.database.execute(
-            "SELECT id, digest FROM media WHERE place = ?", (self._digest(place),)
+            "SELECT id, digest FROM media WHERE key = ?", (self._digest(key),)
         ).fetchone()
         return int(found[0]), bytes(found[1])
 

@@ -8,9 +8,8 @@ from privacy_cases import hospital_settings, planted
 from pydicom.datadict import tag_for_keyword
 from pydicom.tag import Tag
 
+from transferlab.domain.handle import open_domain
 from transferlab.domain.privacy.dicom_profile import SHIFT_DAYS, deidentify, treatment
-from transferlab.domain.privacy.guard import guard_of
-from transferlab.domain.sources.roots import domain_root
 from transferlab.domain.sources.row_source import read_rows
 from transferlab.errors import InputError
 
@@ -75,8 +74,7 @@ def test_uids_stay_consistent_valid_and_unlike_the_original(key):
 
 
 def rows_of(entry):
-    root = domain_root(entry, data_root=None, cache_root=None)
-    return read_rows(entry, root, guard=guard_of(entry, root))[0]
+    return read_rows(open_domain(entry).source)[0]
 
 
 def test_joined_rows_hold_pseudonyms_and_no_planted_element(hospital):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from domain_cases import write_dicom, write_settings
 
+from transferlab.domain.handle import open_domain
 from transferlab.domain.sources.row_source import RowSource
 
 ROWS, FILLER = 600, "words " * 1000
@@ -71,9 +72,9 @@ def test_what_is_in_memory_does_not_grow_with_the_rows(tmp_path, name):
         entry = write_settings(
             tmp_path, source=source, tasks={"talk": task}, attributes=[], group="about"
         )
-    list(RowSource(entry, tmp_path))  # imports are not part of it
+    list(RowSource(open_domain(entry).source))  # imports are not part of it
     tracemalloc.start()
-    rows = RowSource(entry, tmp_path)
+    rows = RowSource(open_domain(entry).source)
     columns = rows.columns()
     seen = {column for one in rows if isinstance(one, dict) for column in one}
     count = sum(1 for _ in rows)

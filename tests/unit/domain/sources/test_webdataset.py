@@ -80,12 +80,12 @@ def test_samples_are_read_and_media_stay_in_their_shards(shards):
 
 
 def test_films_and_dicom_files_in_a_shard(tmp_path):
-    film = write_film(tmp_path / "a.mp4", frames=20, rate=10).read_bytes()
+    video = write_film(tmp_path / "a.mp4", frames=20, rate=10).read_bytes()
     xray = write_dicom(tmp_path / "a.dcm", np.arange(64, dtype=np.uint16).reshape(8, 8))
     (tmp_path / "d" / "shards").mkdir(parents=True)
     with webdataset.TarWriter(str(tmp_path / "d" / "shards" / "a.tar")) as sink:
         for number in range(6):
-            content = {"mp4": film, "dcm": xray.read_bytes(), "txt": f"text {number}"}
+            content = {"mp4": video, "dcm": xray.read_bytes(), "txt": f"text {number}"}
             sink.write({"__key__": str(number)} | content)
     media = {
         "clip": {"kind": "video", "path": "{mp4}", "frames": 2},

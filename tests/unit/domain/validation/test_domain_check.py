@@ -100,14 +100,14 @@ def test_a_fine_pattern_in_a_jpeg_is_not_taken_for_one_value(tmp_path):
 
 def test_flat_and_broken_films_and_dicoms_are_found(tmp_path):
     write_dicom(tmp_path / "d.dcm", np.full((8, 8), 5, np.uint16), BitsStored=12, HighBit=11)
-    film = write_film(tmp_path / "whole.mp4", frames=50, rate=10, gop=5)
+    video = write_film(tmp_path / "whole.mp4", frames=50, rate=10, gop=5)
     media = {
         "flat": {"kind": "dicom", "path": "d.dcm"},
         "cut": {"kind": "video", "path": "cut.mkv"},
     }
     whole = write_film(tmp_path / "whole.mkv", frames=50, rate=10, gop=5)
     (tmp_path / "cut.mkv").write_bytes(whole.read_bytes()[: whole.stat().st_size // 3])
-    assert film.exists()
+    assert video.exists()
     tasks = {
         name: {
             "kind": "describe",

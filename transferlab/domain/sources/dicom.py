@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pydicom
 from pydicom.datadict import tag_for_keyword
@@ -15,16 +15,15 @@ from pydicom.tag import BaseTag, Tag
 from transferlab.config.domain import SourceSection
 from transferlab.core.paths import safe_join
 from transferlab.domain.base.disk_index import Reports
+from transferlab.domain.base.file_tree import walk
 from transferlab.domain.base.media_error import UnreadableMedium
-from transferlab.domain.base.rows import WHERE, Row, Unread
+from transferlab.domain.base.rows import WHERE, BadItem, Row
 from transferlab.domain.base.template import check_columns
 from transferlab.domain.media.dicom import one_sentence, said_modality
-from transferlab.domain.sources.files import walk
-from transferlab.domain.sources.table import parted
+from transferlab.domain.privacy.dicom_elements import ElementGuard
+from transferlab.domain.sources.source import Source, SourceContext
+from transferlab.domain.tables.reader import rows_and_problems, stream_table
 from transferlab.errors import DataError, InputError
-
-if TYPE_CHECKING:
-    from transferlab.domain.privacy.dicom_elements import ElementGuard
 
 USUAL_TAGS = (
     "PatientID",
@@ -48,7 +47,42 @@ _INDEX_CLASS = "1.2.840.10008.1.3.10"
 """The SOP class of a DICOMDIR (Media Storage Directory)."""
 
 Bad = list[tuple[str, str]]
-ElementGuardOf = Callable[[Mapping[str, BaseTag]], "ElementGuard"]
+ElementGuardOf = Callable[[Mapping[str, BaseTag]], ElementGuard]
+
+
+class DicomSource(Source):
+    """Pictures of a tree of DICOM files, joined with ``source.reports``."""
+
+    file_columns = frozenset({"file", "stem", "name", "folder", "transcript"})
+
+    def __init__(self, context: SourceContext) -> None:
+        super().__init__(context)
+        guard, entry = context.guard, context.entry
+        elements = None
+        if guard.section.dicom:
+            elements = partial(ElementGuard, guard, entry.config, file=entry.file)
+        self._tree = DicomTree(
+            context.path(context.section.path),
+            context.root,
+            context.section,
+            self._reports(),
+            file=entry.file,
+            guard=elements,
+        )
+
+    def __iter__(self) -> Iterator[Row | BadItem]:
+        return iter(self._tree)
+
+    def columns(self) -> set[str]:
+        """Those of every row; no file is read."""
+        return self._tree.columns()
+
+    def _reports(self) -> Iterable[Row]:
+        section = self.context.section.reports
+        if section is None:
+            return []
+        path = self.context.path(section.path, key="reports.path")
+        return stream_table(path, encoding=section.encoding)
 
 
 class DicomTree:
@@ -100,7 +134,7 @@ class DicomTree:
             row |= dict.fromkeys(self._reports.columns, "")
         return set(self._elements.treated(row) if self._elements else row)
 
-    def __iter__(self) -> Iterator[Row | Unread]:
+    def __iter__(self) -> Iterator[Row | BadItem]:
         """Rows, and what gives none: files that are no pictures or have no report, and reports
         without a file.
 
@@ -108,12 +142,12 @@ class DicomTree:
             DataError: there is no DICOM file.
         """
         for row in self._joined(self._pictures()):
-            if self._elements is None or isinstance(row, Unread):
+            if self._elements is None or isinstance(row, BadItem):
                 yield row
             else:
                 yield self._elements.treated(row)
 
-    def _pictures(self) -> Iterator[Row | Unread]:
+    def _pictures(self) -> Iterator[Row | BadItem]:
         """A row per file that holds a picture, and why the others are left out."""
         elements = self._elements
         read = {**self._wanted, **(elements.hidden if elements else {})}
@@ -123,19 +157,19 @@ class DicomTree:
             try:
                 row = read_tags(one, read)
             except UnreadableMedium as error:
-                yield Unread(where, error.reason)
+                yield BadItem(where, error.reason)
                 continue
             if any(row.get(name) not in allowed for name, allowed in self._source.only.items()):
                 continue
             if not row.pop(_HEIGHT):
-                yield Unread(where, f"it holds no picture ({said_modality(row['Modality'])})")
+                yield BadItem(where, f"it holds no picture ({said_modality(row['Modality'])})")
                 continue
             own = {"file": one.relative_to(self._base).as_posix(), "stem": one.stem, WHERE: where}
             yield (elements.collected(row) if elements else row) | own
         if not number:
             raise DataError(f"{self._path}: holds no DICOM file; is source.path right?")
 
-    def _joined(self, rows: Iterable[Row | Unread]) -> Iterator[Row | Unread]:
+    def _joined(self, rows: Iterable[Row | BadItem]) -> Iterator[Row | BadItem]:
         section, reports = self._source.reports, self._reports
         if section is None or reports is None:
             yield from rows
@@ -143,7 +177,7 @@ class DicomTree:
         reports.forget()
         empty = dict.fromkeys(reports.columns, "")
         for row in rows:
-            if isinstance(row, Unread):
+            if isinstance(row, BadItem):
                 yield row
                 continue
             key = row[section.tag].strip()
@@ -154,10 +188,10 @@ class DicomTree:
                 yield row | empty
             elif not matching:
                 why = f"no report has its {section.tag}" if key else f"it has no {section.tag}"
-                yield Unread(row[WHERE], why)
+                yield BadItem(row[WHERE], why)
         for where, key in reports.unmatched():
             why = f"no DICOM file has this {section.tag}" if key else f"'{section.column}' is empty"
-            yield Unread(where, why)
+            yield BadItem(where, why)
 
 
 def read_dicom_tree(
@@ -167,7 +201,7 @@ def read_dicom_tree(
 
     Args and Raises: as there.
     """
-    return parted(DicomTree(path, root, source, reports, file=file))
+    return rows_and_problems(DicomTree(path, root, source, reports, file=file))
 
 
 def dicom_files(path: Path, root: Path) -> Iterator[Path]:

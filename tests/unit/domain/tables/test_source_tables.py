@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from transferlab.core.records import SPLITS
 from transferlab.domain.loader import load_domain
-from transferlab.domain.sources.table import read_table
+from transferlab.domain.tables.reader import read_table
 from transferlab.errors import DataError, InputError
 
 ROW = {"a": "NA", "b": 3, "c": None, "d": 1.5, "e": ["x", "y"], "f": True}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
+from transferlab.domain.base.file_tree import walk
 from transferlab.domain.base.rows import WHERE, Row
-from transferlab.domain.sources.files import walk
+from transferlab.domain.sources.source import Source, SourceContext
 from transferlab.errors import DataError
 
 FILM_SUFFIXES = frozenset(
@@ -29,6 +31,19 @@ FILM_SUFFIXES = frozenset(
 TRANSCRIPT_SUFFIXES = (".vtt", ".srt")
 
 
+class VideoSource(Source):
+    """Films with their transcripts; listed once."""
+
+    file_columns = frozenset({"file", "stem", "name", "folder", "transcript"})
+
+    def __init__(self, context: SourceContext) -> None:
+        super().__init__(context)
+        self._rows = list_video_files(context.path(context.section.path), context.root)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+
 def list_video_files(folder: Path, root: Path) -> list[Row]:
     """The columns file, name, folder and transcript (relative paths; "" where there is none).
 
@@ -47,11 +62,11 @@ def list_video_files(folder: Path, root: Path) -> list[Row]:
         if path.suffix.lower() in TRANSCRIPT_SUFFIXES:
             transcripts[path.stem].append(path)
             transcripts[path.stem.partition(".")[0]].append(path)
-    films = [path for path in files if path.suffix.lower() in FILM_SUFFIXES]
-    if not films:
+    videos = [path for path in files if path.suffix.lower() in FILM_SUFFIXES]
+    if not videos:
         raise DataError(f"{folder}: holds no film; known are {', '.join(sorted(FILM_SUFFIXES))}")
     rows = []
-    for number, path in enumerate(films, start=1):
+    for number, path in enumerate(videos, start=1):
         words = _transcript(path, transcripts.get(path.stem, []))
         rows.append(
             {
@@ -59,16 +74,16 @@ def list_video_files(folder: Path, root: Path) -> list[Row]:
                 "name": path.stem,
                 "folder": path.parent.relative_to(base).as_posix(),
                 "transcript": words.relative_to(base).as_posix() if words else "",
-                WHERE: f"film {number} of {len(films)}",
+                WHERE: f"film {number} of {len(videos)}",
             }
         )
     return rows
 
 
-def _transcript(film: Path, named_alike: list[Path]) -> Path | None:
-    beside = sorted({path for path in named_alike if path.parent == film.parent})
+def _transcript(video: Path, named_alike: list[Path]) -> Path | None:
+    beside = sorted({path for path in named_alike if path.parent == video.parent})
     for path in beside:
-        if path.stem == film.stem:
+        if path.stem == video.stem:
             return path
     if beside:
         return beside[0]

@@ -2,7 +2,7 @@ import pytest
 
 from transferlab.config.domain import SourceSection
 from transferlab.domain.base.rows import WHERE
-from transferlab.domain.sources.table import WrongEncoding, read_table
+from transferlab.domain.tables.reader import WrongEncoding, read_table
 from transferlab.errors import DataError
 
 

@@ -10,7 +10,7 @@ from domain_cases import write_dicom, write_settings
 from transferlab.config.domain import SourceSection
 from transferlab.core.records import SPLITS
 from transferlab.domain.loader import load_domain
-from transferlab.domain.sources.dicom_files import read_dicom_tree
+from transferlab.domain.sources.dicom import read_dicom_tree
 from transferlab.errors import DataError, InputError
 
 

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from transferlab.domain.sources import json_items
-from transferlab.domain.sources.json_items import NoItems, stream_items
+from transferlab.domain.tables import json_items
+from transferlab.domain.tables.json_items import NoItems, stream_items
 
 SOUND = [
     "[]", " [ ] \n", "{}", '[1, 2.5, -3e2, null, true, "x"]', '[{"a": [1, {"b": "]"}]}, "\\"," ]',

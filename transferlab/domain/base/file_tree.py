@@ -1,0 +1,18 @@
+"""The files below a folder, in an order that every machine gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Every file below a folder in the order of paths; hidden ones and links out of it left out."""
+    base = folder.resolve()
+    for where, folders, files in os.walk(base):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(where, name)
+            if not name.startswith(".") and path.resolve().is_relative_to(base) and path.is_file():
+                yield path

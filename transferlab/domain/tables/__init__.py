@@ -1,0 +1,1 @@
+"""Files of rows: CSV, TSV, JSON, JSONL and Parquet, read row by row."""

@@ -1,0 +1,279 @@
+"""Rows out of CSV, TSV, JSON, JSONL and Parquet: plain text in named columns, nothing guessed."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, time
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any, cast
+
+from transferlab.domain.base.rows import WHERE, BadItem, Row
+from transferlab.domain.tables.json_items import NoItems, stream_items
+from transferlab.errors import DataError
+
+
+class WrongEncoding(DataError):
+    """A text that is not in the encoding in which it was read."""
+
+
+DELIMITERS = {".csv": ",;\t", ".tsv": "\t"}
+"""By ending. Office programs write semicolons, or tabs, into a .csv where the comma is the decimal
+sign: the one that its header holds most often counts, the comma among equals."""
+TABLE_SUFFIXES = (*DELIMITERS, ".json", ".jsonl", ".parquet")
+UTF8 = "utf-8"
+GZIP = ".gz"
+MAX_UNPACKED_BYTES = 2 * 1024**3
+"""Of a packed table: the largest that is known (MIMIC-CXR's) unpacks to 60 MB."""
+KEY = "key"
+"""The column that holds an item's name where a JSON file is an object of objects."""
+_BATCH_ROWS = 1024
+_CHUNK_BYTES = 1 << 20
+
+
+def rows_and_problems(items: Iterable[Row | BadItem]) -> tuple[list[Row], list[tuple[str, str]]]:
+    """Rows, and pairs of where and why of what gives none."""
+    rows: list[Row] = []
+    bad: list[tuple[str, str]] = []
+    for item in items:
+        if isinstance(item, BadItem):
+            bad.append((item.where, item.reason))
+        else:
+            rows.append(item)
+    return rows, bad
+
+
+def read_table(path: Path, *, encoding: str = UTF8) -> list[Row]:
+    """All rows of ``stream_table``, at once."""
+    return list(stream_table(path, encoding=encoding))
+
+
+def stream_table(path: Path, *, encoding: str = UTF8) -> Iterator[Row]:
+    """The rows, one after another; every value is text as written, so "NA" and "None" stay words.
+
+    JSON and Parquet values that are no text become their JSON notation, null becomes "". A JSON
+    file is a list of objects, or an object of objects, whose names become the column "key".
+
+    Args:
+        path: the table; its ending says what it is.
+        encoding: of CSV and TSV; the others say it themselves.
+
+    Raises:
+        DataError: the file is missing, empty, in another encoding, malformed, or of another kind.
+    """
+    kind = Path(path.stem).suffix.lower() if path.suffix.lower() == GZIP else path.suffix.lower()
+    if kind not in TABLE_SUFFIXES:
+        raise DataError(
+            f"{path}: a table must end with {', '.join(TABLE_SUFFIXES)}; text also packed ({GZIP})"
+        )
+    rows = _parquet(path) if kind == ".parquet" else _from_text(path, kind, encoding)
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{path}: holds no rows; a domain needs at least one per split")
+    yield first
+    yield from rows
+
+
+def _from_text(path: Path, kind: str, encoding: str) -> Iterator[Row]:
+    if kind == ".json":
+        yield from _json(path)
+    elif kind == ".jsonl":
+        with lines_of(path) as lines:
+            yield from _jsonl(path, lines)
+    else:
+        # Line ends inside quoted cells stay as they are.
+        with lines_of(path, encoding, newline="") as lines:
+            yield from _csv(path, lines, DELIMITERS[kind])
+
+
+@contextmanager
+def lines_of(path: Path, encoding: str = UTF8, *, newline: str = "\n") -> Iterator[IO[str]]:
+    """A text file that is read line by line, after all of it is known to be in its encoding."""
+    with _opened(path, encoding):
+        _check_encoding(path, encoding)
+        with io.TextIOWrapper(_unpacked(path), encoding=_codec(encoding), newline=newline) as text:
+            yield text
+
+
+def _check_encoding(path: Path, encoding: str) -> None:
+    decoder = codecs.getincrementaldecoder(_codec(encoding))()
+    done = 0
+    with _unpacked(path) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                raise _wrong_encoding(path, encoding, at=done - pending + error.start) from error
+            done += len(chunk)
+            if done > MAX_UNPACKED_BYTES and path.suffix.lower() == GZIP:
+                raise DataError(f"{path}: unpacks to more than 2 GiB; is it a table?")
+    decoder.decode(b"", final=True)
+
+
+def _wrong_encoding(path: Path, encoding: str, *, at: int | None = None) -> WrongEncoding:
+    byte = "" if at is None else f" (byte {at})"
+    return WrongEncoding(
+        f"{path}: is not {encoding.upper()} text{byte}; save it as UTF-8, or name the encoding of "
+        "a CSV in domain.yaml (encoding: cp1252)"
+    )
+
+
+def _delimiter(header: str, known: str) -> str:
+    """The one of ``known`` that the header holds most often outside quotes; the first of equals."""
+    outside = re.sub(r'"[^"]*"', "", header)
+    return max(known, key=outside.count)
+
+
+def _codec(encoding: str) -> str:
+    return "utf-8-sig" if encoding.lower() in (UTF8, "utf8") else encoding
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    if path.suffix.lower() == GZIP:
+        return cast("IO[bytes]", gzip.open(path))
+    return path.open("rb")
+
+
+@contextmanager
+def _opened(path: Path, encoding: str) -> Iterator[None]:
+    """What can be wrong with a text file, as one sentence each."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: there is no such table; is the data complete, and source.path right?"
+        ) from None
+    except UnicodeError as error:
+        at = error.start if isinstance(error, UnicodeDecodeError) else None
+        raise _wrong_encoding(path, encoding, at=at) from error
+    except (EOFError, zlib.error, OSError) as error:
+        reason = getattr(error, "strerror", None) or "it is truncated or no gzip file"
+        raise DataError(f"{path}: cannot be read ({reason})") from None
+
+
+def _csv(path: Path, lines: IO[str], delimiters: str) -> Iterator[Row]:
+    first = next(lines, "")
+    reader = csv.reader(chain([first], lines), delimiter=_delimiter(first, delimiters))
+    try:
+        header = next(reader, [])
+        if len(set(header)) != len(header):
+            twice = next(name for name in header if header.count(name) > 1)
+            raise DataError(f"{path}: the header names the column '{twice}' twice")
+        for number, cells in enumerate((cells for cells in reader if cells), start=1):
+            if len(cells) != len(header):
+                raise DataError(
+                    f"{path} row {number} (line {reader.line_num}): has {len(cells)} cells, "
+                    f"the header has {len(header)}; is a quote or a delimiter missing?"
+                )
+            yield dict(zip(header, cells, strict=True)) | {WHERE: f"{path.name} row {number}"}
+    except csv.Error as error:
+        raise DataError(f"{path} line {reader.line_num}: is not a valid table ({error})") from None
+
+
+def _jsonl(path: Path, lines: IO[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path} line {number}: is not JSON ({_why(error)})") from None
+        if not isinstance(values, dict):
+            raise DataError(f"{path} line {number}: is not a JSON object; write one per line")
+        yield _as_row(values, path) | {WHERE: f"{path.name} line {number}"}
+
+
+def stream_json(path: Path) -> Iterator[tuple[int, str | None, Any]]:
+    """The items of a JSON list, or the values of an object: number from 1, name if any, content.
+
+    Raises:
+        DataError: it cannot be read, is not JSON, or is neither.
+    """
+    number = 0
+    try:
+        with lines_of(path) as text:
+            for number, (name, item) in enumerate(stream_items(text), start=1):
+                yield number, name, item
+    except NoItems:
+        raise DataError(f"{path}: must be a list of objects, or an object of objects") from None
+    except (ValueError, RecursionError) as error:
+        after = f" after item {number}" if number else ""
+        raise DataError(f"{path}: is not JSON{after} ({_why(error)})") from None
+
+
+def _why(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
+
+
+def _json(path: Path) -> Iterator[Row]:
+    for number, name, values in stream_json(path):
+        if not isinstance(values, dict):
+            if name is None:
+                raise DataError(f"{path}: item {number} is not a JSON object")
+            raise DataError(f"{path}: must be a list of objects, or an object of objects")
+        own = values if name is None else {KEY: name} | values
+        yield _as_row(own, path) | {WHERE: f"{path.name} item {number}"}
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    # Imported here: it takes half a second, and most tables are text.
+    import pyarrow
+    from pyarrow import parquet
+
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield _as_row(values, path) | {WHERE: f"{path.name} row {number}"}
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: there is no such table; is the data complete, and source.path right?"
+        ) from None
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path}: is not a valid Parquet file ({type(error).__name__})") from error
+    except TypeError:
+        raise DataError(
+            f"{path} row {number}: holds bytes; write the pictures out as files, and their paths "
+            "into a column"
+        ) from None
+
+
+def _as_row(values: dict[str, Any], path: Path) -> Row:
+    row = {str(key): cell_text(value) for key, value in values.items()}
+    if has_lone_surrogate("".join([*row, *row.values()])):
+        raise DataError(f"{path}: a text of it holds half of a character (a lone surrogate)")
+    return row
+
+
+def has_lone_surrogate(text: str) -> bool:
+    """Whether a text holds half of a character, as JSON can write it and UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def cell_text(value: Any) -> str:
+    """A value as text: what is no text in JSON notation, null as nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
