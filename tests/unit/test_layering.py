@@ -28,6 +28,7 @@ ROOMS = {  # bottom first: a room is a folder, or a file beside the folders
         {"privacy"},
         {"media"},
         {"tables"},
+        {"rows"},
         {"sources"},
         {"samples"},
         {"handle", "splits"},

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from transferlab.core.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,7 @@ class Batch:
     def __getitem__(self, index: int | slice | Tensor | Sequence[int]) -> Batch:
         """The samples at ``index``: an int, a slice, a boolean mask or a list of positions."""
         rows = torch.arange(len(self))
-        if isinstance(index, Tensor):
+        if isinstance(index, torch.Tensor):
             rows = rows[index.to("cpu")]
         elif isinstance(index, int):
             rows = rows[index].reshape(1)

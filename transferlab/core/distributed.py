@@ -9,28 +9,29 @@ a strategy needs to know nothing of it, as long as it counts what it sees in for
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor
-from torch import distributed as dist
+from typing import TYPE_CHECKING
 
 from transferlab.core.batch import Batch
+from transferlab.core.lazy import no_grad, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def rank_and_size() -> tuple[int, int]:
     """This process's number and how many there are; (0, 1) where there is no process group."""
-    if not (dist.is_available() and dist.is_initialized()):
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return 0, 1
-    return dist.get_rank(), dist.get_world_size()
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
-@torch.no_grad()
+@no_grad
 def sum_over_ranks(tensors: Sequence[Tensor]) -> None:
     """Put the sum over ranks into each tensor; all of one device and dtype."""
     if rank_and_size()[1] == 1 or not tensors:
         return
     together = torch.cat([tensor.reshape(-1) for tensor in tensors])
-    dist.all_reduce(together)
+    torch.distributed.all_reduce(together)
     pieces = together.split([tensor.numel() for tensor in tensors])
     for tensor, piece in zip(tensors, pieces, strict=True):
         tensor.copy_(piece.view_as(tensor))
@@ -41,7 +42,7 @@ def summed(value: Tensor) -> Tensor:
     if rank_and_size()[1] == 1:
         return value
     total = value.detach().double()
-    dist.all_reduce(total)
+    torch.distributed.all_reduce(total)
     return total
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from transferlab.core.batch import Batch
+from transferlab.core.lazy import nn, torch
 from transferlab.core.records import Features, MediaRef, Prediction, Sample
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SplitWeight(NamedTuple):

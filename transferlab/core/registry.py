@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import iter_modules
 from typing import Any, TypeVar
 
 from transferlab.errors import InputError, UnknownName
@@ -104,6 +105,16 @@ class Registry:
         return {name: one.value for name, one in found.items()}
 
 
+def modules_of(package: str) -> dict[str, str]:
+    """An entry for every module of a package: the class in it whose ``name`` is the module's.
+
+    Args:
+        package: a dotted path; only the package itself is imported, none of its modules.
+    """
+    folder = import_module(package).__path__
+    return {one.name: f"{package}.{one.name}:" for one in iter_modules(folder)}
+
+
 class RegistryView(Mapping[str, Value]):
     """A registry's entries seen as something of each: options of strategies, facts of metrics.
 
@@ -136,8 +147,19 @@ class RegistryView(Mapping[str, Value]):
 
 
 def _attribute(path: str) -> Any:
-    module, _, attribute = path.partition(":")
-    return getattr(import_module(module), attribute)
+    name, _, attribute = path.partition(":")
+    module = import_module(name)
+    if attribute:
+        return getattr(module, attribute)
+    own = name.rpartition(".")[2]
+    for value in vars(module).values():
+        if (
+            isinstance(value, type)
+            and value.__module__ == name
+            and value.__dict__.get("name") == own
+        ):
+            return value
+    raise AttributeError(f"{name} holds no class whose name is '{own}'")
 
 
 @cache

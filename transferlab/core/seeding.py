@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import torch
+
+from transferlab.core.lazy import torch
 
 
 def derive_seed(seed: int, *parts: int) -> int:

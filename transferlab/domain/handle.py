@@ -10,8 +10,8 @@ from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.media.probe_cache import ProbeCache
 from transferlab.domain.media.resolver import MediaResolver
 from transferlab.domain.privacy.guard import Guard, guard_of
+from transferlab.domain.rows.source import Source, SourceContext
 from transferlab.domain.samples.builder import SampleBuilder
-from transferlab.domain.sources.source import Source, SourceContext
 
 
 @dataclass(frozen=True, kw_only=True)

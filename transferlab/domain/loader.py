@@ -12,9 +12,9 @@ from transferlab.core.records import SPLITS, DomainData, Quarantined, Sample, Sp
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.handle import DomainHandle, open_domain
 from transferlab.domain.media.resolver import MediaResolver
+from transferlab.domain.rows.row_source import read_rows
 from transferlab.domain.samples.builder import BuiltSample
 from transferlab.domain.sources.generated import at_most
-from transferlab.domain.sources.row_source import read_rows
 from transferlab.domain.splits.assignment import assign_splits, check_disjoint_groups
 from transferlab.errors import DataError
 

@@ -19,9 +19,9 @@ from transferlab.core.paths import safe_join
 from transferlab.core.records import MediaRef
 from transferlab.domain.media.decoder import decode
 from transferlab.domain.onboarding.survey import match_files
+from transferlab.domain.rows.transcript import read_cues
 from transferlab.domain.sources.chat import read_chat
 from transferlab.domain.sources.dicom import read_dicom_tree
-from transferlab.domain.sources.transcript import read_cues
 from transferlab.domain.tables.reader import read_table
 from transferlab.errors import DataError
 

@@ -23,10 +23,11 @@ from transferlab.continual.avalanche_api import (
     ReservoirSamplingBuffer,
 )
 from transferlab.continual.components.exemplars import ClosestToCentre, Herding
-from transferlab.continual.components.gradients import batches_over, collate
+from transferlab.continual.components.gradients import collate
+from transferlab.continual.components.sample_ids import answer_tokens, id_bytes, ids_of
 from transferlab.continual.components.samplers import SampleOrder
 from transferlab.continual.components.strategy import DatasetOf
-from transferlab.continual.options.rehearsal import MemoryOptions
+from transferlab.continual.options.memory import MemoryOptions
 from transferlab.errors import InputError
 
 if TYPE_CHECKING:
@@ -245,22 +246,3 @@ class PerDomainBuffer:
 
     def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
         self.domains = [dataset_of(remembered) for remembered in state["domains"]]
-
-
-def ids_of(dataset: AvalancheDataset) -> list[tuple[str, int]]:
-    """The id and experience of each item of a dataset; nothing is decoded."""
-    items = [dataset[position] for position in range(len(dataset))]
-    return [(item[0].id, int(item[-1])) for item in items]
-
-
-def answer_tokens(trainer: TrainerView, dataset: AvalancheDataset) -> dict[str, int]:
-    """By sample id; each sample is put through the processor once."""
-    found: dict[str, int] = {}
-    for batch in batches_over(trainer, dataset):
-        counts = batch.labels.ne(-100).sum(dim=1).tolist()
-        found.update(zip(batch.sample_ids, counts, strict=True))
-    return found
-
-
-def id_bytes(remembered: Sequence[tuple[str, int]]) -> int:
-    return sum(len(sample_id.encode("utf-8")) + 8 for sample_id, _ in remembered)

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 from transferlab.continual.avalanche_api import (
     AvalancheDataset,
     ClosestToCenterSelectionStrategy,
     HerdingSelectionStrategy,
 )
-from transferlab.continual.components.activation_hooks import (
+from transferlab.continual.components.gradients import (
+    batches_over,
     capture_outputs,
+    evaluating,
     hidden_states_at_answers,
+    token_rows,
 )
-from transferlab.continual.components.gradients import batches_over, evaluating, token_rows
+from transferlab.core.lazy import no_grad, torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
 
 
-@torch.no_grad()
+@no_grad
 def sample_features(trainer: TrainerView, data: AvalancheDataset) -> Tensor:
     """(samples, width) float32: the mean hidden state from which each answer's tokens are told."""
     rows = []

@@ -9,9 +9,7 @@ often done, gives another number, one that depends on the batch size.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, TypeAlias
 
 from transferlab.continual.components.per_sample_gradients import (
     Uses,
@@ -21,11 +19,15 @@ from transferlab.continual.components.per_sample_gradients import (
     uses_of,
 )
 from transferlab.core.batch import Batch
+from transferlab.core.lazy import nn, torch
 
-SummedLoss = Callable[[Tensor, Batch], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SummedLoss: TypeAlias = "Callable[[Tensor, Batch], Tensor]"
 """(n_supervised, vocab) logits of a batch to a scalar: the sum over its samples of their losses."""
 
-Fold = Callable[[Tensor], Tensor]
+Fold: TypeAlias = "Callable[[Tensor], Tensor]"
 """What is averaged of each number of a sample's gradient, elementwise."""
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-import torch
-from torch import Tensor, nn
-
-from transferlab.continual.avalanche_api import AvalancheDataset
 from transferlab.core.batch import Batch
+from transferlab.core.lazy import nn, torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from transferlab.continual.avalanche_api import AvalancheDataset
     from transferlab.continual.components.trainer_view import TrainerView
 
-TokenLoss = Callable[[Tensor, Tensor, Batch], Tensor]
+TokenLoss: TypeAlias = "Callable[[Tensor, Tensor, Batch], Tensor]"
 """(n, vocab) logits, (n,) targets and their batch to the mean loss over the n tokens."""
 
 
@@ -57,6 +57,24 @@ def evaluating(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.train(was_training)
+
+
+@contextmanager
+def capture_outputs(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Inside, every forward pass adds the input of ``module.output_layer`` to the list."""
+    seen: list[Tensor] = []
+    handle = module.output_layer.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def hidden_states_at_answers(module: nn.Module, seen: Sequence[Tensor], batch: Batch) -> Tensor:
+    """(n_supervised, D) of what one forward pass of ``module`` over the batch added to the list."""
+    if all(hidden.dim() == 2 for hidden in seen):
+        return torch.cat(list(seen))
+    return module.at_answers(seen, batch)
 
 
 def gradients_of(parameters: Sequence[nn.Parameter]) -> list[Tensor]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from transferlab.continual.components.gradients import gradients_of
 from transferlab.continual.components.strategy import DatasetOf, Strategy
+from transferlab.core.lazy import nn, no_grad
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
 
-Blocks = list[tuple[nn.Parameter, Callable[[Tensor], Tensor]]]
+Blocks: TypeAlias = "list[tuple[nn.Parameter, Callable[[Tensor], Tensor]]]"
 """A parameter, and how a tensor of its shape is viewed with its blocks in the first dimension."""
 
 
@@ -33,21 +33,21 @@ class OwnBlocks(Strategy):
     def blocks(self, trainer: TrainerView) -> Blocks:
         """The parameters that come in blocks."""
 
-    @torch.no_grad()
+    @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         for parameter, view in self.blocks(trainer):
             slope = view(gradients_of([parameter])[0])
             slope[: self._mine.start].zero_()
             slope[self._mine.stop :].zero_()
 
-    @torch.no_grad()
+    @no_grad
     def before_update(self, trainer: TrainerView, **kwargs) -> None:
         # Weight decay moves parameters without a gradient too.
         decays = any(group["weight_decay"] for group in trainer.optimizer.param_groups)
         kept = self.blocks(trainer) if decays else []
         self._before = [parameter.detach().clone() for parameter, _ in kept]
 
-    @torch.no_grad()
+    @no_grad
     def after_update(self, trainer: TrainerView, **kwargs) -> None:
         for (parameter, view), old in zip(self.blocks(trainer), self._before, strict=False):
             now, then = view(parameter.detach()), view(old)

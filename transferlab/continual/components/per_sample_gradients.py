@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, NamedTuple
 
 from transferlab.core.batch import Batch
+from transferlab.core.lazy import nn, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TOGETHER = 2**18
 """Numbers of a parameter; above, samples take turns, as all their gradients would fill memory."""

@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
 from transferlab.continual.components.gradients import gradients_of
 from transferlab.continual.components.strategy import DatasetOf, Strategy
 from transferlab.continual.components.strength import signed_step
-from transferlab.continual.options.penalties import PenaltyOptions
+from transferlab.continual.options.penalty import PenaltyOptions
+from transferlab.core.lazy import no_grad, torch
 from transferlab.core.seeding import derive_seed
 from transferlab.errors import ModelError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
 
 CALIBRATION = 3
@@ -45,7 +45,7 @@ class QuadraticPenalty(Strategy):
     def before_backward(self, trainer: TrainerView, **kwargs) -> None:
         """Nothing: where Avalanche adds the penalty to the loss, its gradient is added later."""
 
-    @torch.no_grad()
+    @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         """Add the penalty's gradient to the parameters' own."""
         if self._importance is None:

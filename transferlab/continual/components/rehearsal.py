@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from transferlab.continual.components.buffer import PerDomainBuffer, ReplayBuffer
 from transferlab.continual.components.strategy import DatasetOf, Strategy
 
 if TYPE_CHECKING:
+    from transferlab.continual.components.buffer import PerDomainBuffer, ReplayBuffer
     from transferlab.continual.components.trainer_view import TrainerView
 
 
@@ -48,6 +48,9 @@ class PerDomainRehearsal(Rehearsal):
 
     def __init__(self, options: Any, *, seed: int) -> None:
         super().__init__(options, seed=seed)
+        # Imported here, as in every strategy that makes one: it brings Avalanche.
+        from transferlab.continual.components.buffer import PerDomainBuffer
+
         self.memory = PerDomainBuffer(options.samples_per_domain, options.never_keep)
 
 
@@ -56,4 +59,6 @@ class BufferedRehearsal(Rehearsal):
 
     def __init__(self, options: Any, *, seed: int) -> None:
         super().__init__(options, seed=seed)
+        from transferlab.continual.components.buffer import ReplayBuffer
+
         self.memory = ReplayBuffer(options, name=self.name)

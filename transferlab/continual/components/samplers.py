@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
-from torch.utils.data import RandomSampler, Sampler
+from transferlab.core.lazy import torch
 
 
 class SampleOrder:
@@ -28,7 +27,7 @@ class SampleOrder:
         return taken
 
 
-class EpochBatches(Sampler[list[int]]):
+class EpochBatches:
     """Positions of each step's samples, in a new order in every epoch; the last may be fewer."""
 
     def __init__(self, samples: int, *, batch_samples: int) -> None:
@@ -50,7 +49,7 @@ class EpochBatches(Sampler[list[int]]):
 
     def start_epoch(self) -> list[int]:
         """The order of an epoch."""
-        return list(RandomSampler(range(self.samples)))
+        return list(torch.utils.data.RandomSampler(range(self.samples)))
 
     def step(self, positions: list[int]) -> list[int]:
         """All that a step sees beside the next of the epoch's positions."""

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from transferlab.continual.components.samplers import SampleOrder
 from transferlab.continual.components.strategy import Strategy
 from transferlab.core.events import Warned
+from transferlab.core.lazy import no_grad
 from transferlab.core.records import Sample
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class SelfGeneratedTargets(Strategy):
         # Without choices: the model's own words need not be one of them.
         return [replace(one.sample, answer=one.text, choices=()) for one in said]
 
-    @torch.no_grad()
+    @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         if not self._answered:
             return

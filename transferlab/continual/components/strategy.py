@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from transferlab.config.pipeline import StrategySpec
-from transferlab.continual.avalanche_api import AvalancheDataset, SupervisedPlugin
 from transferlab.continual.components.gradients import (
     TokenLoss,
     cosine,
@@ -17,24 +13,36 @@ from transferlab.continual.components.gradients import (
     gradient,
     gradients_of,
 )
+from transferlab.continual.options.base import StrategyOptions
 from transferlab.continual.options.compatibility import check_strategies, read_options
 from transferlab.continual.options.registry import STRATEGIES
 from transferlab.core.batch import Batch
+from transferlab.core.lazy import no_grad, torch
 from transferlab.core.protocols import Backbone
 from transferlab.errors import InputError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from transferlab.continual.avalanche_api import AvalancheDataset
     from transferlab.continual.components.trainer_view import TrainerView
 
 Remembered = Sequence[tuple[str, int]]
 """Sample ids, each with the index of the experience it came with."""
 
-DatasetOf = Callable[[Remembered], AvalancheDataset]
+DatasetOf: TypeAlias = "Callable[[Remembered], AvalancheDataset]"
 """Makes the dataset of remembered samples again."""
 
 
-class Strategy(SupervisedPlugin):
-    """A plugin that keeps nothing and reports nothing, until it says otherwise."""
+class Strategy:
+    """A plugin that keeps nothing and reports nothing, until it says otherwise.
+
+    Avalanche's template calls the hooks that a plugin has (``before_training_exp``,
+    ``after_backward`` and the like); it need not derive from a class of Avalanche's.
+    """
+
+    Options: ClassVar[type[StrategyOptions]]
+    """What can be set for it."""
 
     name = ""
     """As in the registry; the terms that it reports begin with it."""
@@ -52,6 +60,16 @@ class Strategy(SupervisedPlugin):
         """What the current optimizer step has beside the task loss, by name. The template empties
         it before every step, and a tensor is looked at after it."""
 
+    @classmethod
+    def from_options(cls, options: Any, *, seed: int) -> Strategy:
+        """The plugin of one entry of a ``strategy:`` list.
+
+        Args:
+            options: an instance of ``Options``.
+            seed: of the run.
+        """
+        return cls(options, seed=seed)
+
     def task_loss(self, trainer: TrainerView) -> Tensor | None:
         """The current micro-batch's loss in place of the mean cross-entropy; None leaves that."""
         return None
@@ -60,7 +78,7 @@ class Strategy(SupervisedPlugin):
         """How much the task loss counts beside what the strategy adds."""
         return 1.0
 
-    @torch.no_grad()
+    @no_grad
     def add_gradient(
         self,
         trainer: TrainerView,
@@ -114,4 +132,4 @@ def build_strategies(specs: Sequence[StrategySpec], *, seed: int) -> list[Strate
     problems = check_strategies(specs)
     if problems:
         raise InputError("; ".join(problems))
-    return [STRATEGIES.get(spec.name)(read_options(spec), seed=seed) for spec in specs]
+    return [STRATEGIES.get(spec.name).from_options(read_options(spec), seed=seed) for spec in specs]

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
 from transferlab.continual.components.gradients import batches_over, evaluating, upcast
 from transferlab.core.batch import Batch
+from transferlab.core.lazy import nn, no_grad, torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
 
 SAMPLES = 64
 """So many samples of a domain measure the unit; a mean over samples needs no more."""
 
 
-@torch.no_grad()
+@no_grad
 def signed_step(trainer: TrainerView, *, seed: int) -> tuple[float, Tensor]:
     """What moving every parameter by the learning rate costs, along the sign of a gradient.
 

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
 from transferlab.continual.components.quadratic_penalty import check_size
 from transferlab.continual.components.strategy import DatasetOf, Strategy
 from transferlab.core.batch import Batch
 from transferlab.core.distributed import summed
+from transferlab.core.lazy import torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
 
 

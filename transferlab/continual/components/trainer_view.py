@@ -7,16 +7,18 @@ can be written, typed and tested without it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
-
-from transferlab.continual.avalanche_api import AvalancheDataset
 from transferlab.core.batch import Batch
 from transferlab.core.events import Event
+from transferlab.core.lazy import nn, torch
 from transferlab.core.protocols import Backbone
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import DataLoader
+
+    from transferlab.continual.avalanche_api import AvalancheDataset
 
 
 class StageView(Protocol):

@@ -11,6 +11,17 @@ from pydantic import Field
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.config.section import Section
 
+FAMILIES = (
+    "baseline",
+    "rehearsal",
+    "penalty",
+    "distillation",
+    "projection",
+    "isolation",
+    "averaging",
+    "plugin",
+)
+"""In the order in which people should read about them."""
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -56,6 +67,8 @@ class Needs:
 class StrategyOptions(Section):
     """The options of one strategy, and what people read about it."""
 
+    family: ClassVar[str] = ""
+    """One of ``FAMILIES``, under which it is listed; a third party's may have one of its own."""
     paper: ClassVar[str] = ""
     use: ClassVar[str] = ""
     """When to use it, in a sentence or two."""
@@ -79,11 +92,3 @@ class KeepingOptions(StrategyOptions):
                     f"never_keep: '{name}' is neither in the stream nor the source, so naming it "
                     "protects nothing; correct or remove it"
                 )
-
-
-class NaiveOptions(StrategyOptions):
-    """Fine-tuning on one domain after another, unprotected."""
-
-    paper: ClassVar[str] = "none"
-    use: ClassVar[str] = "As what every other strategy is measured against; it forgets most."
-    needs: ClassVar[Needs] = Needs(alone=True)

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from transferlab.continual.avalanche_api import AvalancheDataset
-from transferlab.continual.components.buffer import id_bytes, ids_of
+from transferlab.continual.components.sample_ids import id_bytes, ids_of
 from transferlab.continual.components.strategy import DatasetOf, Strategy
-from transferlab.continual.options.rehearsal import CumulativeOptions
+from transferlab.continual.options.base import Needs, StrategyOptions
 
 if TYPE_CHECKING:
+    from transferlab.continual.avalanche_api import AvalancheDataset
     from transferlab.continual.components.trainer_view import TrainerView
+
+
+class CumulativeOptions(StrategyOptions):
+    """Every domain is trained together with all samples of the past ones."""
+
+    family: ClassVar[str] = "baseline"
+    paper: ClassVar[str] = "none; an upper bound of replay"
+    use: ClassVar[str] = (
+        "As an upper bound for a stream whose past data may all be kept; epochs become longer with "
+        "every domain."
+    )
+    needs: ClassVar[Needs] = Needs(
+        past_samples=True, chooses_batches=True, grows="the time of a domain, and the ids"
+    )
 
 
 class Cumulative(Strategy):
     """Keeps the ids of all training samples."""
+
+    name = "cumulative"
+    Options = CumulativeOptions
 
     def __init__(self, options: CumulativeOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)

@@ -9,10 +9,9 @@ after their domain. Of z' the largest are kept, with their places in the vocabul
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias
 
-import torch
-from torch import Tensor, nn
+from pydantic import Field
 
 from transferlab.continual.components.gradients import (
     batches_over,
@@ -22,26 +21,61 @@ from transferlab.continual.components.gradients import (
 )
 from transferlab.continual.components.rehearsal import BufferedRehearsal
 from transferlab.continual.components.strategy import DatasetOf
-from transferlab.continual.options.rehearsal import DEROptions
+from transferlab.continual.options.base import Needs, PositiveFloat, PositiveInt
+from transferlab.continual.options.memory import REPLAYED_APART, MemoryOptions
 from transferlab.core.batch import Batch
+from transferlab.core.lazy import nn, no_grad, torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
 
-Kept = tuple[Tensor, Tensor]
+Kept: TypeAlias = "tuple[Tensor, Tensor]"
 """(answer tokens, kept) float32 logits, and int32 places in the vocabulary."""
+
+
+class DEROptions(MemoryOptions):
+    """Dark experience replay: remembered samples keep the logits that the model had for them.
+
+    With replay_weight 0 this is DER, otherwise DER++. The logits are in the checkpoint.
+    """
+
+    family: ClassVar[str] = "rehearsal"
+    paper: ClassVar[str] = "Buzzega et al. 2020, arXiv:2004.07211"
+    use: ClassVar[str] = (
+        "As replay with a small memory: a distribution over tokens says more of the old model than "
+        "an answer does."
+    )
+    needs: ClassVar[Needs] = Needs(
+        past_samples=True,
+        keeps="logits of the remembered answers",
+        extra_passes=REPLAYED_APART,
+        adds_gradient=True,
+    )
+
+    memory_batch_samples: PositiveInt | None = None
+    """Remembered samples per step; None takes as many as there are new ones."""
+    logit_weight: PositiveFloat = 0.1
+    """The paper's alpha: weight of the mean squared difference of logits."""
+    replay_weight: Annotated[float, Field(ge=0)] = 0.5
+    """The paper's beta: weight of the cross-entropy of remembered answers."""
+    logits_kept: PositiveInt | None = 64
+    """So many of the largest logits are kept per answer token, eight bytes each; None keeps the
+    whole vocabulary, as the paper does."""
 
 
 class DER(BufferedRehearsal):
     """A memory of samples, each with what the model said of its answer."""
 
     name = "der"
+    Options = DEROptions
 
     def __init__(self, options: DEROptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)
         self._logits: dict[str, Kept] = {}
 
-    @torch.no_grad()
+    @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         if not len(self.memory):
             return
@@ -64,7 +98,7 @@ class DER(BufferedRehearsal):
         # The mean squared distance of logits, and the cross-entropy of remembered answers.
         self.terms.update(der_logit_distance=parts[0], der_loss=parts[1])
 
-    @torch.no_grad()
+    @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         super().after_training_exp(trainer, **kwargs)
         kept = self.memory.policy.buffer

@@ -9,23 +9,51 @@ memory takes in a domain before it is trained. On the first domain there is noth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from transferlab.continual.components.gradients import batches_over, upcast
 from transferlab.continual.components.rehearsal import BufferedRehearsal
-from transferlab.continual.options.rehearsal import ERACEOptions
+from transferlab.continual.options.base import Needs, PositiveInt
+from transferlab.continual.options.memory import REPLAYED_APART, MemoryOptions, Policy
+from transferlab.core.lazy import nn, no_grad, torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
+
+
+class ERACEOptions(MemoryOptions):
+    """Replay with an asymmetric loss: new answers do not push down the tokens of old ones."""
+
+    family: ClassVar[str] = "rehearsal"
+    paper: ClassVar[str] = "Caccia et al. 2022, arXiv:2104.05025"
+    use: ClassVar[str] = (
+        "As replay, where new answers use other words than old ones and forgetting shows as "
+        "answers of the wrong domain."
+    )
+    needs: ClassVar[Needs] = Needs(
+        past_samples=True,
+        extra_passes=REPLAYED_APART,
+        replaces_loss=True,
+        adds_gradient=True,
+    )
+
+    policy: Policy = "class_balanced"
+    """What is kept; as for `replay`. New samples come in before their domain is trained."""
+    memory_batch_samples: PositiveInt = 10
+    """Remembered samples per step."""
+    compared: Literal["vocabulary", "batch"] = "vocabulary"
+    """What a new answer's tokens compete with: the whole vocabulary without the tokens that occur
+    in remembered answers only; or the tokens of the step alone, as in the paper and Avalanche. The
+    latter suits a closed set of one-token answers: it never learns what not to say."""
 
 
 class ERACE(BufferedRehearsal):
     """A memory, and a loss that spares what it holds."""
 
     name = "er_ace"
+    Options = ERACEOptions
 
     def __init__(self, options: ERACEOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)
@@ -59,7 +87,7 @@ class ERACE(BufferedRehearsal):
     def task_weight(self, trainer: TrainerView) -> float:
         return 0.5 if self._active else 1.0
 
-    @torch.no_grad()
+    @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         if self._active:
             batch = self.memory.draw(trainer, self.options.memory_batch_samples)[0]

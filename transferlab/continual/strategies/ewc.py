@@ -13,47 +13,93 @@ anchor to the latest parameters.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import torch
-from torch import Tensor
+from pydantic import Field, model_validator
 
-from transferlab.continual.avalanche_api import AvalancheDataset, EWCPlugin
 from transferlab.continual.components.fisher import exact_fisher
 from transferlab.continual.components.gradients import batches_over
 from transferlab.continual.components.quadratic_penalty import QuadraticPenalty, flatten
-from transferlab.continual.options.penalties import EWCOptions
+from transferlab.continual.options.base import Needs, PositiveInt, Strength
+from transferlab.continual.options.penalty import TWO_NUMBERS, PenaltyOptions
+from transferlab.core.lazy import enable_grad, no_grad, torch
 from transferlab.core.seeding import derive_seed
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from transferlab.continual.avalanche_api import AvalancheDataset
     from transferlab.continual.components.trainer_view import TrainerView
 
 SUBSET, LABELS = 1, 2
 
 
-class EWC(QuadraticPenalty, EWCPlugin):
-    """Avalanche's plugin, with the exact Fisher and an analytic gradient of the penalty."""
+class EWCOptions(PenaltyOptions):
+    """Elastic weight consolidation: a quadratic penalty weighted with the Fisher information."""
+
+    family: ClassVar[str] = "penalty"
+    paper: ClassVar[str] = (
+        "Kirkpatrick et al. 2017, arXiv:1612.00796; mode online: Schwarz et al. 2018, "
+        "arXiv:1805.06370"
+    )
+    use: ClassVar[str] = (
+        "Where no sample of a past domain may be kept: it keeps two numbers per trainable "
+        "parameter. It protects best when domains have much in common."
+    )
+    needs: ClassVar[Needs] = Needs(
+        keeps=TWO_NUMBERS,
+        copies=2,
+        extra_passes="one forward and backward over a domain's samples, after it",
+        adds_gradient=True,
+        anchors=True,
+    )
+
+    strength: Strength = 100.0
+    """The penalty is strength * sum F (theta - theta*)^2. A number's meaning depends on `fisher`
+    and `labels`. "auto" counts in units: one unit costs as much as one nat by which the answers'
+    token distributions of a past domain would diverge along a signed step, so that it means the
+    same whatever the batch size, the adapter's rank and the domain."""
+    mode: Literal["separate", "online"] = "online"
+    """"separate" keeps a penalty per past domain, "online" one whose anchor is the latest."""
+    decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Mode "online": what is left of the old importances at each new domain; None means 1."""
+    fisher: Literal["exact", "batch"] = "exact"
+    """"exact" squares per-sample gradients; "batch" squares mini-batch means, as Avalanche does."""
+    labels: Literal["data", "model"] | None = None
+    """Fisher "exact": the answers of the data (None means these) or tokens drawn from the model."""
+    fisher_samples: PositiveInt | None = None
+    """At most so many samples, drawn with the run's seed, are used per domain; None uses all."""
+
+    @model_validator(mode="after")
+    def _no_option_is_ignored(self) -> EWCOptions:
+        if self.decay is not None and self.mode != "online":
+            raise ValueError(f"decay: mode '{self.mode}' has none; remove it or set mode: online")
+        if self.labels is not None and self.fisher != "exact":
+            raise ValueError(
+                f"labels: fisher '{self.fisher}' takes the data's answers; remove it or set "
+                "fisher: exact"
+            )
+        return self
+
+
+class EWC(QuadraticPenalty):
+    """The penalty with the exact Fisher, or with that of Avalanche's plugin."""
 
     name = "ewc"
+    Options = EWCOptions
 
-    def __init__(self, options: EWCOptions, *, seed: int) -> None:
-        super().__init__(
-            options,
-            seed=seed,
-            ewc_lambda=options.strength,
-            mode=options.mode,
-            decay_factor=None if options.mode == "separate" else options.decay or 1.0,
-        )
-
-    @torch.no_grad()
+    @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         """Measure what the domain needs, and add it to what earlier ones need."""
         new = self.calibrated(trainer, self.importance_of(trainer))
         here = flatten(trainer.trainable)
         if self._importance is None:
             self._importance, self._anchor = new, here
-        elif self.mode == "online":
-            self._importance, self._anchor = self._importance.mul_(self.decay_factor) + new, here
+        elif self.options.mode == "online":
+            self._importance, self._anchor = (
+                self._importance.mul_(self.options.decay or 1.0) + new,
+                here,
+            )
         else:
             self._add_parabola(new, here)
 
@@ -67,13 +113,16 @@ class EWC(QuadraticPenalty, EWCPlugin):
         self._anchor = self._anchor + weight * apart
         self._importance = both
 
-    @torch.enable_grad()
+    @enable_grad
     def importance_of(self, trainer: TrainerView) -> Tensor:
         """The importance of every trainable parameter for the current experience, float32."""
         count = trainer.clock.train_exp_counter
         dataset = self._subset(trainer.experience.dataset, count)
         if self.options.fisher == "batch":
-            by_name = self.compute_importances(
+            from transferlab.continual.avalanche_api import EWCPlugin
+
+            stock = EWCPlugin(ewc_lambda=0.0)  # whose estimate is wanted, not its penalty
+            by_name = stock.compute_importances(
                 trainer.model,
                 trainer._criterion,
                 trainer.optimizer,

@@ -7,26 +7,54 @@ feature distillation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-from torch import Tensor, nn
-
-from transferlab.continual.components.activation_hooks import (
+from transferlab.continual.components.gradients import (
     capture_outputs,
     hidden_states_at_answers,
+    upcast,
 )
-from transferlab.continual.components.gradients import upcast
 from transferlab.continual.components.teacher import Distillation
+from transferlab.continual.options.base import Needs, PositiveFloat, StrategyOptions
+from transferlab.core.lazy import nn, torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
+
+
+class FeatureDistillationOptions(StrategyOptions):
+    """Feature distillation: hidden states on new inputs stay near those of the previous model.
+
+    Distance "squared" is less-forgetful learning (LFL); the vocabulary layer that LFL freezes is
+    frozen here anyway.
+    """
+
+    family: ClassVar[str] = "distillation"
+    paper: ClassVar[str] = "Jung et al. 2016 (LFL), arXiv:1607.00122"
+    use: ClassVar[str] = (
+        "As lwf, where distributions over tokens say too little: it holds the features that the "
+        "answers are told from."
+    )
+    needs: ClassVar[Needs] = Needs(
+        previous_model=True,
+        extra_passes="one forward of every batch through the previous model",
+        adds_gradient=True,
+        anchors=True,
+    )
+
+    strength: PositiveFloat = 1.0
+    """How much the distance counts beside the task loss."""
+    distance: Literal["squared", "cosine"] = "squared"
+    """The mean squared difference, or one minus the mean cosine."""
 
 
 class FeatureDistillation(Distillation):
     """Compares the hidden states of the model with those after the last domain."""
 
     name = "feature_distillation"
+    Options = FeatureDistillationOptions
 
     def before_forward(self, trainer: TrainerView, **kwargs) -> None:
         if not self.previous.known:

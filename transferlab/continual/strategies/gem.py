@@ -10,14 +10,15 @@ which is a non-negative least-squares problem in u = v - margin.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
-import torch
-from scipy.optimize import nnls
+from pydantic import Field
 
 from transferlab.continual.components.gradients import dot, gradient, gradients_of
 from transferlab.continual.components.rehearsal import PerDomainRehearsal
+from transferlab.continual.options.base import KeepingOptions, Needs, PositiveInt
+from transferlab.core.lazy import no_grad, torch
 
 if TYPE_CHECKING:
     from transferlab.continual.components.trainer_view import TrainerView
@@ -27,10 +28,38 @@ RIDGE = 1e-5
 adds 1e-3 whatever the gradients' size, which hides those of an adapter."""
 
 
+class GEMOptions(KeepingOptions):
+    """Gradient episodic memory: a step may not go against the gradient of any past domain."""
+
+    family: ClassVar[str] = "projection"
+    paper: ClassVar[str] = "Lopez-Paz & Ranzato 2017, arXiv:1706.08840"
+    use: ClassVar[str] = (
+        "As agem, for short streams: it protects every past domain apart, and takes a pass over "
+        "each in every step."
+    )
+    needs: ClassVar[Needs] = Needs(
+        past_samples=True,
+        extra_passes="a forward and backward of remembered samples of each past domain in every "
+        "step",
+        grows="the time of a step, and the ids",
+        projects_gradient=True,
+    )
+
+    samples_per_domain: PositiveInt = 32
+    """So many ids of every domain are remembered."""
+    memory_batch_samples: PositiveInt | None = 8
+    """Remembered samples of each past domain per step; None takes all, as the paper does."""
+    margin: Annotated[float, Field(ge=0)] = 0.5
+    """The paper's gamma: above 0, steps are bent towards lowering past losses too."""
+
+
 class GEM(PerDomainRehearsal):
     """Projects the gradient into the cone that harms no past domain."""
 
-    @torch.no_grad()
+    name = "gem"
+    Options = GEMOptions
+
+    @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         past = range(len(self.memory.domains))
         if not past:
@@ -63,6 +92,8 @@ def solve(gram: np.ndarray, along: np.ndarray, *, margin: float) -> np.ndarray:
         along: (t,) scalar products of the step's gradient with each.
         margin: at least 0.
     """
+    from scipy.optimize import nnls
+
     ridge = RIDGE * float(np.diag(gram).mean()) + np.finfo(float).tiny
     quadratic = 0.5 * (gram + gram.T) + ridge * np.eye(len(along))
     lower = np.linalg.cholesky(quadratic)

@@ -9,29 +9,54 @@ replaced with probability C_i / (C_i + c).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor
-
-from transferlab.continual.avalanche_api import AvalancheDataset
 from transferlab.continual.components.gradients import collate, evaluating, gradient
 from transferlab.continual.components.quadratic_penalty import flatten
 from transferlab.continual.components.strategy import DatasetOf
-from transferlab.continual.options.rehearsal import GSSOptions, ReplayOptions
-from transferlab.continual.strategies.replay import Replay
+from transferlab.continual.options.base import KeepingOptions, Needs, PositiveFloat, PositiveInt
+from transferlab.continual.strategies.replay import Replay, ReplayOptions
+from transferlab.core.lazy import torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from transferlab.continual.avalanche_api import AvalancheDataset
     from transferlab.continual.components.trainer_view import TrainerView
 
 FIRST_SCORE = 0.1
 """Of a sample that there is nothing to compare with; as in Avalanche."""
 
 
+class GSSOptions(KeepingOptions):
+    """Gradient-based sample selection: the memory keeps samples whose gradients differ."""
+
+    family: ClassVar[str] = "rehearsal"
+    paper: ClassVar[str] = "Aljundi et al. 2019, arXiv:1903.08671 (the greedy version)"
+    use: ClassVar[str] = (
+        "As replay, where domains hold many near-duplicates (frames of a video, views of one "
+        "patient). Choosing is slow: a backward pass per sample."
+    )
+    needs: ClassVar[Needs] = Needs(
+        past_samples=True,
+        chooses_batches=True,
+        extra_passes="a backward per sample after each domain, and remembered samples in every "
+        "step",
+    )
+
+    memory_samples: PositiveInt = 200
+    """How many sample ids are remembered in all."""
+    batch_ratio: PositiveFloat = 1.0
+    """Remembered samples added to a step per new one, as for `replay`."""
+    compared_samples: PositiveInt = 5
+    """Remembered samples whose gradients a new one's is compared with."""
+
+
 class GSS(Replay):
     """Replay from a memory whose gradients point apart."""
 
     name = "gss"
+    Options = GSSOptions
 
     def __init__(self, options: GSSOptions, *, seed: int) -> None:
         super().__init__(

@@ -11,24 +11,50 @@ are over the vocabulary, or over the tokens of past answers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from transferlab.continual.components.gradients import batches_over, upcast
 from transferlab.continual.components.strategy import DatasetOf
 from transferlab.continual.components.teacher import Distillation
-from transferlab.continual.options.distillation import LwFOptions
+from transferlab.continual.options.base import Needs, PositiveFloat, StrategyOptions
+from transferlab.core.lazy import nn, torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
+
+
+class LwFOptions(StrategyOptions):
+    """Learning without forgetting: the old model's token distributions on new inputs are kept."""
+
+    family: ClassVar[str] = "distillation"
+    paper: ClassVar[str] = "Li & Hoiem 2016, arXiv:1606.09282"
+    use: ClassVar[str] = (
+        "Where no sample of a past domain may be kept and new inputs resemble old ones; on inputs "
+        "that the old model knew nothing about there is nothing to distil."
+    )
+    needs: ClassVar[Needs] = Needs(
+        previous_model=True,
+        extra_passes="one forward of every batch through the previous model",
+        adds_gradient=True,
+        anchors=True,
+    )
+
+    strength: PositiveFloat = 1.0
+    """How much the divergence counts beside the task loss; both are in nats per token."""
+    temperature: PositiveFloat = 2.0
+    """Both distributions are softened by it; above 1 unlikely tokens count more."""
+    tokens: Literal["all", "answered"] = "all"
+    """Distributions over the whole vocabulary, or over the tokens of past answers, as Avalanche
+    restricts them to past classes; "answered" reads a domain's answers once more after it."""
 
 
 class LwF(Distillation):
     """Distils the model as it was after the last domain."""
 
     name = "lwf"
+    Options = LwFOptions
 
     def __init__(self, options: LwFOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)

@@ -7,10 +7,9 @@ where the last domain left the parameters.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import torch
-from torch import Tensor
+from pydantic import Field
 
 from transferlab.continual.components.fisher import mean_over_samples
 from transferlab.continual.components.gradients import (
@@ -22,18 +21,47 @@ from transferlab.continual.components.gradients import (
     upcast,
 )
 from transferlab.continual.components.quadratic_penalty import QuadraticPenalty, flatten
+from transferlab.continual.options.base import Needs
+from transferlab.continual.options.penalty import TWO_NUMBERS, PenaltyOptions
 from transferlab.core.batch import Batch
+from transferlab.core.lazy import no_grad, torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
+
+
+class MASOptions(PenaltyOptions):
+    """Memory aware synapses: a parameter is as important as the output is sensitive to it."""
+
+    family: ClassVar[str] = "penalty"
+    paper: ClassVar[str] = "Aljundi et al. 2018, arXiv:1711.09601"
+    use: ClassVar[str] = (
+        "As ewc, where answers are unreliable: it looks at the model's outputs and at no answer."
+    )
+    needs: ClassVar[Needs] = Needs(
+        keeps=TWO_NUMBERS,
+        copies=2,
+        extra_passes="one forward and backward over a domain's samples, after it",
+        adds_gradient=True,
+        anchors=True,
+    )
+
+    alpha: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """The share of the old importances at each new domain; the new ones have the rest."""
+    variant: Literal["paper", "avalanche"] = "paper"
+    """"paper" averages the magnitudes of per-sample gradients; "avalanche" takes the magnitude of
+    mini-batch means, with dropout where the model has some."""
 
 
 class MAS(QuadraticPenalty):
     """Importances from the sensitivity of the logits."""
 
     name = "mas"
+    Options = MASOptions
 
-    @torch.no_grad()
+    @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         with torch.enable_grad():
             found = sensitivity(trainer) if self.options.variant == "paper" else stock(trainer)

@@ -10,21 +10,65 @@ expert that no domain has trained yet adds nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
-
+from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.components.parameter_blocks import Blocks, OwnBlocks
-from transferlab.continual.options.isolation import MoELoRAOptions
+from transferlab.continual.options.base import Needs, PositiveInt, StrategyOptions
 from transferlab.core.protocols import ExpertLayer
 from transferlab.errors import ModelError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
+
+
+class MoELoRAOptions(StrategyOptions):
+    """A mixture of LoRA experts: a gate in every layer says how much each of them counts.
+
+    The adapter's ranks are shared out into `backbone.adapter.experts` blocks, and a softmax over
+    them is trained with them, token by token. Past experts and their gates can be left as they are.
+    Nothing of it can be exported: peft has no file for gates, and they cannot be melted in.
+    """
+
+    family: ClassVar[str] = "isolation"
+    paper: ClassVar[str] = (
+        "MoELoRA in Chen et al. 2024 (CoIN), arXiv:2403.08350; experts of their own for new "
+        "domains: Chen et al. 2023 (Lifelong-MoE), arXiv:2305.12281"
+    )
+    use: ClassVar[str] = (
+        "Where domains look different enough for a gate to tell them apart and no sample may be "
+        "kept; with experts_per_domain nothing of a past expert is changed, but new gates may "
+        "draw past domains' tokens away from it."
+    )
+    needs: ClassVar[Needs] = Needs(projects_gradient=True)
+
+    experts_per_domain: PositiveInt | None = None
+    """So many experts are trained by one domain and by no other, with their rows of the gates;
+    None lets every domain train them all. Token embeddings that are trained are everyone's."""
+
+    def misfits(self, config: PipelineConfig) -> Iterator[str]:
+        adapter, domains = config.backbone.adapter, len(config.stream)
+        if adapter is None or adapter.experts is None:
+            yield (
+                "needs an adapter whose ranks are shared out into experts; set "
+                "backbone.adapter: {kind: lora, experts: 4}"
+            )
+        elif self.experts_per_domain and self.experts_per_domain * domains > adapter.experts:
+            yield (
+                f"experts_per_domain: {domains} domains of {self.experts_per_domain} need "
+                f"backbone.adapter.experts {self.experts_per_domain * domains} or more, and it is "
+                f"{adapter.experts}"
+            )
 
 
 class MoELoRA(OwnBlocks):
     """Says which experts a domain trains; the mixture itself is in the adapter."""
+
+    name = "moe_lora"
+    Options = MoELoRAOptions
 
     def __init__(self, options: MoELoRAOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)

@@ -11,21 +11,72 @@ zero, blocks that no domain has trained yet contribute nothing. The adapter stay
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import nn
-
+from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.components.gradients import gradients_of
 from transferlab.continual.components.parameter_blocks import Blocks, OwnBlocks
+from transferlab.continual.options.base import Needs, PositiveFloat, PositiveInt, StrategyOptions
+from transferlab.core.lazy import nn, no_grad, torch
 from transferlab.errors import ModelError
 
 if TYPE_CHECKING:
     from transferlab.continual.components.trainer_view import TrainerView
 
 
+class OLoRAOptions(StrategyOptions):
+    """Orthogonal subspaces: each domain trains ranks of its own, across those of past domains.
+
+    The adapter's ranks are shared out: a domain trains `rank_per_domain` of them, those of past
+    domains are frozen, and the new ones are penalised for every overlap of their input directions
+    with theirs. The scale of the adapter is that of its whole rank.
+    """
+
+    family: ClassVar[str] = "isolation"
+    paper: ClassVar[str] = "Wang et al. 2023, arXiv:2310.14152"
+    use: ClassVar[str] = (
+        "For a stream whose length is known, where no past sample and no second adapter may be "
+        "kept; a domain never trains what another has trained."
+    )
+    needs: ClassVar[Needs] = Needs(adds_gradient=True, projects_gradient=True)
+
+    rank_per_domain: PositiveInt
+    """So many of the adapter's ranks belong to one domain."""
+    strength: PositiveFloat = 0.5
+    """The paper's lambda: weight of the squared scalar products of new and past directions."""
+
+    def misfits(self, config: PipelineConfig) -> Iterator[str]:
+        adapter, domains = config.backbone.adapter, len(config.stream)
+        if adapter is None:
+            yield "needs a LoRA adapter; set backbone.adapter"
+            return
+        if adapter.kind not in ("lora", "rslora"):
+            yield (
+                f"shares out the ranks of one LoRA adapter, and backbone.adapter.kind is "
+                f"'{adapter.kind}'; set kind: lora"
+            )
+            return
+        if adapter.experts is not None:
+            yield "shares out the ranks itself; set backbone.adapter.experts: null"
+        if self.rank_per_domain * domains > adapter.effective_rank:
+            yield (
+                f"rank_per_domain: {domains} domains of rank {self.rank_per_domain} need "
+                f"backbone.adapter.rank {self.rank_per_domain * domains} or more, and it is "
+                f"{adapter.effective_rank}"
+            )
+        if adapter.train_embeddings:
+            yield (
+                "trains ranks, and token embeddings have none; set "
+                "backbone.adapter.train_embeddings: false"
+            )
+
+
 class OLoRA(OwnBlocks):
     """Shares out the ranks of one adapter among the domains."""
+
+    name = "o_lora"
+    Options = OLoRAOptions
 
     def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         """
@@ -47,7 +98,7 @@ class OLoRA(OwnBlocks):
         downs, ups = _matrices(trainer)
         return [(one, lambda rows: rows) for one in downs] + [(one, torch.t) for one in ups]
 
-    @torch.no_grad()
+    @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         downs, _ = _matrices(trainer)
         overlap = torch.zeros((), device=trainer.device)

@@ -12,24 +12,72 @@ the values of U, s and V hold all of it: the adapter stays one that peft saves, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import torch
-from torch import Tensor
+from pydantic import Field
 
+from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.components.gradients import gradients_of
 from transferlab.continual.components.strategy import DatasetOf, Strategy
-from transferlab.continual.options.isolation import OSFOptions
+from transferlab.continual.options.base import Needs, StrategyOptions
+from transferlab.core.lazy import no_grad, torch
 from transferlab.core.protocols import SplitWeight
 from transferlab.errors import ModelError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
+
+
+class OSFOptions(StrategyOptions):
+    """Orthogonal subspaces of the weights themselves: each domain adds directions that stay.
+
+    An adapter of kind osf trains the smaller singular directions of a weight. After each domain
+    what it has learned is taken apart again, its largest directions stand still from then on, and
+    the next domain trains the rest, across all that stands still. Export is that of the adapter.
+    """
+
+    family: ClassVar[str] = "isolation"
+    paper: ClassVar[str] = "Nayak et al. 2025, arXiv:2504.07097; the adapter is PEFT's OSF"
+    use: ClassVar[str] = (
+        "For a stream whose length is known and where no sample may be kept, with room for as many "
+        "trained parameters as the layers have: it has the whole weight to share out, not a rank."
+    )
+    needs: ClassVar[Needs] = Needs(
+        projects_gradient=True,
+        moves_parameters="into another basis after each domain",
+    )
+
+    share_per_domain: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Of a weight's directions, min(in, out), so many more stand still after each domain; at least
+    one. Every layer has the same share, as in PEFT."""
+
+    def misfits(self, config: PipelineConfig) -> Iterator[str]:
+        adapter = config.backbone.adapter
+        if adapter is None or adapter.kind != "osf":
+            kind = "null" if adapter is None else f"of kind '{adapter.kind}'"
+            yield (
+                f"shares out the directions that an adapter of kind osf splits off, and "
+                f"backbone.adapter is {kind}; set backbone.adapter: {{kind: osf}}"
+            )
+            return
+        still = self.share_per_domain * (len(config.stream) - 1)
+        most = 1 - adapter.effective_fraction
+        if still >= most:
+            yield (
+                f"share_per_domain: the last of {len(config.stream)} domains would have nothing to "
+                f"train, as {still:g} stands still by then and backbone.adapter.preserved_fraction "
+                f"leaves {most:g}; lower one of them"
+            )
 
 
 class OSF(Strategy):
     """Preserves more directions of every weight after each domain."""
+
+    name = "osf"
+    Options = OSFOptions
 
     def __init__(self, options: OSFOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)
@@ -39,7 +87,7 @@ class OSF(Strategy):
         self._still: list[tuple[Tensor, Tensor, Tensor]] = []
         """Per weight, the directions of past domains: (out, k), (k,) and (k, in)."""
 
-    @torch.no_grad()
+    @no_grad
     def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         """
         Raises:
@@ -69,14 +117,14 @@ class OSF(Strategy):
         share = int(one.directions * self.options.share_per_domain * self._past)
         return max(share, self._past)
 
-    @torch.no_grad()
+    @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         for one in self._weights:
             count = self._preserved(one)
             left, scale, right = gradients_of([one.left, one.scale, one.right])
             left[:, :count], scale[:count], right[:count] = 0, 0, 0
 
-    @torch.no_grad()
+    @no_grad
     def after_update(self, trainer: TrainerView, **kwargs) -> None:
         # Peft bends the gradient, but a step of Adam is no multiple of it, and weight decay is
         # none at all: what the step did along preserved directions is taken back.
@@ -89,7 +137,7 @@ class OSF(Strategy):
                 rows = rows - (rows @ right.T) @ right
             one.left[:, count:], one.right[count:] = columns, rows
 
-    @torch.no_grad()
+    @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         if trainer.settings.epochs:
             for one in self._weights:

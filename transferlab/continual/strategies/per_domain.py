@@ -15,22 +15,23 @@ three quarters of the questions about lectures went to other domains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
-import torch
-from sklearn.covariance import ledoit_wolf
-from torch import Tensor
 
+from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.components.quadratic_penalty import flatten, unflatten
 from transferlab.continual.components.strategy import DatasetOf
-from transferlab.continual.options.averaging import PerDomainOptions
+from transferlab.continual.options.base import Needs, PositiveInt, StrategyOptions
 from transferlab.continual.strategies.from_scratch import FromScratch
+from transferlab.core.lazy import no_grad, torch
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import Prediction, Sample
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
 
 Said = TypeVar("Said")
@@ -39,10 +40,51 @@ FLOOR = 0.01
 """Of the mean variance, added to each: what is the same in a few samples is no certainty."""
 
 
+class PerDomainOptions(StrategyOptions):
+    """One adapter per domain, and a router that chooses one for every question.
+
+    Routed by the Mahalanobis distance of a question's features to the mean features of each domain,
+    or by the domain itself. The source has the adapter's first values.
+    """
+
+    family: ClassVar[str] = "isolation"
+    paper: ClassVar[str] = (
+        "in the manner of Wang, Huang & Hong 2022 (S-Prompts), arXiv:2207.12819; distance: Goswami "
+        "et al. 2023 (FeCAM), arXiv:2309.14062"
+    )
+    use: ClassVar[str] = (
+        "Where nothing may be forgotten and one file per domain may be kept; a question whose "
+        "domain is told wrongly is answered with another domain's adapter."
+    )
+    needs: ClassVar[Needs] = Needs(
+        keeps="the first values of the trainable parameters, a prototype per domain, and one "
+        "covariance of features",
+        extra_passes="features of a domain's samples after it, and of every question",
+        moves_parameters="to values of their own for each domain",
+        grows="one adapter per domain is kept",
+    )
+
+    route: Literal["prototype", "domain"] = "prototype"
+    """By features, or with the domain known; a domain that is not trained yet is then answered by
+    the backbone as it was."""
+    start: Literal["first", "latest"] = "first"
+    """Where a domain's adapter starts: from the first values, or where the last domain ended."""
+    prototype_samples: PositiveInt = 100
+    """At most so many training samples of a domain make its prototype."""
+
+    def misfits(self, config: PipelineConfig) -> Iterator[str]:
+        if config.export:
+            yield (
+                "keeps an adapter per domain, and `export` writes one, that of the last domain; "
+                "set export: []"
+            )
+
+
 class PerDomain(FromScratch):
     """Trains an adapter for each domain, from the first values or from the latest."""
 
     name = "per_domain"
+    Options = PerDomainOptions
 
     def __init__(self, options: PerDomainOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)
@@ -53,12 +95,12 @@ class PerDomain(FromScratch):
         self.covariance = torch.zeros(0)
         """(feature width, feature width) float32, the mean of those within domains."""
 
-    @torch.no_grad()
+    @no_grad
     def before_train_dataset_adaptation(self, trainer: TrainerView, **kwargs) -> None:
         if self._first is None or self.options.start == "first":
             super().before_train_dataset_adaptation(trainer, **kwargs)
 
-    @torch.no_grad()
+    @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         domain, own = trainer.settings.domain, flatten(trainer.trainable)
         self.adapters[domain] = own.cpu()
@@ -151,7 +193,7 @@ class Routed:
             ),
         )
 
-    @torch.no_grad()
+    @no_grad
     def _answered(
         self, samples: Sequence[Sample], answer: Callable[[list[Sample]], list[Said]]
     ) -> list[Said]:
@@ -170,7 +212,7 @@ class Routed:
         return [found[row] for row in range(len(samples))]
 
 
-@torch.no_grad()
+@no_grad
 def put(trainer: TrainerView, values: Tensor) -> None:
     """Put flat values into the trainable parameters."""
     pieces = unflatten(values.to(trainer.device), trainer.trainable)
@@ -181,6 +223,8 @@ def covariance_of(features: Tensor) -> Tensor:
     """(width, width) float32 of (samples, width) on the CPU, by scikit-learn; 0 of one sample."""
     if len(features) == 1:
         return torch.zeros(features.shape[1], features.shape[1])
+    from sklearn.covariance import ledoit_wolf
+
     return torch.from_numpy(ledoit_wolf(features.numpy())[0]).float()
 
 

@@ -8,18 +8,15 @@ samples only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-from torch import nn
-
-from transferlab.continual.avalanche_api import ReplayPlugin
-from transferlab.continual.components.buffer import ReplayBuffer
 from transferlab.continual.components.gradients import token_rows, upcast
-from transferlab.continual.components.rehearsal import Rehearsal
+from transferlab.continual.components.rehearsal import BufferedRehearsal
 from transferlab.continual.components.samplers import EpochBatches, SampleOrder
-from transferlab.continual.options.rehearsal import ReplayOptions
+from transferlab.continual.options.base import Needs, PositiveFloat
+from transferlab.continual.options.memory import MemoryOptions
 from transferlab.core.distributed import sum_over_ranks
+from transferlab.core.lazy import nn, no_grad, torch
 
 if TYPE_CHECKING:
     from transferlab.continual.components.trainer_view import TrainerView
@@ -63,19 +60,33 @@ class MixedEpochs(EpochBatches):
         return [rows[at] for at in torch.randperm(len(rows)).tolist()]
 
 
-class Replay(Rehearsal, ReplayPlugin):
-    """Avalanche's plugin and storage policies, with an exact share of remembered samples."""
+class ReplayOptions(MemoryOptions):
+    """Rehearsal: remembered samples are trained on beside new ones."""
+
+    family: ClassVar[str] = "rehearsal"
+    paper: ClassVar[str] = "Chaudhry et al. 2019, arXiv:1902.10486; herding: Rebuffi et al. 2017"
+    use: ClassVar[str] = (
+        "Wherever samples of past domains may be kept; hard to beat, also by far more elaborate "
+        "strategies."
+    )
+    needs: ClassVar[Needs] = Needs(
+        past_samples=True, chooses_batches=True, extra_passes="remembered samples in every step"
+    )
+
+    batch_ratio: PositiveFloat = 1.0
+    """Remembered samples per new one."""
+    mix: Literal["step", "epoch"] = "step"
+    """Where the ratio holds. In every step: `batch_samples` new samples have round(batch_ratio *
+    batch_samples) remembered ones beside them, at least one. Or in every epoch: as many are drawn
+    for its new samples and shuffled among them, so that a step stays as large as it was and there
+    are more of them."""
+
+
+class Replay(BufferedRehearsal):
+    """Avalanche's storage policies, with an exact share of remembered samples."""
 
     name = "replay"
-
-    def __init__(self, options: ReplayOptions, *, seed: int) -> None:
-        self.memory = ReplayBuffer(options, name=self.name)
-        super().__init__(
-            options,
-            seed=seed,
-            mem_size=self.memory.policy.max_size,
-            storage_policy=self.memory.policy,
-        )
+    Options = ReplayOptions
 
     def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         if len(self.memory) == 0:
@@ -104,7 +115,7 @@ class Replay(Rehearsal, ReplayPlugin):
         self._seen = torch.zeros(2, dtype=torch.float64)
         """Of the step's remembered tokens: the sum of their losses, and their count."""
 
-    @torch.no_grad()
+    @no_grad
     def after_forward(self, trainer: TrainerView, **kwargs) -> None:
         experiences = trainer.mb_task_id[token_rows(trainer.mb_x)]
         old = experiences != trainer.experience.current_experience

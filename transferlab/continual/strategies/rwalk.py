@@ -12,26 +12,53 @@ the task loss, before the penalty.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import torch
-from torch import Tensor
+from pydantic import Field
 
 from transferlab.continual.components.gradients import copied_gradients
 from transferlab.continual.components.quadratic_penalty import QuadraticPenalty, flatten
 from transferlab.continual.components.strategy import DatasetOf
-from transferlab.continual.options.penalties import RWalkOptions
+from transferlab.continual.options.base import Needs, PositiveInt
+from transferlab.continual.options.penalty import PenaltyOptions
+from transferlab.core.lazy import no_grad, torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
 
 WITHIN_A_DOMAIN = ("fisher", "look", "here", "lowered", "scored")
+
+
+class RWalkOptions(PenaltyOptions):
+    """Riemannian walk: a moving Fisher information plus a score of how parameters lowered the loss.
+
+    Both are scaled to at most 1, so a strength means the same for every model. Importances come
+    from the gradient of the training step, where Avalanche takes another pass for it.
+    """
+
+    family: ClassVar[str] = "penalty"
+    paper: ClassVar[str] = "Chaudhry et al. 2018, arXiv:1801.10112"
+    use: ClassVar[str] = (
+        "As si, with a Fisher information that needs no pass of its own; the paper combines it "
+        "with replay. It cannot protect the source domain, on which no step was taken."
+    )
+    needs: ClassVar[Needs] = Needs(
+        keeps="four numbers per trainable parameter", copies=4, adds_gradient=True, anchors=True
+    )
+
+    alpha: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """The share of the latest step in the moving average of squared gradients."""
+    score_every_steps: PositiveInt = 10
+    """How often the score is brought up to date; the paper's delta t."""
 
 
 class RWalk(QuadraticPenalty):
     """Importances from a moving Fisher information and the path of the parameters."""
 
     name = "rwalk"
+    Options = RWalkOptions
 
     def __init__(self, options: RWalkOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)
@@ -49,7 +76,7 @@ class RWalk(QuadraticPenalty):
             self._fisher = self._fisher.to(trainer.device)
             self._score = self._score.to(trainer.device)
 
-    @torch.no_grad()
+    @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         self._gradient = flatten(copied_gradients(trainer))
         squared, alpha = self._gradient.square(), self.options.alpha
@@ -59,7 +86,7 @@ class RWalk(QuadraticPenalty):
             self._fisher = alpha * squared + (1 - alpha) * self._fisher
         super().after_backward(trainer, **kwargs)
 
-    @torch.no_grad()
+    @no_grad
     def after_training_iteration(self, trainer: TrainerView, **kwargs) -> None:
         here = flatten(trainer.trainable)
         self._lowered -= self._gradient * (here - self._here)
@@ -69,7 +96,7 @@ class RWalk(QuadraticPenalty):
             self._scored += self._lowered / (moved + torch.finfo(here.dtype).eps)
             self._lowered, self._look = torch.zeros_like(here), here
 
-    @torch.no_grad()
+    @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         self._anchor = flatten(trainer.trainable)
         if self._fisher is None:  # no step has been taken yet, so nothing is known to be important

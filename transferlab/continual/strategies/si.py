@@ -11,26 +11,58 @@ omega_i / (D_i^2 + xi). Avalanche's plugin does the same in loops over parameter
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import torch
-from torch import Tensor
+from pydantic import model_validator
 
 from transferlab.continual.components.gradients import copied_gradients
 from transferlab.continual.components.quadratic_penalty import QuadraticPenalty, flatten
 from transferlab.continual.components.strategy import DatasetOf
-from transferlab.continual.options.penalties import SIOptions
+from transferlab.continual.options.base import Needs, PositiveFloat
+from transferlab.continual.options.penalty import TWO_NUMBERS, PenaltyOptions
+from transferlab.core.lazy import no_grad, torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
 
 AVALANCHE_CLIP = 1e-3
+
+
+class SIOptions(PenaltyOptions):
+    """Synaptic intelligence: a parameter is as important as its path lowered the loss."""
+
+    family: ClassVar[str] = "penalty"
+    paper: ClassVar[str] = "Zenke, Poole & Ganguli 2017, arXiv:1703.04200"
+    use: ClassVar[str] = (
+        "Where the extra pass of ewc is too dear: importances come from the training steps "
+        "themselves. It cannot protect the source domain, on which no step was taken."
+    )
+    needs: ClassVar[Needs] = Needs(keeps=TWO_NUMBERS, copies=2, adds_gradient=True, anchors=True)
+
+    damping: PositiveFloat = 1e-7
+    """The xi that keeps parameters which hardly moved from dividing by zero; as in Avalanche."""
+    variant: Literal["paper", "avalanche"] = "paper"
+    """"paper" follows the gradient of the task loss and counts no importance below zero.
+    "avalanche" follows the gradient with the penalty in it, keeps importances below zero and cuts
+    those above 0.001."""
+
+    @model_validator(mode="after")
+    def _can_be_calibrated(self) -> SIOptions:
+        if self.variant == "avalanche" and self.strength == "auto":
+            raise ValueError(
+                "strength: variant 'avalanche' has importances below zero, which cannot be "
+                "calibrated; give a number or set variant: paper"
+            )
+        return self
 
 
 class SI(QuadraticPenalty):
     """Importances from the path of the parameters."""
 
     name = "si"
+    Options = SIOptions
 
     def __init__(self, options: SIOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)
@@ -52,16 +84,16 @@ class SI(QuadraticPenalty):
         if not own:
             self._gradient = copied_gradients(trainer)
 
-    @torch.no_grad()
+    @no_grad
     def before_update(self, trainer: TrainerView, **kwargs) -> None:
         torch._foreach_copy_(self._before, trainer.trainable)
 
-    @torch.no_grad()
+    @no_grad
     def after_update(self, trainer: TrainerView, **kwargs) -> None:
         torch._foreach_sub_(self._before, trainer.trainable)  # minus the step
         torch._foreach_addcmul_(self._omega, self._gradient, self._before)
 
-    @torch.no_grad()
+    @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         here, path = flatten(trainer.trainable), flatten(self._omega)
         way = here - flatten(self._start)

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from transferlab.core.registry import Registry
+from transferlab.core.registry import Registry, modules_of
 
 SOURCES = Registry(
-    "kind of source",
-    {
-        "table": "transferlab.domain.sources.table:TableSource",
-        "dicom": "transferlab.domain.sources.dicom:DicomSource",
-        "chat": "transferlab.domain.sources.chat:ChatSource",
-        "video": "transferlab.domain.sources.video:VideoSource",
-        "files": "transferlab.domain.sources.files:FilesSource",
-        "webdataset": "transferlab.domain.sources.webdataset:WebDatasetSource",
-        "huggingface": "transferlab.domain.sources.huggingface:HuggingFaceSource",
-        "generated": "transferlab.domain.sources.generated:GeneratedSource",
-    },
-    group="transferlab.sources",
+    "kind of source", modules_of("transferlab.domain.sources"), group="transferlab.sources"
 )
-"""Classes derived from ``transferlab.domain.sources.source.Source``."""
+"""Classes derived from ``transferlab.domain.rows.source.Source``: one file of ``domain/sources``
+each, the one whose ``name`` is the file's, and third parties'."""

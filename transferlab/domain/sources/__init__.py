@@ -1,1 +1,1 @@
-"""Kinds of data source, one per file: tables, chats, DICOM trees, videos, shards."""
+"""Kinds of data source, one file per kind; the contract is in ``domain/rows/source.py``."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.domain.base.rows import LISTED, WHERE, BadItem, BadRow, Row
-from transferlab.domain.sources.source import Source
+from transferlab.domain.rows.source import Source
 from transferlab.domain.tables.reader import (
     has_lone_surrogate,
     lines_of,
@@ -50,6 +50,7 @@ class _Turn:
 class ChatSource(Source):
     """Exchanges of a file of conversations."""
 
+    name = "chat"
     file_columns = frozenset({"path", "about"})
 
     def __iter__(self) -> Iterator[Row | BadItem]:

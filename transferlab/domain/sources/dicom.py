@@ -21,7 +21,7 @@ from transferlab.domain.base.rows import WHERE, BadItem, Row
 from transferlab.domain.base.template import check_columns
 from transferlab.domain.media.dicom import one_sentence, said_modality
 from transferlab.domain.privacy.dicom_elements import ElementGuard
-from transferlab.domain.sources.source import Source, SourceContext
+from transferlab.domain.rows.source import Source, SourceContext
 from transferlab.domain.tables.reader import rows_and_problems, stream_table
 from transferlab.errors import DataError, InputError
 
@@ -53,6 +53,7 @@ ElementGuardOf = Callable[[Mapping[str, BaseTag]], ElementGuard]
 class DicomSource(Source):
     """Pictures of a tree of DICOM files, joined with ``source.reports``."""
 
+    name = "dicom"
     file_columns = frozenset({"file", "stem", "name", "folder", "transcript"})
 
     def __init__(self, context: SourceContext) -> None:

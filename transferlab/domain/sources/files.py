@@ -8,13 +8,14 @@ from pathlib import Path
 
 from transferlab.domain.base.file_tree import walk
 from transferlab.domain.base.rows import WHERE, Row
-from transferlab.domain.sources.source import Source, SourceContext
+from transferlab.domain.rows.source import Source, SourceContext
 from transferlab.errors import DataError
 
 
 class FilesSource(Source):
     """Files whose names fit ``source.pattern``; listed once."""
 
+    name = "files"
     file_columns = frozenset({"file", "stem", "name", "folder", "transcript"})
 
     def __init__(self, context: SourceContext) -> None:

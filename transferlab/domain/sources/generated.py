@@ -18,6 +18,8 @@ from transferlab.errors import InputError
 class GeneratedSource(TableSource):
     """The table that a generated world has written."""
 
+    name = "generated"
+
     @classmethod
     def read_options(cls, entry: DomainEntry) -> None:
         """The generator's own, which ``generate`` checks against its signature."""

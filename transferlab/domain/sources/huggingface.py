@@ -16,7 +16,7 @@ from transferlab.domain.base.private_folder import write_for_now
 from transferlab.domain.base.rows import Row
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.data_root import data_folder
-from transferlab.domain.sources.source import Source, existing_folder
+from transferlab.domain.rows.source import Source, existing_folder
 from transferlab.domain.sources.table import PART
 from transferlab.domain.tables.parquet_images import MEDIA, flat
 from transferlab.domain.tables.reader import stream_table
@@ -27,6 +27,8 @@ _PURPOSE = "source.kind: huggingface"
 
 class HuggingFaceSource(Source):
     """Rows of all splits; the column "part" names the split."""
+
+    name = "huggingface"
 
     @classmethod
     def root(cls, entry: DomainEntry, *, data_root: Path | None, cache_root: Path | None) -> Path:

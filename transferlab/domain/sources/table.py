@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from transferlab.domain.base.rows import Row
-from transferlab.domain.sources.source import Source
+from transferlab.domain.rows.source import Source
 from transferlab.domain.tables.reader import stream_table
 
 PART = "part"
@@ -14,6 +14,8 @@ PART = "part"
 
 class TableSource(Source):
     """The rows of ``source.path``, or of each of ``source.parts``."""
+
+    name = "table"
 
     def __iter__(self) -> Iterator[Row]:
         context, section = self.context, self.context.section

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transferlab.domain.base.file_tree import walk
 from transferlab.domain.base.rows import WHERE, Row
-from transferlab.domain.sources.source import Source, SourceContext
+from transferlab.domain.rows.source import Source, SourceContext
 from transferlab.errors import DataError
 
 FILM_SUFFIXES = frozenset(
@@ -34,6 +34,7 @@ TRANSCRIPT_SUFFIXES = (".vtt", ".srt")
 class VideoSource(Source):
     """Films with their transcripts; listed once."""
 
+    name = "video"
     file_columns = frozenset({"file", "stem", "name", "folder", "transcript"})
 
     def __init__(self, context: SourceContext) -> None:

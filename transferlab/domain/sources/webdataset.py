@@ -14,7 +14,7 @@ from transferlab.domain.base.archive_members import SHARD, forget_members
 from transferlab.domain.base.file_tree import walk
 from transferlab.domain.base.rows import WHERE, Row
 from transferlab.domain.privacy.guard import media_columns
-from transferlab.domain.sources.source import Source
+from transferlab.domain.rows.source import Source
 from transferlab.domain.tables.reader import cell_text, has_lone_surrogate
 from transferlab.errors import DataError
 
@@ -26,6 +26,7 @@ _OWN = ("__key__", "__url__", "__local_path__")
 class WebDatasetSource(Source):
     """Samples of tar shards."""
 
+    name = "webdataset"
     file_columns = frozenset({"key"})
 
     def __iter__(self) -> Iterator[Row]:

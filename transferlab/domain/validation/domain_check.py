@@ -11,9 +11,9 @@ from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadRow, Row
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.handle import DomainHandle, open_domain
+from transferlab.domain.rows.row_source import RowSource, check_row_columns
+from transferlab.domain.rows.transcript import CUE_COLUMNS
 from transferlab.domain.samples.builder import selected
-from transferlab.domain.sources.row_source import RowSource, check_row_columns
-from transferlab.domain.sources.transcript import CUE_COLUMNS
 from transferlab.domain.splits.assignment import manifest_splits
 from transferlab.domain.splits.group_split import split_groups
 from transferlab.domain.validation.burned_in_search import BurnedInSearch

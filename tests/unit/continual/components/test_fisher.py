@@ -11,8 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from transferlab.continual.components import fisher
 from transferlab.continual.components.fisher import exact_fisher
 from transferlab.continual.components.quadratic_penalty import flatten
-from transferlab.continual.options.penalties import EWCOptions
-from transferlab.continual.strategies.ewc import EWC
+from transferlab.continual.strategies.ewc import EWC, EWCOptions
 from transferlab.core.batch import Batch
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from transferlab.config.pipeline import PipelineConfig, StrategySpec
 from transferlab.continual.options.compatibility import check_strategies, read_options
-from transferlab.continual.options.registry import CATALOGUE, OPTIONS, STRATEGIES
+from transferlab.continual.options.registry import OPTIONS, STRATEGIES
 from transferlab.continual.options.unsupported import EXCLUDED
 from transferlab.errors import InputError
 
@@ -147,7 +147,7 @@ def test_reading_unsound_options_is_an_input_error():
     assert read_options(spec("replay", memory_samples=7)).memory_samples == 7
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", list(OPTIONS))
 def test_every_strategy_says_when_to_use_it_and_where_it_comes_from(name):
     options = OPTIONS[name]
     assert options.__doc__

@@ -4,18 +4,15 @@ import pytest
 import torch
 from continual_cases import A, B, LoRABackbone, ToyBackbone, learner_with, make_samples
 
-from transferlab.continual.options.averaging import (
-    EMAOptions,
-    InterpolateOptions,
-    MergeOptions,
+from transferlab.continual.options.memory import MemoryOptions
+from transferlab.continual.strategies.ema import EMA, EMAOptions
+from transferlab.continual.strategies.interpolate import Interpolate, InterpolateOptions
+from transferlab.continual.strategies.merge import Merge, MergeOptions
+from transferlab.continual.strategies.o_lora import OLoRA, OLoRAOptions
+from transferlab.continual.strategies.self_distillation import (
+    SelfDistillation,
     SelfDistillationOptions,
 )
-from transferlab.continual.options.isolation import OLoRAOptions
-from transferlab.continual.options.rehearsal import MemoryOptions
-from transferlab.continual.strategies.averaging import EMA, Interpolate
-from transferlab.continual.strategies.merge import Merge
-from transferlab.continual.strategies.o_lora import OLoRA
-from transferlab.continual.strategies.self_distillation import SelfDistillation
 from transferlab.core.events import TrainStep, Warned
 from transferlab.core.records import Prediction
 from transferlab.errors import ModelError

@@ -7,12 +7,11 @@ from continual_cases import ToyBackbone, learner_with, make_samples
 from torch import nn
 
 from transferlab.continual.components.strategy import Strategy
-from transferlab.continual.options.distillation import (
+from transferlab.continual.strategies.feature_distillation import (
+    FeatureDistillation,
     FeatureDistillationOptions,
-    LwFOptions,
 )
-from transferlab.continual.strategies.feature_distillation import FeatureDistillation
-from transferlab.continual.strategies.lwf import LwF, divergence
+from transferlab.continual.strategies.lwf import LwF, LwFOptions, divergence
 
 SECTION = {"epochs": 3, "schedule": "constant", "warmup_fraction": 0, "learning_rate": 5e-3}
 

@@ -6,8 +6,7 @@ from continual_cases import StockEWC, ToyBackbone, learner_with, make_samples
 from fisher_cases import brute_force
 
 from transferlab.continual.components.quadratic_penalty import flatten
-from transferlab.continual.options.penalties import EWCOptions
-from transferlab.continual.strategies.ewc import EWC
+from transferlab.continual.strategies.ewc import EWC, EWCOptions
 
 
 @pytest.mark.parametrize("limit", [None, 0.05])

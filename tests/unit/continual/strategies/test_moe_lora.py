@@ -3,8 +3,7 @@
 import pytest
 from continual_cases import EXPERTS, ExpertBackbone, ToyBackbone, learner_with, make_samples
 
-from transferlab.continual.options.isolation import MoELoRAOptions
-from transferlab.continual.strategies.moe_lora import MoELoRA
+from transferlab.continual.strategies.moe_lora import MoELoRA, MoELoRAOptions
 from transferlab.errors import ModelError
 
 SECTION = {"epochs": 3, "schedule": "constant", "warmup_fraction": 0, "learning_rate": 5e-3}

@@ -5,8 +5,7 @@ import torch
 from continual_cases import HIGH, WIDTH, SplitBackbone, ToyBackbone, learner_with
 
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.continual.options.isolation import OSFOptions
-from transferlab.continual.strategies.osf import OSF
+from transferlab.continual.strategies.osf import OSF, OSFOptions
 from transferlab.errors import ModelError
 
 SECTION = {"epochs": 3, "schedule": "constant", "warmup_fraction": 0, "learning_rate": 5e-3}

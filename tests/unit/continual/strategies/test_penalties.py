@@ -15,18 +15,11 @@ from continual_cases import (
 
 from transferlab.continual.components.quadratic_penalty import flatten, unflatten
 from transferlab.continual.components.strength import signed_step
-from transferlab.continual.options.penalties import (
-    EWCOptions,
-    L2Options,
-    MASOptions,
-    RWalkOptions,
-    SIOptions,
-)
-from transferlab.continual.strategies.ewc import EWC
-from transferlab.continual.strategies.l2 import L2
-from transferlab.continual.strategies.mas import MAS
-from transferlab.continual.strategies.rwalk import RWalk
-from transferlab.continual.strategies.si import SI
+from transferlab.continual.strategies.ewc import EWC, EWCOptions
+from transferlab.continual.strategies.l2 import L2, L2Options
+from transferlab.continual.strategies.mas import MAS, MASOptions
+from transferlab.continual.strategies.rwalk import RWalk, RWalkOptions
+from transferlab.continual.strategies.si import SI, SIOptions
 
 SECTION = {"epochs": 3, "schedule": "constant", "warmup_fraction": 0, "learning_rate": 5e-3}
 

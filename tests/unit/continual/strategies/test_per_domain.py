@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from transferlab.continual.options.averaging import PerDomainOptions
 from transferlab.continual.strategies import per_domain
-from transferlab.continual.strategies.per_domain import PerDomain
+from transferlab.continual.strategies.per_domain import PerDomain, PerDomainOptions
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ import torch
 from continual_cases import ToyBackbone, learner_with, with_gradient
 
 from transferlab.continual.components.gradients import dot, gradient
-from transferlab.continual.options.projection import AGEMOptions, GEMOptions
-from transferlab.continual.strategies.agem import AGEM
-from transferlab.continual.strategies.gem import GEM, RIDGE, solve
+from transferlab.continual.strategies.agem import AGEM, AGEMOptions
+from transferlab.continual.strategies.gem import GEM, RIDGE, GEMOptions, solve
 
 
 def test_agem_takes_away_what_would_harm_the_memory(xray, lecture):

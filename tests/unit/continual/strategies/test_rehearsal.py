@@ -8,16 +8,10 @@ import torch
 from continual_cases import ToyBackbone, learner_with, make_samples, with_gradient
 from torch import nn
 
-from transferlab.continual.options.rehearsal import (
-    DEROptions,
-    ERACEOptions,
-    GSSOptions,
-    MIROptions,
-)
-from transferlab.continual.strategies.der import DER
-from transferlab.continual.strategies.er_ace import ERACE
-from transferlab.continual.strategies.gss import GSS
-from transferlab.continual.strategies.mir import MIR
+from transferlab.continual.strategies.der import DER, DEROptions
+from transferlab.continual.strategies.er_ace import ERACE, ERACEOptions
+from transferlab.continual.strategies.gss import GSS, GSSOptions
+from transferlab.continual.strategies.mir import MIR, MIROptions
 from transferlab.core.events import StageStarted, TrainStep
 
 

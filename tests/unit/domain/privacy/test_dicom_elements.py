@@ -10,7 +10,7 @@ from pydicom.tag import Tag
 
 from transferlab.domain.handle import open_domain
 from transferlab.domain.privacy.dicom_profile import SHIFT_DAYS, deidentify, treatment
-from transferlab.domain.sources.row_source import read_rows
+from transferlab.domain.rows.row_source import read_rows
 from transferlab.errors import InputError
 
 

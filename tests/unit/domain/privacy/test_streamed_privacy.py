@@ -58,18 +58,18 @@ def noted(entry):
         report = domain_check._check(
             sample_index, entry, data_root=None, cache_root=None, ruler=None
         )
-        places = set(sample_index.rows("SELECT place FROM media"))
-        return "\n".join(sample_index.database.iterdump()), places, report
+        keys = set(sample_index.rows("SELECT key FROM media"))
+        return "\n".join(sample_index.database.iterdump()), keys, report
 
 
 def test_the_notes_of_a_check_hold_nothing_planted(hospital):
     entry = hospital(splits={"stratify": "exam"})  # a date that no element is called
-    notes, places, report = noted(entry)
+    notes, keys, report = noted(entry)
     assert [word for word in words() if word in notes] == []
     assert "reports.csv row 1" in notes  # not simply empty
-    assert len(places) == 12
+    assert len(keys) == 12
     # Under another key each time, so that paths cannot be tried.
-    assert not places & noted(entry)[1]
+    assert not keys & noted(entry)[1]
     data = load_domain(entry)
     assert report.samples == {side: len(data.splits[side]) for side in SPLITS}
 
@@ -122,7 +122,7 @@ def test_shards_of_a_private_domain(shards):
 
 
 @pytest.mark.parametrize("column", ["key", "dcm", "png"])
-def test_places_in_shards_cannot_be_shown(shards, column):
+def test_paths_in_shards_cannot_be_shown(shards, column):
     with pytest.raises(InputError, match=rf"column '{column}'"):
         load_domain(shards(attributes=[column]))
 

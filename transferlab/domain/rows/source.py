@@ -1,7 +1,7 @@
 """The contract of a source: what gives a domain its rows.
 
-A kind of source is one class. Ours are named in ``domain/base/source_kinds.py``; a third party's is
-named by an entry point of the group ``transferlab.sources``, or in domain.yaml by its dotted path
+A kind of source is one class. Ours are the files of ``domain/sources``; a third party's is named by
+an entry point of the group ``transferlab.sources``, or in domain.yaml by its dotted path
 (``kind: my_package.mine:MySource``).
 """
 
@@ -65,6 +65,8 @@ class SourceContext:
 class Source(ABC):
     """The rows of a domain before anything is done to them, read anew each time."""
 
+    name: ClassVar[str]
+    """What ``source.kind`` says; the name of its file, or of its entry point."""
     Options: ClassVar[type[Section]] = NoOptions
     """What ``source.options`` may say; a pydantic model with a default or a need per key."""
     file_columns: ClassVar[frozenset[str]] = frozenset()

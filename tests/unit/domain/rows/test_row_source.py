@@ -9,7 +9,7 @@ import pytest
 from domain_cases import write_dicom, write_settings
 
 from transferlab.domain.handle import open_domain
-from transferlab.domain.sources.row_source import RowSource
+from transferlab.domain.rows.row_source import RowSource
 
 ROWS, FILLER = 600, "words " * 1000
 IMAGE = {"image": {"kind": "image", "path": "{file}"}}

@@ -1,22 +1,43 @@
-"""Averages that take the parameters' place after a domain: over its steps, or with the start."""
+"""A moving average of the parameters over the steps of a domain (Polyak & Juditsky 1992)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import torch
-from torch import Tensor
+from pydantic import Field
 
 from transferlab.continual.components.strategy import Strategy
-from transferlab.continual.options.averaging import EMAOptions, InterpolateOptions
+from transferlab.continual.options.base import Needs, StrategyOptions
+from transferlab.core.lazy import no_grad, torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from transferlab.continual.components.trainer_view import TrainerView
+
+
+class EMAOptions(StrategyOptions):
+    """A moving average of the parameters over the steps takes their place after each domain."""
+
+    family: ClassVar[str] = "averaging"
+    paper: ClassVar[str] = "Polyak & Juditsky 1992; for fine-tuning: Morales-Brotons et al. 2024"
+    use: ClassVar[str] = (
+        "Beside another strategy, where the last steps of a domain are noisy; it costs one copy of "
+        "the trainable parameters while a domain is trained."
+    )
+    needs: ClassVar[Needs] = Needs(moves_afterwards=True)
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.98
+    """What is left of the average at each step; it looks back about 1 / (1 - decay) steps. Early
+    steps use (1 + step) / (10 + step) where that is smaller."""
 
 
 class EMA(Strategy):
     """average <- d * average + (1 - d) * theta after every step, d = min(decay, (1+t)/(10+t))."""
+
+    name = "ema"
+    Options = EMAOptions
 
     def __init__(self, options: EMAOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)
@@ -25,7 +46,7 @@ class EMA(Strategy):
     def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         self._average = [parameter.detach().clone() for parameter in trainer.trainable]
 
-    @torch.no_grad()
+    @no_grad
     def after_update(self, trainer: TrainerView, **kwargs) -> None:
         step = trainer.recorder.steps
         decay = min(self.options.decay, (1 + step) / (10 + step))
@@ -37,24 +58,7 @@ class EMA(Strategy):
     def load_stage_state(self, state: Mapping[str, Any]) -> None:
         torch._foreach_copy_(self._average, state["average"])
 
-    @torch.no_grad()
+    @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         torch._foreach_copy_(trainer.trainable, self._average)
         self._average = []
-
-
-class Interpolate(Strategy):
-    """theta <- (1 - new_share) * theta before the domain + new_share * theta after it."""
-
-    def __init__(self, options: InterpolateOptions, *, seed: int) -> None:
-        super().__init__(options, seed=seed)
-        self._before: list[Tensor] = []
-
-    def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
-        self._before = [parameter.detach().clone() for parameter in trainer.trainable]
-
-    @torch.no_grad()
-    def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
-        back = 1 - self.options.new_share
-        torch._foreach_lerp_(trainer.trainable, self._before, back)
-        self._before = []

@@ -3,7 +3,7 @@ import pytest
 from transferlab.config.domain import TranscriptSection
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadRow
-from transferlab.domain.sources.transcript import explode, read_cues
+from transferlab.domain.rows.transcript import explode, read_cues
 
 GOOD = """WEBVTT
 

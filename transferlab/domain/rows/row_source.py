@@ -12,9 +12,9 @@ from transferlab.domain.base.rows import WHERE, BadItem, BadRow, Row
 from transferlab.domain.base.template import check_columns, columns_of
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.privacy.guard import RESERVED
-from transferlab.domain.sources.row_hook import apply_row_hook
-from transferlab.domain.sources.source import Source, columns_of_rows
-from transferlab.domain.sources.transcript import CUE_COLUMNS, explode
+from transferlab.domain.rows.row_hook import apply_row_hook
+from transferlab.domain.rows.source import Source, columns_of_rows
+from transferlab.domain.rows.transcript import CUE_COLUMNS, explode
 
 
 class RowSource:

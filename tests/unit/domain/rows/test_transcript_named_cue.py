@@ -6,7 +6,7 @@ import pytest
 
 from transferlab.config.domain import TranscriptSection
 from transferlab.domain.base.rows import WHERE, BadRow
-from transferlab.domain.sources.transcript import explode
+from transferlab.domain.rows.transcript import explode
 
 SECTION = TranscriptSection(path="{file}", cue="number")
 TEXT = """WEBVTT
