@@ -10,6 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from transferlab.metrics.answers import METRICS
+from transferlab.metrics.controls import control_values
+from transferlab.metrics.controls import title as control_title
+
 SUMMARY = {
     "acc": "ACC",
     "bwt": "BWT",
@@ -24,15 +28,6 @@ ARMS = {
     "sequential": "sequential",
     "joint": "joint",
 }
-CONTROLS = {"majority": "majority", "no_image": "no image", "pixels": "pixels"}
-FREE_CONTROLS = {"frequent_answer": "frequent answer", "copied_answer": "copied answer"}
-"""Of answers in free text, which come in a table of their own."""
-RANKED_CONTROLS = {
-    "chance": "chance",
-    "frequent_answer": "frequent answer",
-    "no_image": "no image",
-}
-"""Of answers that are to be found among all of them, likewise."""
 SIGNED = ("bwt", "fwt", "source_retention")
 """Entries of the summary that are differences."""
 WIDE_COLUMNS = 100
@@ -134,35 +129,32 @@ def arms_and_controls(result: Result, *, wide: bool = True) -> list[Table]:
     return [table for domain in domains for table in _tables_of(result, domain, wide=wide)]
 
 
+TITLES = {"closed": "arms and controls", "ranked": "retrieval", "free": "free answers"}
+"""Of a domain's tables: tasks with answers to choose from, to find, and in free text."""
+
+
 def _tables_of(result: Result, domain: str, *, wide: bool) -> Iterator[Table]:
-    """Tasks with answers to choose from, with answers to find, and with answers in free text."""
-    kinds: dict[str, dict[str, str]] = {"closed": {}, "ranked": {}, "free": {}}
+    kinds: dict[str, dict[str, str]] = {kind: {} for kind in TITLES}
     for task, metric in _tasks_of(result, domain).items():
-        known = _controls_of(result, domain, task).keys()
-        ranked, free = "chance" in known, FREE_CONTROLS.keys() & known
-        kinds["ranked" if ranked else "free" if free else "closed"][task] = metric
-    for label, chosen, controls in (
-        ("arms and controls", kinds["closed"], CONTROLS),
-        ("retrieval", kinds["ranked"], RANKED_CONTROLS),
-        ("free answers", kinds["free"], FREE_CONTROLS),
-    ):
+        known = METRICS.get(metric)  # a third party's may be gone by now
+        kinds[known.of if known else "closed"][task] = metric
+    for kind, chosen in kinds.items():
         if chosen:
-            title = f"{domain}: {label}"
-            yield _arms_table(result, domain, chosen, controls, title=title, wide=wide)
+            title = f"{domain}: {TITLES[kind]}"
+            yield _arms_table(result, domain, chosen, title=title, wide=wide)
 
 
 def _arms_table(
     result: Result,
     domain: str,
     tasks: Mapping[str, str],
-    controls: Mapping[str, str],
     *,
     title: str,
     wide: bool,
 ) -> Table:
     arms = [arm for arm in ARMS if domain in result["arms"].get(arm, {})]
-    if not any(_controls_of(result, domain, task) for task in tasks):
-        controls = {}
+    measured = [_controls_of(result, domain, task) for task in tasks]
+    controls = list(dict.fromkeys(name for one in measured for name in one))
     table = _table(title)
     if not wide:
         table.padding = 0
@@ -170,7 +162,7 @@ def _arms_table(
     gap = " " if wide else "\n"
     for label in (ARMS[arm] for arm in arms):
         table.add_column(label.replace(" ", gap), justify="right")
-    for label in controls.values():
+    for label in map(control_title, controls):
         table.add_column(label.replace(" ", gap), justify="right", style="cyan")
     beaten = False
     for task, metric in tasks.items():
@@ -200,7 +192,7 @@ def _task_cells(
 ) -> tuple[list[Text], bool]:
     """A row's cells, and whether a tuned arm stays below a control."""
     measured = _controls_of(result, domain, task)
-    known = [measured[key] for key in controls if key in measured]
+    known = [value for value in measured.values() if value is not None]
     cells, lost = [], False
     for arm in arms:
         value = _task(result, arm, domain, task).get("value")
@@ -214,11 +206,10 @@ def _task(result: Result, arm: str, domain: str, task: str) -> Mapping[str, Any]
     return result["arms"][arm].get(domain, {}).get("tasks", {}).get(task, {})
 
 
-def _controls_of(result: Result, domain: str, task: str) -> dict[str, float]:
-    """Those that are defined for a task."""
+def _controls_of(result: Result, domain: str, task: str) -> dict[str, float | None]:
+    """By name; None where one has no value."""
     found = ((result.get("controls") or {}).get(domain) or {}).get(task) or {}
-    keys = (*CONTROLS, *FREE_CONTROLS, "chance")
-    return {key: found[key] for key in keys if found.get(key) is not None}
+    return control_values(found)
 
 
 def _tasks_of(result: Result, domain: str) -> dict[str, str]:

@@ -195,6 +195,8 @@ class TaskScore:
     """Closed tasks, per sample: the prediction's position in the same set."""
     margins: Sequence[float] = ()
     """Tasks of two labels, per sample: log-likelihood of label 1 minus that of label 0."""
+    statistics: Sequence[Sequence[float]] = ()
+    """Per sample: what the primary metric notes, where it is one that notes something."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
+from types import FunctionType
 from typing import Any, TypeVar
 
 from transferlab.errors import InputError, UnknownName
@@ -106,7 +107,8 @@ class Registry:
 
 
 def modules_of(package: str) -> dict[str, str]:
-    """An entry for every module of a package: the class in it whose ``name`` is the module's.
+    """An entry for every module of a package: the class in it whose ``name`` is the module's, or
+    the function that is called as the module is.
 
     Args:
         package: a dotted path; only the package itself is imported, none of its modules.
@@ -152,6 +154,9 @@ def _attribute(path: str) -> Any:
     if attribute:
         return getattr(module, attribute)
     own = name.rpartition(".")[2]
+    function = vars(module).get(own)
+    if isinstance(function, FunctionType):
+        return function
     for value in vars(module).values():
         if (
             isinstance(value, type)
@@ -159,7 +164,9 @@ def _attribute(path: str) -> Any:
             and value.__dict__.get("name") == own
         ):
             return value
-    raise AttributeError(f"{name} holds no class whose name is '{own}'")
+    raise AttributeError(
+        f"{name} holds neither a function '{own}' nor a class whose name is '{own}'"
+    )
 
 
 @cache

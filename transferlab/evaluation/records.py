@@ -11,15 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transferlab.core.records import DomainScore
-from transferlab.evaluation.controls import Controls
+from transferlab.evaluation.control import Controls
 from transferlab.evaluation.summary import Summary
 from transferlab.metrics.bootstrap import Interval, score_interval
 from transferlab.metrics.similarity import Similarity
 from transferlab.metrics.transfer import Gain
-
-CLOSED_CONTROLS = ("majority", "no_image", "pixels")
-FREE_CONTROLS = ("frequent_answer", "copied_answer")
-RANKED_CONTROLS = ("chance", "frequent_answer", "no_image")
 
 
 def summary_record(summaries: Mapping[str, Summary]) -> dict[str, Any]:
@@ -128,11 +124,11 @@ def controls_record(controls: Mapping[str, Mapping[str, Controls]]) -> dict[str,
     """The ``controls`` section.
 
     Returns:
-        By domain and task ``{"metric", "reasons": {control: why it is None}}`` and, for closed
-        tasks, ``majority``, ``no_image`` and ``pixels``; for free text ``frequent_answer`` and
-        ``copied_answer``; for retrieval ``candidates`` (how many answers there are to choose
-        among), ``chance``, ``frequent_answer`` and ``no_image``. Scores are in the task's primary
-        metric.
+        By domain and task ``{"metric", "reasons": {control: why it is None}}``, for retrieval
+        ``candidates`` (how many answers there are to choose among), and a score per control in the
+        task's primary metric. Ours are, for closed tasks, ``majority``, ``no_image`` and
+        ``pixels``; for free text ``copied_answer`` and ``frequent_answer``; for retrieval
+        ``chance``, ``frequent_answer`` and ``no_image``.
     """
     return {
         domain: {task: _controls_of(one) for task, one in tasks.items()}
@@ -141,15 +137,14 @@ def controls_record(controls: Mapping[str, Mapping[str, Controls]]) -> dict[str,
 
 
 def _controls_of(controls: Controls) -> dict[str, Any]:
-    names = CLOSED_CONTROLS if controls.closed else FREE_CONTROLS
-    sought = {}
-    if controls.candidates is not None:
-        names, sought = RANKED_CONTROLS, {"candidates": controls.candidates}
-    values = {name: getattr(controls, name) for name in names}
+    ranked = {} if controls.candidates is None else {"candidates": controls.candidates}
     return {
         "metric": controls.metric,
-        **sought,
-        **{name: None if value is None else _number(value) for name, value in values.items()},
+        **ranked,
+        **{
+            name: None if value is None else _number(value)
+            for name, value in controls.values.items()
+        },
         "reasons": dict(controls.reasons),
     }
 

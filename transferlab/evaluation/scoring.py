@@ -124,13 +124,17 @@ def score_task(
         labels=kept.labels.tolist(),
         predicted=kept.predicted.tolist(),
         margins=kept.margins.tolist(),
+        statistics=kept.statistics.tolist(),
     )
 
 
 def outcomes_of(predictions: Sequence[Prediction], *, metric: str) -> Outcomes:
     """What ``metric`` needs to know of the answers to one task."""
-    value_of = METRICS[metric].sample_value
-    values = [value_of(one) for one in predictions]
+    definition = METRICS[metric]
+    values = [definition.sample_value(one) for one in predictions]
+    noted = np.zeros((0, 0))
+    if definition.statistics is not None:
+        noted = np.asarray(definition.statistics(predictions), np.float64)
     known = sorted({choice for one in predictions for choice in one.sample.choices})
     position = {label: index for index, label in enumerate(known)}
     closed = all(one.sample.closed for one in predictions)
@@ -143,6 +147,7 @@ def outcomes_of(predictions: Sequence[Prediction], *, metric: str) -> Outcomes:
         labels=np.array(answered, np.int64),
         predicted=np.array(predicted, np.int64),
         margins=np.array(margins, np.float64),
+        statistics=noted,
     )
 
 

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from transferlab.metrics.controls import control_values, title
+
 EMBEDDED = "transferlab/tiny"
 KNOWN_LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
                   "cc-by-nc-sa-4.0", "cc-by-3.0", "cc-by-sa-3.0")  # fmt: skip
 """The identifiers, as the Hugging Face Hub knows them, that domains are likely to carry."""
-CONTROLS = ("majority", "no_image", "pixels", "frequent_answer", "copied_answer", "chance")
 
 
 def render_card(result: Mapping[str, Any], *, after: str) -> str:
@@ -121,15 +122,17 @@ def _summary(summary: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _controls(arms: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]) -> str:
     """The adapter's own scores (the sequential arm) beside what needs no understanding."""
+    measured = [control_values(one) for tasks in controls.values() for one in tasks.values()]
+    names = list(dict.fromkeys(name for one in measured for name in one))
     rows = []
     for domain, tasks in controls.items():
         for task, one in tasks.items():
             scored = arms["sequential"][domain]["tasks"][task]
-            found = [_number(one.get(control)) for control in CONTROLS]
+            found = [_number(control_values(one).get(control)) for control in names]
             rows.append([domain, task, scored["metric"], f"**{_number(scored['value'])}**", *found])
     if not rows:
         return "## Controls\n\nNone were measured: these scores have nothing to be held against."
-    head = ["domain", "task", "metric", "this adapter", *(c.replace("_", " ") for c in CONTROLS)]
+    head = ["domain", "task", "metric", "this adapter", *map(title, names)]
     return (
         "## Controls\n\nA score means something only where it is above what needs no "
         "understanding: the most frequent answer, the same model without the image, logistic "

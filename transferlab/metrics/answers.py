@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -41,6 +41,8 @@ class Outcomes:
     """(N,) int64 likewise."""
     margins: np.ndarray
     """(N,) float64 log-likelihood of label 1 minus that of label 0; (0,) unless two labels."""
+    statistics: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    """(N, K) float64, what the metric itself notes of each sample; (0, 0) of most."""
 
     @classmethod
     def of(cls, score: TaskScore) -> Outcomes:
@@ -50,6 +52,7 @@ class Outcomes:
             labels=np.asarray(score.labels, np.int64),
             predicted=np.asarray(score.predicted, np.int64),
             margins=np.asarray(score.margins, np.float64),
+            statistics=np.asarray([*score.statistics], np.float64),
         )
 
 
@@ -128,9 +131,13 @@ class Metric:
     """A metric and the facts by which a domain is checked."""
 
     of: Answers
-    sample_value: Callable[[Prediction], float]
-    """What a sample counts, in [0, 1] for all metrics that may be primary."""
     pooled: Pooled
+    sample_value: Callable[[Prediction], float] = lambda prediction: 0.0
+    """What a sample counts, in [0, 1] for all metrics that may be primary."""
+    statistics: Callable[[Sequence[Prediction]], np.ndarray] | None = None
+    """For a metric that is no mean over samples and needs more than labels (counts of n-grams,
+    confidences): of all N answers to a task at once, (N, K) numbers, which ``pooled`` finds in the
+    outcomes. They are written into checkpoints, so they may hold no text."""
     two_labels: bool = False
     """Defined for exactly two labels, both of which occur among the answers."""
     primary: bool = True

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from transferlab.core.records import Features
-from transferlab.metrics.distances import (
-    frechet,
-    jensen_shannon,
-    linear_cka,
-    mmd,
-    principal_components,
-    proxy_a_distance,
-    sliced_wasserstein,
+from transferlab.metrics.pool import (
+    FEATURE_KINDS,
+    SIMILARITIES,
+    WORDS,
+    FeatureKind,
+    Pool,
+    facts_of,
 )
 
-FeatureKind = Literal["image", "text", "joint"]
-FEATURE_KINDS: tuple[FeatureKind, ...] = ("image", "text", "joint")
 MIN_SAMPLES = 10
 """Of each set; with fewer, no measure is given."""
 
@@ -48,65 +44,95 @@ class Similarity:
     target_samples: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class SampleSet:
+    """What is compared of one domain: N samples."""
+
+    features: Features
+    """(N, D) of each kind."""
+    texts: Sequence[str] = ()
+    """N texts, or none."""
+    groups: Sequence[str] = ()
+    """N group ids. Samples of one group (questions about one picture, pictures of one patient) go
+    to the same side of a random split and to the same fold; otherwise near duplicates make any two
+    sets look different. Empty: each sample stands for itself."""
+    labels: Sequence[str] = ()
+    """N answers with the name of their task, "" where an answer is no label; or none."""
+
+    def check(self, name: str) -> None:
+        """
+        Raises:
+            ValueError: there is not one text, group or label per sample.
+        """
+        for what in ("texts", "groups", "labels"):
+            given = len(getattr(self, what))
+            if given not in (0, len(self.features.text)):
+                raise ValueError(
+                    f"{name}: {given} {what} given for {len(self.features.text)} samples"
+                )
+
+
 def compare(
-    source: Features,
-    target: Features,
+    source: SampleSet,
+    target: SampleSet,
     *,
     seed: int,
     permutations: int,
-    source_texts: Sequence[str] = (),
-    target_texts: Sequence[str] = (),
-    source_groups: Sequence[str] = (),
-    target_groups: Sequence[str] = (),
+    measures: Sequence[str] | None = None,
 ) -> list[Similarity]:
-    """Every distance on every kind of features, and on the words where texts are given.
+    """Every measure on every kind of features, and on the words where texts are given.
 
-    Frechet distance and proxy A-distance are taken on the first 64 principal components of the
-    pooled features, MMD and sliced Wasserstein on the features as they are. A kind of which either
-    side has fewer than ``MIN_SAMPLES`` samples (images of a text-only domain) or one group only has
-    no entry.
+    A kind of which either side has fewer than ``MIN_SAMPLES`` samples (images of a text-only
+    domain) or one group only has no entry; nor has a measure that needs labels, where there are
+    none.
 
     Args:
-        source: (N, D) features of each kind.
-        target: (M, D) features of each kind, from the same backbone.
+        source: features from the same backbone as the target's.
+        target: likewise.
         seed: of permutations, folds and projections.
         permutations: random splits per measure, >= 1.
-        source_texts: N texts; give both or neither.
-        target_texts: M texts.
-        source_groups: N group ids. Samples of one group (questions about one picture, pictures of
-            one patient) go to the same side of a random split and to the same fold; otherwise near
-            duplicates make any two sets look different. Empty: each sample stands for itself.
-        target_groups: M group ids.
+        measures: names of ``SIMILARITIES`` or dotted paths; None takes all that have a name.
 
     Raises:
-        ValueError: the two are of different width, ``permutations`` < 1, or there is not one text
-            or group per sample.
+        ValueError: the two are of different width, ``permutations`` < 1, only one has texts, or
+            there is not one text, group or label per sample.
+        UnknownName: there is no such measure.
     """
     if permutations < 1:
         raise ValueError(f"a baseline needs at least 1 permutation, got {permutations}")
-    units = _units("source", source, source_groups), _units("target", target, target_groups)
+    source.check("source")
+    target.check("target")
+    names = SIMILARITIES.names() if measures is None else measures
+    chosen = {name: SIMILARITIES.get(name) for name in names}
     found: list[Similarity] = []
+    for kind, pool in _pools(source, target, seed):
+        splits = pool.splits(permutations)
+        for name, measure in chosen.items():
+            facts = facts_of(measure)
+            if kind in facts.pools and not (facts.labels and pool.labels is None):
+                found.append(_measured(name, kind, measure(pool, splits), pool.sizes))
+    return found
+
+
+def _pools(source: SampleSet, target: SampleSet, seed: int) -> Iterator[tuple[str, Pool]]:
+    """The pool of each kind that both sides have enough samples of."""
     for kind in FEATURE_KINDS:
-        rows = [np.asarray(getattr(side, kind), np.float64) for side in (source, target)]
+        rows = [np.asarray(getattr(one.features, kind), np.float64) for one in (source, target)]
         if rows[0].shape[1] != rows[1].shape[1]:
             raise ValueError(
                 f"{kind} features of width {rows[0].shape[1]} and {rows[1].shape[1]} come from "
                 "different backbones and cannot be compared"
             )
-        pool = _pooled(rows, units, drop_empty=kind == "image")
+        pool = _pooled(rows, (source, target), seed, drop_empty=kind == "image")
         if pool is not None:
-            found += _compare_features(kind, pool, permutations=permutations, seed=seed)
-    if source_texts or target_texts:
-        if (len(source_texts), len(target_texts)) != (len(source.text), len(target.text)):
-            raise ValueError(
-                f"{len(source_texts)} and {len(target_texts)} texts given for "
-                f"{len(source.text)} and {len(target.text)} samples"
-            )
-        pool = _pooled(_word_counts(source_texts, target_texts), units, drop_empty=True)
+            yield kind, pool
+    if source.texts or target.texts:
+        if not (source.texts and target.texts):
+            raise ValueError("texts were given of one set only; give both or neither")
+        counts = _word_counts(source.texts, target.texts)
+        pool = _pooled(counts, (source, target), seed, drop_empty=True)
         if pool is not None:
-            values = jensen_shannon(pool.rows, pool.splits(permutations, seed))
-            found.append(_measured("vocabulary_js", "words", values, pool.sizes))
-    return found
+            yield WORDS, pool
 
 
 def compare_paired(
@@ -138,60 +164,41 @@ def words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.lower())
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Pool:
-    """Two sides stacked, the source first."""
-
-    rows: np.ndarray
-    """(N, D)."""
-    units: np.ndarray
-    """(N,) int64: equal for samples that must stay together; never shared by the two sides."""
-    sizes: tuple[int, int]
-
-    def splits(self, permutations: int, seed: int) -> np.ndarray:
-        """(1 + permutations, N) bool: the real split, then units dealt out anew, as many to each
-        side as it really has."""
-        real = np.arange(len(self.rows)) < self.sizes[0]
-        names, first = np.unique(self.units, return_index=True)
-        side = real[first]
-        rng = np.random.default_rng(seed)
-        position = np.searchsorted(names, self.units)
-        return np.stack([real, *(rng.permutation(side)[position] for _ in range(permutations))])
-
-
-def _compare_features(
-    kind: FeatureKind, pool: _Pool, *, permutations: int, seed: int
-) -> list[Similarity]:
-    reduced, splits = principal_components(pool.rows), pool.splits(permutations, seed)
-    distances = {
-        "frechet": frechet(reduced, splits),
-        "mmd": mmd(pool.rows, splits),
-        "proxy_a_distance": proxy_a_distance(reduced, splits, units=pool.units, seed=seed),
-        "sliced_wasserstein": sliced_wasserstein(pool.rows, splits, seed=seed),
-    }
-    return [_measured(name, kind, values, pool.sizes) for name, values in distances.items()]
-
-
 def _pooled(
-    rows: Sequence[np.ndarray], units: Sequence[Sequence[str]], *, drop_empty: bool
-) -> _Pool | None:
+    rows: Sequence[np.ndarray], sets: Sequence[SampleSet], seed: int, *, drop_empty: bool
+) -> Pool | None:
     """The pool of both sides; None where one has too few samples or groups to be compared.
 
     A row of zeros is a sample without media, or a text without words: there is nothing to compare.
     """
     kept = [np.any(side != 0, axis=1) if drop_empty else np.ones(len(side), bool) for side in rows]
-    names = [np.asarray(side)[keep] for side, keep in zip(units, kept, strict=True)]
+    units = [np.asarray(names) for names in (_units("source", sets[0]), _units("target", sets[1]))]
+    names = [side[keep] for side, keep in zip(units, kept, strict=True)]
     if min(map(len, names)) < MIN_SAMPLES or min(len(set(side)) for side in names) < 2:
         return None
     codes = np.unique(np.concatenate(names), return_inverse=True)[1]
     stacked = np.concatenate([side[keep] for side, keep in zip(rows, kept, strict=True)])
-    return _Pool(rows=stacked, units=codes, sizes=(len(names[0]), len(names[1])))
+    return Pool(
+        rows=stacked,
+        units=codes,
+        sizes=(len(names[0]), len(names[1])),
+        seed=seed,
+        labels=_label_codes(sets, kept),
+    )
 
 
-def _units(side: str, features: Features, groups: Sequence[str]) -> list[str]:
-    if groups and len(groups) != len(features.text):
-        raise ValueError(f"{side}: {len(groups)} groups given for {len(features.text)} samples")
-    named = groups or [""] * len(features.text)
+def _label_codes(sets: Sequence[SampleSet], kept: Sequence[np.ndarray]) -> np.ndarray | None:
+    """(N,) int64, -1 where an answer is no label; None where a side has no labels."""
+    if not all(any(one.labels) for one in sets):
+        return None
+    named = [np.asarray(one.labels)[keep] for one, keep in zip(sets, kept, strict=True)]
+    labels = np.concatenate(named)
+    codes = np.unique(labels, return_inverse=True)[1]
+    return np.where(labels == "", -1, codes)
+
+
+def _units(side: str, one: SampleSet) -> list[str]:
+    named = one.groups or [""] * len(one.features.text)
     return [
         f"{side} group {group}" if group else f"{side} sample {index}"
         for index, group in enumerate(named)
@@ -233,3 +240,25 @@ def _measured(name: str, features: str, values: np.ndarray, samples: tuple[int, 
         source_samples=samples[0],
         target_samples=samples[1],
     )
+
+
+def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
+    """Linear centred kernel alignment of paired features (Kornblith et al. 2019), in [0, 1].
+
+    Args:
+        first: (N, D1) features of N samples.
+        second: (N, D2) features of the same samples in the same order, e.g. after adaptation.
+
+    Returns:
+        1 where one is a rotation and scaling of the other.
+
+    Raises:
+        ValueError: the numbers of rows differ, or one of the two does not vary.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"linear CKA needs paired rows, got {len(first)} and {len(second)}")
+    one, two = first - first.mean(axis=0), second - second.mean(axis=0)
+    scale = np.linalg.norm(one @ one.T) * np.linalg.norm(two @ two.T)
+    if scale == 0:
+        raise ValueError("linear CKA is undefined for features that do not vary")
+    return float(np.linalg.norm(two.T @ one) ** 2 / scale)

@@ -15,7 +15,7 @@ from transferlab.continual.engine.learner import Learner
 from transferlab.core.events import stage_events
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import DomainScore, Sample, StepReport
-from transferlab.evaluation.controls import Controls, score_controls
+from transferlab.evaluation.control import Controls, score_controls
 from transferlab.pipeline.build import Parts
 from transferlab.pipeline.sequential import StreamOutcome, score_all
 

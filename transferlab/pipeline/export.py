@@ -15,8 +15,8 @@ from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
 from transferlab.errors import TransferlabError
-from transferlab.export.adapter import ExportRecord, export_adapter
 from transferlab.export.card import render_card
+from transferlab.export.exporter import EXPORTERS, Exporter, TunedModel
 from transferlab.pipeline.build import Parts, facts_of, load_domains
 from transferlab.pipeline.result import (
     DONE,
@@ -53,7 +53,7 @@ def export_models(parts: Parts, backbone: Backbone, result: dict[str, Any], out:
         for index, one in enumerate(result["exports"]):
             result["exports"][index] = _failed(one, "it did not come to its end")
             try:
-                record = _export(backbone, probe, result, out / one["path"], base=out)
+                record = _export(one["kind"], backbone, probe, result, out / one["path"], base=out)
             except TransferlabError as error:
                 result["exports"][index] = _failed(one, str(error))
                 raise
@@ -93,7 +93,8 @@ def export_result(folder: Path, to: Path | None, *, domains: Sequence[Path] = ()
     learned = stages.load_state(last)
     backbone.load_trainable_state(learned["backbone"])
     target = (to or folder / EXPORTS) / "adapter"
-    record = _export(backbone, probe_samples(config, loaded), result, target, base=folder)
+    probe = probe_samples(config, loaded)
+    record = _export("adapter", backbone, probe, result, target, base=folder)
     if to is None:
         kept = [one for one in result["exports"] if one["path"] != record["path"]]
         write_result(folder, {**result, "exports": [*kept, record]})
@@ -108,6 +109,7 @@ def probe_samples(config: PipelineConfig, domains: Mapping[str, DomainData]) -> 
 
 
 def _export(
+    kind: str,
     backbone: Backbone,
     probe: Sequence[Sample],
     result: Mapping[str, Any],
@@ -115,12 +117,14 @@ def _export(
     *,
     base: Path,
 ) -> dict[str, Any]:
-    record: ExportRecord = export_adapter(
-        backbone.save_adapter,
-        lambda written: adapter_difference(backbone, written, probe),
-        folder=folder,
+    model = TunedModel(
+        backbone=backbone,
         card=render_card(result, after=result["pipeline"]["stream"][-1]),
+        probe=probe,
+        adapter_difference=lambda written: adapter_difference(backbone, written, probe),
     )
+    exporter: Exporter = EXPORTERS.get(kind)()
+    record = exporter.export(model, folder)
     inside = folder.is_relative_to(base)
     return {
         "kind": record.kind,

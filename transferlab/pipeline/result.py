@@ -11,7 +11,7 @@ from typing import Any
 
 from transferlab.core.records import DomainScore, StepReport
 from transferlab.errors import InputError
-from transferlab.evaluation.controls import Controls
+from transferlab.evaluation.control import Controls
 from transferlab.evaluation.matrix import PRETRAINED, ScoreMatrix
 from transferlab.evaluation.records import (
     arms_record,

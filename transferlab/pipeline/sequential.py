@@ -13,7 +13,7 @@ from transferlab.core.protocols import Backbone
 from transferlab.core.records import DomainScore, StepReport
 from transferlab.evaluation.matrix import PRETRAINED
 from transferlab.evaluation.scoring import score_domain
-from transferlab.metrics.similarity import Similarity, compare
+from transferlab.metrics.similarity import SampleSet, Similarity, compare
 from transferlab.pipeline.build import Parts
 from transferlab.pipeline.stages import score_from_record, score_to_record
 
@@ -65,19 +65,23 @@ def measure_similarity(parts: Parts, backbone: Backbone, domain: str) -> list[Si
         section = parts.config.similarity
         samples = {name: parts.train[name][: section.max_samples] for name in (source, domain)}
         with stage_events(parts.listener, f"similarity: {source} and {domain}"):
-            features = {
-                name: backbone.features(chosen, batch_samples=parts.config.evaluation.batch_samples)
+            sets = {
+                name: SampleSet(
+                    features=backbone.features(
+                        chosen, batch_samples=parts.config.evaluation.batch_samples
+                    ),
+                    texts=[sample.prompt for sample in chosen],
+                    groups=[sample.group for sample in chosen],
+                    labels=[f"{one.task}: {one.answer}" if one.closed else "" for one in chosen],
+                )
                 for name, chosen in samples.items()
             }
             measured = compare(
-                features[source],
-                features[domain],
+                sets[source],
+                sets[domain],
                 seed=parts.config.seed,
                 permutations=section.permutations,
-                source_texts=[sample.prompt for sample in samples[source]],
-                target_texts=[sample.prompt for sample in samples[domain]],
-                source_groups=[sample.group for sample in samples[source]],
-                target_groups=[sample.group for sample in samples[domain]],
+                measures=section.measures,
             )
         record = {"measures": [dataclasses.asdict(one) for one in measured]}
         parts.stages.save(stage, record)

@@ -13,6 +13,8 @@ from typing import Any
 
 from transferlab import __version__
 from transferlab.config.pipeline import PipelineConfig, TrainOverride
+from transferlab.evaluation.control import CONTROLS as REGISTERED_CONTROLS
+from transferlab.metrics.pool import SIMILARITIES
 
 Facts = dict[str, str]
 """Hashes by what they are of, in words for people."""
@@ -66,7 +68,10 @@ class StageFacts:
             case (kind, arm, domain) if kind == CONTROLS:
                 last = len(self._config.stream)
                 model = self._alone(arm, domain) if arm != SEQUENTIAL else self._sequential(last)
-                return self._scored(model, domain) | {f"data of {domain}": self._data(domain)}
+                return self._scored(model, domain) | {
+                    f"data of {domain}": self._data(domain),
+                    "the controls that are installed": _hash(REGISTERED_CONTROLS.names()),
+                }
             case (kind, "all") if kind == JOINT:
                 return self._joint()
             case (arm, domain):
@@ -139,10 +144,11 @@ class StageFacts:
     def _similarity(self, domain: str) -> Facts:
         config = self._config
         names = [domain, *([config.source] if config.source else [])]
+        measures = config.similarity.measures or SIMILARITIES.names()
         return {
             "the model before it": _hash(self._before(domain)),
             "data": _hash([self._data(name) for name in names]),
-            "similarity": _hash(config.similarity.model_dump(mode="json")),
+            "similarity": _hash([config.similarity.model_dump(mode="json"), measures]),
             "evaluation.batch_samples": str(config.evaluation.batch_samples),
         }
 

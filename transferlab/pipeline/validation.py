@@ -12,8 +12,10 @@ from transferlab.config.yaml_sections import load_yaml, locate
 from transferlab.continual.options.compatibility import check_strategies
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.catalog import DomainEntry, find_domains
-from transferlab.errors import InputError
+from transferlab.errors import InputError, UnknownName
+from transferlab.export.exporter import EXPORTERS, Exporter
 from transferlab.metrics.answers import ANSWERS, check_metrics
+from transferlab.metrics.pool import SIMILARITIES
 
 
 def load_pipeline(
@@ -65,7 +67,27 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
             continue
         problems += _check_domain(config, entries[name])
     problems += _check_tasks(config, entries)
+    problems += _check_registered(config)
     return problems + check_strategies(config.strategy, config)
+
+
+def _check_registered(config: PipelineConfig) -> list[str]:
+    """Measures and export formats that do not exist, and formats that the model has none of."""
+    problems = []
+    for path, registry, names in (
+        ("similarity.measures", SIMILARITIES, config.similarity.measures or []),
+        ("export", EXPORTERS, config.export),
+    ):
+        for name in names:
+            try:
+                registry.check(name)
+            except UnknownName as error:
+                problems.append(f"{path}: {error}")
+    for name in config.export:
+        if name in EXPORTERS:
+            exporter: Exporter = EXPORTERS.get(name)()
+            problems += [f"export: {misfit}" for misfit in exporter.misfits(config)]
+    return problems
 
 
 def _check_domain(config: PipelineConfig, entry: DomainEntry) -> list[str]:

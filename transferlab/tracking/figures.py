@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
+
+from transferlab.metrics.controls import control_values, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,15 +18,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 ARMS = ("zero_shot", "scratch", "single", "sequential", "joint")
 """In the order in which they are drawn; each keeps its colour in every figure."""
-CONTROLS = {
-    "majority": ":",
-    "no_image": "--",
-    "pixels": "-",
-    "frequent_answer": (0, (1, 3)),
-    "copied_answer": "-.",
-    "chance": (0, (5, 5)),
-}
-"""Line styles; controls are drawn in black over the arms' bars."""
+CONTROL_LINES: tuple[Any, ...] = (":", "--", "-", "-.", (0, (1, 3)), (0, (5, 5)))
+"""Line styles, in the order of the controls' names; they are drawn in black over the arms' bars."""
 DARK = COLOURS[:3]
 """Bars of these colours are dark enough for white figures."""
 DARK_BELOW = 0.55
@@ -99,7 +95,7 @@ def arms_chart(
     Args:
         arms: ``{arm: {domain: {"tasks": {task: {"metric", "value"}}}}}``; a task may have an
             ``interval`` of two numbers.
-        controls: ``{domain: {task: {control: score or None}}}``; only those of ``CONTROLS`` count.
+        controls: ``{domain: {task: {control: score or None}}}``, as result.json has them.
     """
     groups = _task_groups(arms)
     names = [arm for arm in ARMS if arm in arms] + sorted(set(arms) - set(ARMS))
@@ -218,10 +214,16 @@ def _bars(
 def _draw_controls(
     axes: Axes, groups: Sequence[tuple[str, str, str]], controls: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    for control, style in CONTROLS.items():
-        label = f"control: {control.replace('_', ' ')}"
+    measured = {
+        (domain, task): control_values(one)
+        for domain, tasks in controls.items()
+        for task, one in tasks.items()
+    }
+    names = sorted({name for one in measured.values() for name in one})
+    for control, style in zip(names, cycle(CONTROL_LINES), strict=False):
+        label = f"control: {title(control)}"
         for at, (domain, task, _) in enumerate(groups):
-            value = controls.get(domain, {}).get(task, {}).get(control)
+            value = measured.get((domain, task), {}).get(control)
             if value is not None:
                 axes.hlines(
                     value, at - 0.46, at + 0.46, color="black", ls=style, lw=1.6, label=label

@@ -1,7 +1,4 @@
-"""The pipeline's own section: defaults of a real backbone, and what cannot be exported."""
-
-import pytest
-from pydantic import ValidationError
+"""The pipeline's own section: defaults of a real backbone."""
 
 from transferlab.config.pipeline import PipelineConfig
 
@@ -11,16 +8,6 @@ REAL = {"model": "org/real"}
 
 def pipeline(**keys) -> PipelineConfig:
     return PipelineConfig.model_validate(PIPELINE | keys)
-
-
-@pytest.mark.parametrize(
-    "adapter", [None, {"kind": "full"}, {"kind": "lora", "rank": 4, "experts": 2}]
-)
-def test_what_has_no_adapter_file_is_refused_before_anything_is_trained(adapter):
-    backbone = {**REAL, "adapter": adapter}
-    with pytest.raises(ValidationError, match=r"export: .* set\s+export: \[\]"):
-        pipeline(backbone=backbone, export=["adapter"])
-    assert pipeline(backbone=backbone, export=[]).export == []
 
 
 def test_scratch_is_a_default_of_the_embedded_backbone_only():

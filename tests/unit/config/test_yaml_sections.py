@@ -99,7 +99,6 @@ def test_a_sound_file_becomes_a_section(file):
             "train: {per_domain: {a: {epoch: 1}}}",
             "train.per_domain.a.epoch: unknown key; did you mean 'epochs'?",
         ),
-        ("export: [merged]", "export.0: must be 'adapter', got the text 'merged'"),
         (
             "train: {batch_samples: 3, accumulation_steps: 2}",
             "train: batch_samples 3 is not a multiple of accumulation_steps 2",

@@ -8,8 +8,9 @@ from evaluation_cases import LABELS, FakeBackbone, decode, domain_data, report_s
 
 from transferlab.config.pipeline import EvaluationSection
 from transferlab.core.records import MediaRef
-from transferlab.evaluation.controls import Controls, score_controls
-from transferlab.evaluation.pixel_classifier import PixelVectors, predict_from_pixels
+from transferlab.evaluation.control import Controls, score_controls
+from transferlab.evaluation.controls.pixels import predict_from_pixels
+from transferlab.evaluation.thumbnails import PixelVectors
 from transferlab.metrics.text import token_f1
 
 ALL = EvaluationSection()
@@ -22,11 +23,11 @@ def controls_of(backbone, data, *, train=None, section=ALL, seed=0):
 
 def test_a_closed_task_stands_beside_majority_no_image_and_pixels(squares, perfect):
     shade = controls_of(perfect, squares)["shade"]
-    assert (shade.metric, shade.closed, shade.reasons) == ("accuracy", True, {})
-    assert shade.majority == 0.5
-    assert shade.no_image == 0.5  # says "bright" without a picture
-    assert shade.pixels == 1.0  # brightness is all there is
-    assert shade.frequent_answer is None
+    assert (shade.metric, shade.reasons) == ("accuracy", {})
+    assert shade.values["majority"] == 0.5
+    assert shade.values["no_image"] == 0.5  # says "bright" without a picture
+    assert shade.values["pixels"] == 1.0  # brightness is all there is
+    assert set(shade.values) == {"majority", "no_image", "pixels"}
     blind = [one for one in perfect.asked if one.task == "shade"]
     assert len(blind) == 24
     assert all(not one.media and "<image>" not in one.prompt for one in blind)
@@ -36,14 +37,14 @@ def test_the_majority_is_that_of_the_training_answers(squares, perfect):
     test = [shade_sample(n) for n in (*range(60, 80, 2), 61, 63)]  # 10 bright, 2 dark
     dark = [shade_sample(n) for n in (1, 3, 5, 7, 2)]
     data = domain_data(dark, test, {"shade": ("accuracy",)})
-    assert controls_of(perfect, data)["shade"].majority == pytest.approx(2 / 12)
+    assert controls_of(perfect, data)["shade"].values["majority"] == pytest.approx(2 / 12)
 
 
 def test_controls_are_in_the_primary_metric(squares, perfect):
     data = replace(squares, metrics={"shade": ("auroc",), "report": ("token_f1",)})
     shade = controls_of(perfect, data)["shade"]
-    assert (shade.metric, shade.majority, shade.no_image) == ("auroc", 0.5, 0.5)
-    assert shade.pixels == 1.0
+    assert (shade.metric, shade.values["majority"], shade.values["no_image"]) == ("auroc", 0.5, 0.5)
+    assert shade.values["pixels"] == 1.0
 
 
 def test_free_text_stands_beside_a_frequent_and_a_copied_answer(squares, perfect):
@@ -52,33 +53,39 @@ def test_free_text_stands_beside_a_frequent_and_a_copied_answer(squares, perfect
     # Among 60 training answers 24 are bright, 24 dark and 12 nothing; of the two equals the one
     # that comes first is taken, which is that of sample 1.
     expected = np.mean([token_f1("a dark square", answer) for answer in test])
-    assert report.frequent_answer == pytest.approx(expected)
-    assert 0.2 < report.copied_answer < 0.8
-    assert report.copied_answer == controls_of(perfect, squares)["report"].copied_answer
-    assert report.copied_answer != controls_of(perfect, squares, seed=1)["report"].copied_answer
-    assert (report.majority, report.no_image, report.pixels) == (None, None, None)
+    assert report.values["frequent_answer"] == pytest.approx(expected)
+    assert 0.2 < report.values["copied_answer"] < 0.8
+    assert (
+        report.values["copied_answer"]
+        == controls_of(perfect, squares)["report"].values["copied_answer"]
+    )
+    assert (
+        report.values["copied_answer"]
+        != controls_of(perfect, squares, seed=1)["report"].values["copied_answer"]
+    )
+    assert set(report.values) == {"frequent_answer", "copied_answer"}
 
 
 def test_pixels_have_no_meaning_where_choices_differ(squares, perfect):
     train = [shade_sample(n, choices=(*LABELS, f"option {n}")) for n in range(20)]
     data = domain_data(train, train, {"shade": ("accuracy",)})
     shade = controls_of(perfect, data)["shade"]
-    assert shade.pixels is None
+    assert shade.values["pixels"] is None
     assert "choices differ" in shade.reasons["pixels"]
-    assert shade.majority == 0.5
+    assert shade.values["majority"] == 0.5
 
 
 def test_controls_that_do_not_apply_say_why(perfect):
     texts = [shade_sample(n, media=(), prompt="Bright or dark?") for n in range(10)]
     shade = controls_of(perfect_reader(), domain_data(texts, texts, {"shade": ("accuracy",)}))
-    assert shade["shade"].no_image is None
+    assert shade["shade"].values["no_image"] is None
     assert "no media" in shade["shade"].reasons["no_image"]
     assert "no media" in shade["shade"].reasons["pixels"]
     same = [shade_sample(n) for n in range(0, 20, 2)]
     mixed = [shade_sample(n) for n in range(10)]
     shade = controls_of(perfect, domain_data(same, mixed, {"shade": ("accuracy",)}))["shade"]
     assert "same answer" in shade.reasons["pixels"]
-    assert shade.majority == 0.5
+    assert shade.values["majority"] == 0.5
 
 
 def perfect_reader():
@@ -88,7 +95,11 @@ def perfect_reader():
 def test_a_task_that_was_not_trained_has_no_learned_controls(squares, perfect):
     only_reports = [one for one in squares.splits["train"] if one.task == "report"]
     shade = controls_of(perfect, squares, train=only_reports)["shade"]
-    assert (shade.majority, shade.pixels, shade.no_image) == (None, None, 0.5)
+    assert (shade.values["majority"], shade.values["pixels"], shade.values["no_image"]) == (
+        None,
+        None,
+        0.5,
+    )
     assert set(shade.reasons) == {"majority", "pixels"}
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from transferlab.core.records import DomainScore, TaskScore
-from transferlab.evaluation.controls import Controls
+from transferlab.evaluation.control import Controls
 from transferlab.evaluation.matrix import PRETRAINED, ScoreMatrix
 from transferlab.evaluation.records import (
     arms_record,
@@ -191,9 +191,14 @@ def test_gains_similarity_and_controls_become_plain_data():
     assert similarity_record({"chest": [measured]})["chest"][0] == vars(measured)
 
     closed = Controls(
-        task="view", metric="auroc", closed=True, majority=0.5, reasons={"pixels": "no media"}
+        task="view",
+        metric="auroc",
+        values={"majority": 0.5, "no_image": None, "pixels": None},
+        reasons={"pixels": "no media"},
     )
-    free = Controls(task="note", metric="token_f1", closed=False, frequent_answer=0.4)
+    free = Controls(
+        task="note", metric="token_f1", values={"frequent_answer": 0.4, "copied_answer": 0.2}
+    )
     found = controls_record({"chest": {"view": closed, "note": free}})["chest"]
     assert found["view"] == {
         "metric": "auroc",

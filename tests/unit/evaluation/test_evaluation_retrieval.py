@@ -8,7 +8,7 @@ from evaluation_cases import FakeBackbone, decode, domain_data, seek_sample, sha
 
 from transferlab.config.pipeline import EvaluationSection
 from transferlab.errors import DataError, ModelError
-from transferlab.evaluation.controls import score_controls
+from transferlab.evaluation.control import score_controls
 from transferlab.evaluation.prediction import candidates_of, predict
 from transferlab.evaluation.records import controls_record, score_record
 from transferlab.evaluation.scoring import score_domain
@@ -65,21 +65,25 @@ def test_controls_are_chance_what_is_frequent_and_no_image(seek):
     backbone = FakeBackbone(knows)
     learned = [seek_sample(n) for n in (60, 64, 68, 61)]  # bright early thrice, dark early once
     control = score_controls(backbone, seek, learned, section=ALL, decode=decode, seed=0)["seek"]
-    assert (control.candidates, control.chance, control.no_image) == (4, 1 / 4, 1 / 4)
-    assert control.frequent_answer == 1 / 4  # each answer is right once in four
-    assert (control.majority, control.pixels, control.copied_answer) == (None, None, None)
+    assert (control.candidates, control.values["chance"], control.values["no_image"]) == (
+        4,
+        1 / 4,
+        1 / 4,
+    )
+    assert control.values["frequent_answer"] == 1 / 4  # each answer is right once in four
+    assert set(control.values) == {"chance", "frequent_answer", "no_image"}
     skewed = [seek_sample(n) for n in range(60, 80, 4)] + [seek_sample(n) for n in (61, 62, 63)]
     data = domain_data(learned, skewed, {"seek": ("mrr",)})
     control = score_controls(backbone, data, learned, section=ALL, decode=decode, seed=0)["seek"]
-    assert control.chance == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
+    assert control.values["chance"] == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
     # Five are first, one second; of the two that were never seen each is third or fourth.
-    assert control.frequent_answer == pytest.approx((5 + 1 / 2 + (1 / 3 + 1 / 4)) / 8)
+    assert control.values["frequent_answer"] == pytest.approx((5 + 1 / 2 + (1 / 3 + 1 / 4)) / 8)
     record = controls_record({"squares": {"seek": control}})["squares"]["seek"]
     assert set(record) == {
         *("metric", "candidates", "chance", "frequent_answer", "no_image", "reasons")
     }
     unlearned = score_controls(backbone, data, [], section=ALL, decode=decode, seed=0)["seek"]
-    assert unlearned.frequent_answer is None
+    assert unlearned.values["frequent_answer"] is None
     assert "no training samples" in unlearned.reasons["frequent_answer"]
 
 

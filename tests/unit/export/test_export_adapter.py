@@ -10,7 +10,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
-from transferlab.export.adapter import CARD, CONFIG, WEIGHTS, export_adapter
+from transferlab.export.formats.adapter import CARD, CONFIG, WEIGHTS, export_adapter
 
 
 def base() -> nn.Module:

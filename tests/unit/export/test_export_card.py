@@ -73,9 +73,6 @@ def test_summary_controls_and_quantity(result):
         "0.310",
         "0.320",
         "-",
-        "-",
-        "-",
-        "-",
     ]
     assert cells(section(card, "Training data"), "chest-xray") == ["chest-xray", "64", "301"]
 

@@ -1,38 +1,23 @@
-"""The pixels control: what a linear classifier sees in a thumbnail."""
+"""What a linear classifier sees in a thumbnail."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
-from transferlab.core.records import Decode, MediaRef, Prediction, Sample
+from transferlab.core.records import Prediction, Sample
+from transferlab.evaluation.control import ControlTask, control
+from transferlab.evaluation.thumbnails import PixelVectors
 
-SIDE = 32
 COMPONENTS = 20
 MAX_ITERATIONS = 2000
 
 
-class PixelVectors:
-    """The 32x32 grey thumbnails of media, each decoded once."""
-
-    def __init__(self, decode: Decode) -> None:
-        self._decode = decode
-        self._known: dict[MediaRef, np.ndarray] = {}
-
-    def of(self, sample: Sample) -> np.ndarray:
-        """(1024,) float64 in [0, 255]: the sample's first medium; a video is the mean of its
-        frames. The whole picture is squeezed to a square, whatever its shape.
-
-        Raises:
-            DataError: the medium cannot be decoded.
-        """
-        ref = sample.media[0]
-        if ref not in self._known:
-            frames = [_thumbnail(frame) for frame in self._decode(ref)]
-            self._known[ref] = np.mean(frames, axis=0).ravel()
-        return self._known[ref]
+@control("closed", learns=True)
+def pixels(task: ControlTask) -> list[Prediction] | str:
+    """Logistic regression on 20 principal components of the 32x32 grey picture."""
+    return predict_from_pixels(task.train, task.test, task.thumbnails)
 
 
 def predict_from_pixels(
@@ -95,8 +80,3 @@ def _prediction(sample: Sample, scores: Sequence[float]) -> Prediction:
         text=sample.choices[int(np.argmax(scores))],
         log_likelihoods=tuple(float(score) for score in scores),
     )
-
-
-def _thumbnail(frame: np.ndarray) -> np.ndarray:
-    grey = Image.fromarray(frame).convert("L")
-    return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float64)

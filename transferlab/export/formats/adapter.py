@@ -7,29 +7,41 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from transferlab.config.pipeline import PipelineConfig
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
+from transferlab.export.exporter import Exporter, ExportRecord, TunedModel
 
 CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
 TOLERANCE = 1e-4
 """Largest difference of a logit, in float32; the same weights in another process differ less."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportRecord:
-    """An adapter that was written, loaded again and found equal."""
+class AdapterExporter(Exporter):
+    """PEFT's folder: the adapter that plain ``PeftModel.from_pretrained`` loads."""
 
-    kind: str
-    folder: Path
-    files: dict[str, str]
-    """SHA-256 in hex, by file name."""
-    total_bytes: int
-    max_logit_difference: float
-    tolerance: float
+    name = "adapter"
+
+    def misfits(self, config: PipelineConfig) -> Iterator[str]:
+        adapter = config.backbone.adapter
+        if adapter is None:
+            yield (
+                "the backbone is trained without an adapter (backbone.adapter: null, or "
+                "kind: full), so there is none to export; set export: [], or backbone.adapter"
+            )
+        elif adapter.experts is not None:
+            yield (
+                "peft has no file for an adapter whose experts are weighed by gates; set "
+                "export: [], or backbone.adapter.experts: null"
+            )
+
+    def export(self, model: TunedModel, folder: Path) -> ExportRecord:
+        return export_adapter(
+            model.backbone.save_adapter, model.adapter_difference, folder=folder, card=model.card
+        )
 
 
 def export_adapter(

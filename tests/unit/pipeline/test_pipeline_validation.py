@@ -1,0 +1,33 @@
+"""What is wrong with a pipeline beyond its schema is said before anything is loaded."""
+
+import pytest
+
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.pipeline.validation import check
+
+REAL = {"model": "org/real"}
+
+
+def problems(**keys):
+    given = {"name": "p", "stream": ["chest-xray"], "backbone": REAL} | keys
+    return check(PipelineConfig.model_validate(given))
+
+
+@pytest.mark.parametrize(
+    "adapter", [None, {"kind": "full"}, {"kind": "lora", "rank": 4, "experts": 2}]
+)
+def test_what_has_no_adapter_file_is_refused_before_anything_is_trained(adapter):
+    backbone = {**REAL, "adapter": adapter}
+    (problem,) = problems(backbone=backbone, export=["adapter"])
+    assert problem.startswith("export: ")
+    assert "set export: []" in problem
+    assert problems(backbone=backbone, export=[]) == []
+
+
+def test_names_that_are_not_registered_are_refused_with_the_nearest():
+    found = problems(export=["adaptor"], similarity={"measures": ["frechet", "mdd"]})
+    assert found == [
+        "similarity.measures: Unknown similarity measure 'mdd'. Did you mean 'mmd'? Known: "
+        "frechet, mmd, proxy_a_distance, sliced_wasserstein, vocabulary_js.",
+        "export: Unknown export format 'adaptor'. Did you mean 'adapter'? Known: adapter.",
+    ]

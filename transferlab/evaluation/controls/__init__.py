@@ -1,0 +1,1 @@
+"""What a score must beat before it means that the model has understood something; one file each."""

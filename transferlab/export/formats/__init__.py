@@ -1,0 +1,1 @@
+"""Formats in which a tuned model leaves, one file each."""
