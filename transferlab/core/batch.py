@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+IGNORE_INDEX = -100
+"""The label of a position that is not supervised; torch's cross-entropy leaves it out."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """What a processor made of some samples, left-padded, with the answers marked.
@@ -69,9 +73,14 @@ class Batch:
     def pin_memory(self) -> Batch:
         return self._map(lambda tensor: tensor.pin_memory())
 
+    @property
+    def supervised(self) -> Tensor:
+        """(B, S) bool: the positions at which a token of an answer is to be predicted."""
+        return self.labels != IGNORE_INDEX
+
     def targets(self) -> Tensor:
         """(n_supervised,) int64: the answer tokens, in the order in which a model's logits come."""
-        return self.labels[self.labels != -100]
+        return self.labels[self.supervised]
 
     def __getitem__(self, index: int | slice | Tensor | Sequence[int]) -> Batch:
         """The samples at ``index``: an int, a slice, a boolean mask or a list of positions."""
@@ -124,7 +133,7 @@ class Batch:
         return Batch(
             input_ids=torch.cat([widen(b.input_ids, b.pad_id) for b in batches]),
             attention_mask=torch.cat([widen(b.attention_mask, 0) for b in batches]),
-            labels=torch.cat([widen(b.labels, -100) for b in batches]),
+            labels=torch.cat([widen(b.labels, IGNORE_INDEX) for b in batches]),
             media={n: join_rows([b.media[n] for b in batches if n in b.media]) for n in names},
             media_rows=tuple(rows for b in batches for rows in b.media_rows),
             sample_ids=tuple(i for b in batches for i in b.sample_ids),

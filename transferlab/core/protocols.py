@@ -148,6 +148,18 @@ class Backbone(Protocol):
         """Features of the prompts with their media, answers left out."""
         ...
 
+    def trainable_state(self) -> dict[str, Tensor]:
+        """A detached CPU copy of the trainable parameters (and nothing else)."""
+        ...
+
+    def load_trainable_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put such a copy back, in place."""
+        ...
+
+
+class MergesAdapters(Protocol):
+    """A backbone that puts several adapters together."""
+
     def merge(
         self,
         tensors: Sequence[Sequence[Tensor]],
@@ -162,18 +174,18 @@ class Backbone(Protocol):
         """
         ...
 
+
+class SplitsWeights(Protocol):
+    """A backbone whose adapter may split weights into directions."""
+
     def split_weights(self) -> list[SplitWeight]:
         """The weights that the adapter splits; empty where it is not of kind osf."""
         ...
 
+
+class HasExperts(Protocol):
+    """A backbone whose adapter may be a mixture of experts."""
+
     def expert_layers(self) -> list[ExpertLayer]:
         """The layers whose adapter is a mixture of experts; empty where it is none."""
-        ...
-
-    def trainable_state(self) -> dict[str, Tensor]:
-        """A detached CPU copy of the trainable parameters (and nothing else)."""
-        ...
-
-    def load_trainable_state(self, state: Mapping[str, Tensor]) -> None:
-        """Put such a copy back, in place."""
         ...

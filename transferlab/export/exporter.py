@@ -1,7 +1,7 @@
 """The contract of an export format: what it writes, and how that is proven equal.
 
 A format is one class. Ours are the files of ``export/formats``; a third party's is named by an
-entry point of the group ``transferlab.exporters`` or by its dotted path, under a pipeline's ``export``.
+entry point of the group ``transferlab.exporters``, or by its dotted path in the pipeline.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration
 
-from transferlab.tiny.language_stage import IGNORED, Conversations, Example, supervised_logits
+from transferlab.core.batch import IGNORE_INDEX, Conversations, Example, supervised_logits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def _choose_batch(
         [Example(images=q.images, turns=((q.text, choice),)) for q, choice in pairs]
     )
     logits = supervised_logits(model, batch)
-    supervised = batch["labels"] != IGNORED
+    supervised = batch["labels"] != IGNORE_INDEX
     losses = functional.cross_entropy(logits, batch["labels"][supervised], reduction="none")
     rows = supervised.nonzero()[:, 0]
     totals = torch.zeros(len(pairs)).index_add_(0, rows, losses)

@@ -14,11 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
+from transferlab.core.batch import IGNORE_INDEX
 from transferlab.core.events import Listener
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.tiny.training_loop import Recipe, Trained, run_steps
-
-IGNORED = -100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ class Conversations:
             ids += [self._user, *slots, *asked, self._assistant, *said]
             answered += [False] * (len(slots) + len(asked) + 2) + [True] * len(said)
         labels = [
-            ids[at + 1] if at + 1 < len(ids) and answered[at + 1] else IGNORED
+            ids[at + 1] if at + 1 < len(ids) and answered[at + 1] else IGNORE_INDEX
             for at in range(len(ids))
         ]
         return ids, labels
@@ -75,7 +74,7 @@ class Conversations:
             "attention_mask": torch.tensor(
                 [[0] * (width - len(i)) + [1] * len(i) for i, _ in rows]
             ),
-            "labels": torch.tensor([[IGNORED] * (width - len(i)) + lab for i, lab in rows]),
+            "labels": torch.tensor([[IGNORE_INDEX] * (width - len(i)) + lab for i, lab in rows]),
         }
         if images:
             pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
@@ -91,12 +90,12 @@ def supervised_logits(model: LlavaForConditionalGeneration, batch: dict[str, Ten
         pixel_values=batch.get("pixel_values"),
         use_cache=False,
     ).last_hidden_state
-    return model.lm_head(hidden[batch["labels"] != IGNORED])
+    return model.lm_head(hidden[batch["labels"] != IGNORE_INDEX])
 
 
 def supervised_loss(model: LlavaForConditionalGeneration, batch: dict[str, Tensor]) -> Tensor:
     """Mean cross-entropy in nats over the positions that have a label."""
-    targets = batch["labels"][batch["labels"] != IGNORED]
+    targets = batch["labels"][batch["labels"] != IGNORE_INDEX]
     return functional.cross_entropy(supervised_logits(model, batch), targets)
 
 

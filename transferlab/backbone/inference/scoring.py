@@ -158,7 +158,7 @@ def _whole_log_likelihoods(
         batch = collator.choices(asked, choices).to(device)
         log_probabilities = view(batch).float().log_softmax(dim=-1)
         of_tokens = log_probabilities.gather(-1, batch.targets().unsqueeze(-1)).squeeze(-1)
-        owner = (batch.labels != -100).nonzero()[:, 0]
+        owner = batch.supervised.nonzero()[:, 0]
         parts.append(of_tokens.new_zeros(len(batch)).index_add(0, owner, of_tokens))
     return torch.cat(parts)
 

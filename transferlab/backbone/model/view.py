@@ -56,7 +56,7 @@ class TrainableView(nn.Module):
 
     def _logits(self, batch: Batch) -> Tensor:
         cuts = self._cuts_logits and self.inputs.start_id is None
-        cut = {"logits_to_keep": _answer_span(batch.labels != -100)} if cuts else {}
+        cut = {"logits_to_keep": _answer_span(batch.supervised)} if cuts else {}
         return self._model(**self.inputs.training(batch), use_cache=False, **cut).logits
 
     def named_parameters(

@@ -12,7 +12,7 @@ from transferlab.backbone.base.byte_cache import ByteCache
 from transferlab.backbone.processing.collator import TEXT_CACHE_BYTES, Prompt
 from transferlab.backbone.processing.layouts import words_of
 from transferlab.backbone.processing.media_encoder import MediaEncoder, join_media
-from transferlab.core.batch import Batch, join_extra_inputs
+from transferlab.core.batch import IGNORE_INDEX, Batch, join_extra_inputs
 from transferlab.core.records import Sample
 from transferlab.errors import DataError, ModelError
 
@@ -62,7 +62,7 @@ class CandidateCollator:
         return Batch(
             input_ids=torch.stack([t[0, at] for t, at in zip(texts, labels, strict=True)]),
             attention_mask=torch.ones(len(samples), self._length, dtype=torch.long),
-            labels=torch.nn.functional.pad(places, (self._length - 1, 0), value=-100),
+            labels=torch.nn.functional.pad(places, (self._length - 1, 0), value=IGNORE_INDEX),
             media=join_media([encoded.tensors for encoded in media if encoded.rows]),
             media_rows=tuple(encoded.rows for encoded in media),
             sample_ids=tuple(sample.id for sample in samples),

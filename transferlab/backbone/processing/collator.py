@@ -13,11 +13,10 @@ from transferlab.backbone.base.byte_cache import ByteCache
 from transferlab.backbone.processing.audio_encoder import AudioEncoder, EncodedAudio, stack_audio
 from transferlab.backbone.processing.chat import Chat
 from transferlab.backbone.processing.media_encoder import MediaEncoder, join_media
-from transferlab.core.batch import Batch, join_extra_inputs
+from transferlab.core.batch import IGNORE_INDEX, Batch, join_extra_inputs
 from transferlab.core.records import Sample
 from transferlab.errors import DataError, ModelError
 
-IGNORED = -100
 TEXT_CACHE_BYTES = 64 * 2**20
 _ENTRY_BYTES = 500
 """Of a kept list of tokens: key and objects, beside 8 bytes per token."""
@@ -155,7 +154,7 @@ class Collator:
         width = max(len(row) for row in rows)
         ids = np.full((len(rows), width), self._pad_id, dtype=np.int64)
         mask = np.zeros_like(ids)
-        labels = np.full_like(ids, IGNORED)
+        labels = np.full_like(ids, IGNORE_INDEX)
         for at, (row, answer) in enumerate(zip(rows, answers, strict=True)):
             ids[at, width - len(row) :] = row
             mask[at, width - len(row) :] = 1

@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from transferlab.core.batch import Batch
-
-IGNORED = -100
+from transferlab.core.batch import IGNORE_INDEX, Batch
 
 
 def image_span_mask(image: Tensor) -> Tensor:
@@ -45,7 +43,7 @@ def encoder_inputs(batch: Batch) -> dict[str, Tensor]:
 
     Encoders count positions from the first column.
     """
-    supervised = batch.labels != IGNORED
+    supervised = batch.labels != IGNORE_INDEX
     said_before = supervised.cumsum(dim=1) - supervised.long()
     ids, mask = _to_the_left(
         batch.input_ids, (said_before == 0) & batch.attention_mask.bool(), fill=batch.pad_id
@@ -55,7 +53,7 @@ def encoder_inputs(batch: Batch) -> dict[str, Tensor]:
 
 def decoder_input_ids(batch: Batch, *, start_id: int) -> Tensor:
     """(B, longest answer) int64: a start token, then the answers without their last token."""
-    labels, _ = _to_the_left(batch.labels, batch.labels != IGNORED, fill=batch.pad_id)
+    labels, _ = _to_the_left(batch.labels, batch.labels != IGNORE_INDEX, fill=batch.pad_id)
     starts = labels.new_full((len(labels), 1), start_id)
     return torch.cat([starts, labels[:, :-1]], dim=1)
 

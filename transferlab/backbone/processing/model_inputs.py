@@ -108,7 +108,7 @@ class ModelInputs:
         for rows, part, output in zip(
             self.row_groups(batch), self.parts(batch), outputs, strict=True
         ):
-            said = part.labels != -100
+            said = part.supervised
             if self.start_id is None:
                 where = said[:, -output.shape[1] :]
             else:
@@ -233,7 +233,7 @@ def _by_sample(rows: Tensor, counts: Sequence[int]) -> Tensor:
 
 def _answer_positions(batch: Batch) -> Tensor:
     """(B, S) bool: where an answer's token is read, one place after it is predicted."""
-    said = (batch.labels != -100).cumsum(dim=1) > 0
+    said = batch.supervised.cumsum(dim=1) > 0
     return torch.nn.functional.pad(said[:, :-1], (1, 0), value=False)
 
 

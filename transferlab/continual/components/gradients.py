@@ -37,7 +37,7 @@ def collate(trainer: TrainerView, dataset: AvalancheDataset, rows: Sequence[int]
 
 def token_rows(batch: Batch) -> Tensor:
     """(n_supervised,) int64: to which sample each supervised token belongs."""
-    return (batch.labels != -100).nonzero()[:, 0]
+    return batch.supervised.nonzero()[:, 0]
 
 
 def per_sample(values: Tensor, batch: Batch) -> Tensor:
@@ -114,7 +114,7 @@ def gradient(
     """
     scale = trainer.loss_scale
     total, value = [torch.zeros_like(p) for p in trainer.trainable], 0.0
-    tokens = int((batch.labels != -100).sum())
+    tokens = int(batch.supervised.sum())
     for start in range(0, len(batch), trainer.micro_batch_samples):
         piece = batch[start : start + trainer.micro_batch_samples]
         targets = piece.targets()

@@ -22,7 +22,7 @@ def answer_tokens(trainer: TrainerView, dataset: AvalancheDataset) -> dict[str, 
     """By sample id; each sample is put through the processor once."""
     found: dict[str, int] = {}
     for batch in batches_over(trainer, dataset):
-        counts = batch.labels.ne(-100).sum(dim=1).tolist()
+        counts = batch.supervised.sum(dim=1).tolist()
         found.update(zip(batch.sample_ids, counts, strict=True))
     return found
 

@@ -15,11 +15,11 @@ from transferlab.continual.components.gradients import (
 )
 from transferlab.continual.options.base import StrategyOptions
 from transferlab.continual.options.compatibility import check_strategies, read_options
-from transferlab.continual.options.registry import STRATEGIES
+from transferlab.continual.options.registry import OPTIONS, STRATEGIES
 from transferlab.core.batch import Batch
 from transferlab.core.lazy import no_grad, torch
 from transferlab.core.protocols import Backbone
-from transferlab.errors import InputError
+from transferlab.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,13 +123,23 @@ class Strategy:
         """Take up what ``stage_state`` returned, after the hooks before the first step."""
 
 
-def build_strategies(specs: Sequence[StrategySpec], *, seed: int) -> list[Strategy]:
+def build_strategies(
+    specs: Sequence[StrategySpec], *, backbone: Backbone, seed: int
+) -> list[Strategy]:
     """The plugins of a ``strategy:`` list, in its order.
 
     Raises:
         InputError: the list is not sound; the message holds every problem.
+        ModelError: a strategy needs something that this backbone cannot do.
     """
     problems = check_strategies(specs)
     if problems:
         raise InputError("; ".join(problems))
+    for spec in specs:
+        method = OPTIONS[spec.name].needs.backbone_method
+        if method and not hasattr(backbone, method):
+            raise ModelError(
+                f"strategy.{spec.name} needs a backbone with {method}(), and '{backbone.name}' has "
+                "none; choose another strategy"
+            )
     return [STRATEGIES.get(spec.name).from_options(read_options(spec), seed=seed) for spec in specs]

@@ -58,7 +58,7 @@ class Learner:
 
         Raises:
             InputError: the strategies are not sound.
-            ModelError: the backbone has nothing to train.
+            ModelError: the backbone has nothing to train, or cannot do what a strategy needs.
         """
         if backbone.trainable_parameters == 0:
             raise ModelError(
@@ -67,7 +67,7 @@ class Learner:
         self._backbone, self._train = backbone, train
         self._seed, self._listener, self._learning_rate = seed, listener, learning_rate
         self._names = [spec.name for spec in specs]
-        self._strategies = build_strategies(specs, seed=seed)
+        self._strategies = build_strategies(specs, backbone=backbone, seed=seed)
         self._trainer = MLLMTrainer(backbone=backbone, train=train, strategies=self._strategies)
         self._classes, self._collate = Classes(), Collate(backbone)
 

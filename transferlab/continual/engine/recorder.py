@@ -79,7 +79,7 @@ class Recorder:
         """Count a step's samples, and the supervised tokens of those not met before."""
         self.samples_seen += len(batch)
         if not self._tokens.keys() >= set(batch.sample_ids):
-            counts = batch.labels.ne(-100).sum(dim=1).tolist()
+            counts = batch.supervised.sum(dim=1).tolist()
             self._tokens.update(zip(batch.sample_ids, counts, strict=True))
 
     def observe_memory(self) -> None:

@@ -60,6 +60,9 @@ class Needs:
     """It holds the parameters, or what they compute, near where the last domain left them."""
     moves_parameters: str = ""
     """It puts other values into the parameters before a domain; where to, and when."""
+    backbone_method: str = ""
+    """A method of the backbone that not every one has: ``merge`` (``MergesAdapters``),
+    ``split_weights`` (``SplitsWeights``) or ``expert_layers`` (``HasExperts``)."""
     moves_afterwards: bool = False
     """It puts other values into the parameters after a domain."""
 

@@ -7,7 +7,7 @@ parameters are the start plus the merged differences of all domains so far.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ from transferlab.continual.components.strategy import DatasetOf
 from transferlab.continual.options.base import Needs, PositiveFloat, StrategyOptions
 from transferlab.continual.strategies.from_scratch import FromScratch
 from transferlab.core.lazy import no_grad, torch
+from transferlab.core.protocols import MergesAdapters
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +42,7 @@ class MergeOptions(StrategyOptions):
         "learn nothing from one another."
     )
     needs: ClassVar[Needs] = Needs(
+        backbone_method="merge",
         keeps="the first values of the trainable parameters",
         copies=1,
         moves_parameters="to their first values before each domain, to merged ones after it",
@@ -85,7 +87,7 @@ class Merge(FromScratch):
         tensors = [unflatten(vector, trainer.trainable) for vector in vectors]
         count, method = len(vectors), self.options.method
         shared = 1.0 / count if method in ("linear", "dare_linear") else 1.0
-        merged = trainer.backbone.merge(
+        merged = cast(MergesAdapters, trainer.backbone).merge(
             list(zip(*tensors, strict=True)),
             method=method,
             weights=[self.options.weight or shared] * count,

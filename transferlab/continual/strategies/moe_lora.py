@@ -11,12 +11,12 @@ expert that no domain has trained yet adds nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.components.parameter_blocks import Blocks, OwnBlocks
 from transferlab.continual.options.base import Needs, PositiveInt, StrategyOptions
-from transferlab.core.protocols import ExpertLayer
+from transferlab.core.protocols import ExpertLayer, HasExperts
 from transferlab.errors import ModelError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class MoELoRAOptions(StrategyOptions):
         "kept; with experts_per_domain nothing of a past expert is changed, but new gates may "
         "draw past domains' tokens away from it."
     )
-    needs: ClassVar[Needs] = Needs(projects_gradient=True)
+    needs: ClassVar[Needs] = Needs(backbone_method="expert_layers", projects_gradient=True)
 
     experts_per_domain: PositiveInt | None = None
     """So many experts are trained by one domain and by no other, with their rows of the gates;
@@ -79,7 +79,7 @@ class MoELoRA(OwnBlocks):
         Raises:
             ModelError: the adapter has no experts, or they are used up.
         """
-        self._layers = layers = trainer.backbone.expert_layers()
+        self._layers = layers = cast(HasExperts, trainer.backbone).expert_layers()
         if not layers:
             raise ModelError(
                 "strategy.moe_lora needs an adapter of experts, and this backbone has none; set "

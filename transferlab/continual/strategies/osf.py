@@ -13,7 +13,7 @@ the values of U, s and V hold all of it: the adapter stays one that peft saves, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ from transferlab.continual.components.gradients import gradients_of
 from transferlab.continual.components.strategy import DatasetOf, Strategy
 from transferlab.continual.options.base import Needs, StrategyOptions
 from transferlab.core.lazy import no_grad, torch
-from transferlab.core.protocols import SplitWeight
+from transferlab.core.protocols import SplitsWeights, SplitWeight
 from transferlab.errors import ModelError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class OSFOptions(StrategyOptions):
         "trained parameters as the layers have: it has the whole weight to share out, not a rank."
     )
     needs: ClassVar[Needs] = Needs(
+        backbone_method="split_weights",
         projects_gradient=True,
         moves_parameters="into another basis after each domain",
     )
@@ -93,7 +94,7 @@ class OSF(Strategy):
         Raises:
             ModelError: the adapter splits no weights, or no direction is left to train.
         """
-        self._weights = trainer.backbone.split_weights()
+        self._weights = cast(SplitsWeights, trainer.backbone).split_weights()
         if not self._weights:
             raise ModelError(
                 "strategy.osf needs weights that are split into directions, and this backbone has "

@@ -4,7 +4,8 @@ import pytest
 import torch
 from continual_cases import HIGH, WIDTH, SplitBackbone, ToyBackbone, learner_with
 
-from transferlab.config.pipeline import PipelineConfig
+from transferlab.config.pipeline import PipelineConfig, StrategySpec, TrainSection
+from transferlab.continual.engine.learner import Learner
 from transferlab.continual.strategies.osf import OSF, OSFOptions
 from transferlab.errors import ModelError
 
@@ -98,3 +99,16 @@ def test_what_it_needs_is_said_before_anything_starts(adapter, domains, sentence
     )
     found = list(OSFOptions().misfits(config))
     assert [sentence in one for one in found] == ([True] if sentence else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "method"),
+    [("osf", {}, "split_weights"), ("moe_lora", {}, "expert_layers"), ("merge", {}, "merge")],
+)
+def test_a_backbone_that_cannot_do_what_a_strategy_needs_is_refused(name, options, method):
+    class Plain:
+        name, trainable_parameters = "plain", 1
+
+    spec = StrategySpec(name=name, options=options)
+    with pytest.raises(ModelError, match=rf"strategy\.{name} needs a backbone with {method}\(\)"):
+        Learner(Plain(), [spec], TrainSection(), seed=0)
