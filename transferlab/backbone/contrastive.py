@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,11 +58,11 @@ class ContrastView(TrainableView):
 
     def scale(self) -> Tensor:
         """By what cosines are multiplied."""
-        return innermost(self._model).logit_scale.exp()
+        return innermost(self._model).get_parameter("logit_scale").exp()
 
     def pictures(self, batch: Batch) -> Tensor:
         """(B, D): the mean over a sample's pictures, of length 1; zeros without any."""
-        model = innermost(self._model)
+        model: Any = innermost(self._model)
         if not any(batch.media_rows):
             width = self.texts(batch.input_ids[:1]).shape[1]
             return torch.zeros(len(batch), width, dtype=model.dtype, device=batch.device)
@@ -73,7 +74,8 @@ class ContrastView(TrainableView):
 
     def texts(self, ids: Tensor) -> Tensor:
         """(N, D) of length 1, of (N, length) token ids."""
-        return _unit(_pooled(innermost(self._model).get_text_features(input_ids=ids)))
+        model: Any = innermost(self._model)
+        return _unit(_pooled(model.get_text_features(input_ids=ids)))
 
 
 class ContrastBackbone(HFBackbone):
@@ -134,8 +136,8 @@ class ContrastBackbone(HFBackbone):
                 each = text_features.split([len(piece) for piece in pieces])
                 text = _unit(torch.stack([piece.mean(dim=0) for piece in each]))
                 parts.append((self.module.pictures(batch).float(), text))
-        image, text = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
-        return Features(image=image, text=text, joint=(image + text) / 2)
+        images, texts = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+        return Features(image=images, text=texts, joint=(images + texts) / 2)
 
     @torch.no_grad()
     def score_candidates(
@@ -168,7 +170,7 @@ class ContrastBackbone(HFBackbone):
         return list(groups.values())
 
 
-def _pooled(output: object) -> Tensor:
+def _pooled(output: Any) -> Tensor:
     return output if isinstance(output, Tensor) else output.pooler_output
 
 

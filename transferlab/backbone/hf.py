@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from transferlab.backbone.base.library_messages import suppress_progress_bars
 from transferlab.backbone.inference import features, scoring
 from transferlab.backbone.model import adapters
 from transferlab.backbone.model.view import TrainableView, innermost
-from transferlab.backbone.processing.collator import Collator
 from transferlab.backbone.processing.model_inputs import ModelInputs
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.batch import Batch
@@ -37,9 +37,9 @@ class HFBackbone:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: PreTrainedModel,
         processor: Any,
-        collator: Collator,
+        collator: Any,
         *,
         section: BackboneSection,
         device: torch.device,

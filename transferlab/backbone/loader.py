@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import nn
 from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForImageTextToText,
     AutoProcessor,
     PreTrainedConfig,
+    PreTrainedModel,
 )
 
 from transferlab.backbone.base.load_errors import translate_load_errors
@@ -22,8 +22,6 @@ from transferlab.backbone.model.adapters import add_adapter
 from transferlab.backbone.model.parts import PartMap, freeze, learning_rate_factors, needs_parts
 from transferlab.backbone.model.quantization import check_quantization, quantization_arguments
 from transferlab.backbone.model.view import innermost
-from transferlab.backbone.processing.candidate_collator import CandidateCollator
-from transferlab.backbone.processing.collator import Collator
 from transferlab.backbone.processing.factory import make_collator
 from transferlab.backbone.processing.families import (
     is_contrastive,
@@ -80,7 +78,7 @@ def load_backbone(
     if section.gradient_checkpointing:
         checkpoint_gradients(model, name=section.model)
     if section.quantization is None or fresh:  # a quantized model is on its device already
-        model = model.to(device)
+        cast("Any", model).to(device)
     kind = ContrastBackbone if is_contrastive(innermost(model).config) else HFBackbone
     return kind(
         model.train(),
@@ -93,8 +91,8 @@ def load_backbone(
 
 
 def prepare(
-    model: nn.Module, section: BackboneSection, *, seed: int
-) -> tuple[nn.Module, dict[str, float]]:
+    model: PreTrainedModel, section: BackboneSection, *, seed: int
+) -> tuple[PreTrainedModel, dict[str, float]]:
     """Put the adapter on and freeze what is not trained.
 
     Returns:
@@ -106,7 +104,9 @@ def prepare(
     """
     part_of = PartMap.of(model, name=section.model) if needs_parts(section) else None
     if section.adapter is not None:
-        model = add_adapter(model, section, part_of=part_of, seed=seed)
+        # Peft's wrapper passes on what it is asked to the model inside.
+        adapted = add_adapter(model, section, part_of=part_of, seed=seed)
+        model = cast("PreTrainedModel", adapted)
     elif part_of is not None:
         freeze(model, section, part_of)
     factors = {} if part_of is None else learning_rate_factors(model, section, part_of)
@@ -136,7 +136,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _read(section: BackboneSection, *, seed: int | None) -> tuple[nn.Module, Any]:
+def _read(section: BackboneSection, *, seed: int | None) -> tuple[PreTrainedModel, Any]:
     """Model and processor; the model's values are random where a seed is given."""
     dtype = getattr(torch, section.dtype)
     with translate_load_errors(section):
@@ -149,7 +149,7 @@ def _read(section: BackboneSection, *, seed: int | None) -> tuple[nn.Module, Any
         return _random_model(section, config, dtype=dtype, seed=seed), processor
 
 
-def load_pretrained(section: BackboneSection, *, dtype: torch.dtype) -> nn.Module:
+def load_pretrained(section: BackboneSection, *, dtype: torch.dtype) -> PreTrainedModel:
     """The model as its files have it, without an adapter, on the CPU.
 
     Raises:
@@ -175,7 +175,7 @@ def load_pretrained(section: BackboneSection, *, dtype: torch.dtype) -> nn.Modul
 
 def _random_model(
     section: BackboneSection, config: PreTrainedConfig, *, dtype: torch.dtype, seed: int
-) -> nn.Module:
+) -> PreTrainedModel:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return _model_class(config).from_config(
@@ -186,7 +186,7 @@ def _random_model(
         )
 
 
-def _model_class(config: PreTrainedConfig) -> type:
+def _model_class(config: PreTrainedConfig) -> Any:
     return AutoModel if is_contrastive(config) else AutoModelForImageTextToText
 
 
@@ -194,7 +194,7 @@ def _attention(section: BackboneSection) -> dict[str, str]:
     return {} if section.attention == "auto" else {"attn_implementation": section.attention}
 
 
-def checkpoint_gradients(model: nn.Module, *, name: str) -> None:
+def checkpoint_gradients(model: PreTrainedModel, *, name: str) -> None:
     """Have activations computed again in the backward pass.
 
     Raises:
@@ -216,7 +216,7 @@ def checkpoint_gradients(model: nn.Module, *, name: str) -> None:
     inner.disable_input_require_grads()
 
 
-def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Collator | CandidateCollator:
+def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Any:
     for key in ("model", "revision", "dtype", "max_length_tokens", "caption"):
         theirs, ours = getattr(sharing.section, key), getattr(section, key)
         if theirs != ours:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
+from torch import nn
 
 from transferlab.backbone.base.library_messages import suppress_progress_bars
 from transferlab.backbone.hf import HFBackbone
@@ -32,7 +34,7 @@ def adapter_difference(backbone: Backbone, folder: Path, samples: Sequence[Sampl
     with suppress_progress_bars():
         base = load_pretrained(backbone.section, dtype=getattr(torch, backbone.section.dtype))
         if backbone.section.quantization is None:  # a quantized model is on its device already
-            base = base.to(backbone.device)
+            cast("nn.Module", base).to(backbone.device)
         loaded = load_adapter(base, folder)
     again = backbone.view(loaded, inputs=backbone.module.inputs)
     batch, _ = backbone.collate(samples)

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+if TYPE_CHECKING:
+
+    class ModelView(nn.Module):
+        """The trainable view of a backbone, called as ``view(batch)``; see ``Backbone.module``."""
+
+        @property
+        def output_layer(self) -> nn.Module: ...
+
+        def forward_count(self, batch: Batch) -> int: ...
+
+        def at_answers(self, outputs: Sequence[Tensor], batch: Batch) -> Tensor: ...
+
+
 class SplitWeight(NamedTuple):
     """An (out, in) weight as an adapter of kind osf splits it: preserved + left * scale @ right."""
 
@@ -59,7 +72,7 @@ class Backbone(Protocol):
     def device(self) -> torch.device: ...
 
     @property
-    def module(self) -> nn.Module:
+    def module(self) -> ModelView:
         """The view that Avalanche trains: ``module(batch)`` is (n_supervised, vocab) logits, in the
         order of ``batch.targets()``; ``named_parameters()`` yields trainable parameters only;
         ``output_layer`` is the layer from hidden states to the vocabulary; ``forward_count(batch)``

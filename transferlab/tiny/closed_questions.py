@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration
 
-from transferlab.core.batch import IGNORE_INDEX, Conversations, Example, supervised_logits
+from transferlab.core.batch import IGNORE_INDEX
+from transferlab.tiny.language_stage import Conversations, Example, supervised_logits
 
 
 @dataclass(frozen=True, kw_only=True)

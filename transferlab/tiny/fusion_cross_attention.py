@@ -15,7 +15,7 @@ from transformers.models.llava.modeling_llava import (
 )
 from transformers.models.mllama.modeling_mllama import MllamaTextModel
 
-from transferlab.tiny.fusion_positions import Places
+from transferlab.tiny.fusion_positions import Places, subconfigs
 
 _FIELDS = frozenset(field.name for field in fields(LlavaModelOutputWithPast))
 CACHE = "cache" if "cache" in _FIELDS else "past_key_values"
@@ -46,10 +46,10 @@ class CrossAttentionModel(LlavaPreTrainedModel):
 
     def __init__(self, config: CrossAttentionConfig) -> None:
         super().__init__(config)
-        text = config.text_config
+        vision, text = subconfigs(config)
         self.vision_tower = AutoModel.from_config(config.vision_config)
         self.multi_modal_projector = nn.Sequential(
-            Places(config), nn.Linear(config.vision_config.hidden_size, text.hidden_size)
+            Places(config), nn.Linear(vision.hidden_size, text.hidden_size)
         )
         self.language_model = MllamaTextModel._from_config(text)
         # Mllama has rows for special tokens beyond the vocabulary, which cannot be tied.
@@ -166,6 +166,6 @@ class CrossAttentionForConditionalGeneration(LlavaForConditionalGeneration):
         # LLaVA's own would make a language model that knows no pictures.
         LlavaPreTrainedModel.__init__(self, config)
         self.model = CrossAttentionModel(config)
-        text = config.text_config
+        _, text = subconfigs(config)
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
         self.post_init()

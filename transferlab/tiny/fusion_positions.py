@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig
+from transformers import LlavaConfig, PreTrainedConfig
 
 
 class Places(nn.Module):
@@ -26,3 +28,8 @@ class Places(nn.Module):
     def forward(self, image_features: Tensor) -> Tensor:
         """(pictures, places, width) of the same."""
         return self.norm(image_features) + self.places
+
+
+def subconfigs(config: LlavaConfig) -> tuple[Any, Any]:
+    """The configurations of the vision tower and of the language model, whatever their classes."""
+    return config.vision_config, config.text_config

@@ -11,7 +11,7 @@ from transformers import (
     LlavaForConditionalGeneration,
 )
 
-from transferlab.tiny.fusion_positions import Places
+from transferlab.tiny.fusion_positions import Places, subconfigs
 
 
 class ResamplerConfig(LlavaConfig):
@@ -32,13 +32,14 @@ class Resampler(nn.Module):
 
     def __init__(self, config: ResamplerConfig) -> None:
         super().__init__()
-        width = config.text_config.hidden_size
+        vision, text = subconfigs(config)
+        width = text.hidden_size
         self.places = Places(config)
         self.queries = nn.Parameter(torch.randn(config.image_seq_length, width))
         self.qformer = Blip2QFormerModel._from_config(
             Blip2QFormerConfig(
                 hidden_size=width,
-                encoder_hidden_size=config.vision_config.hidden_size,
+                encoder_hidden_size=vision.hidden_size,
                 num_hidden_layers=config.query_layers,
                 num_attention_heads=config.query_heads,
                 intermediate_size=config.query_intermediate_size,

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
+from torch import nn
 
 from transferlab.config.pretrain import PretrainConfig, VisionStage
 from transferlab.core.events import Listener, StageFinished, StageStarted
@@ -31,6 +33,7 @@ from transferlab.tiny.curriculum import (
     tokenizer_texts,
 )
 from transferlab.tiny.curves import learning_curves
+from transferlab.tiny.fusion_positions import subconfigs
 from transferlab.tiny.language_stage import Conversations, train
 from transferlab.tiny.training_loop import Recipe, run_steps
 from transferlab.tiny.vision_stage import QuestionVocabulary, VisionClassifier
@@ -117,7 +120,8 @@ def _to_train(model: TinyModel, config: PretrainConfig) -> TinyModel:
     if config.compile:
         # A step's pictures are always as many, but for clips: one program for each number of them.
         model.model.vision_tower.compile(dynamic=False)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    cast("nn.Module", model).to("cuda" if torch.cuda.is_available() else "cpu")
+    return model
 
 
 def _plain(trained: TinyModel, fresh: TinyModel) -> TinyModel:
@@ -181,7 +185,7 @@ def _look(
         looker = VisionClassifier(
             model.model.vision_tower,
             catalogue,
-            width=model.config.vision_config.hidden_size,
+            width=subconfigs(model.config)[0].hidden_size,
             places=PLACES,
         ).to(model.device)
     listener(StageStarted(stage="vision", total_steps=stage.steps))

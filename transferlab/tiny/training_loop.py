@@ -196,7 +196,7 @@ def _optimizers(
 def _linear_weights(model: nn.Module) -> list[nn.Parameter]:
     """Weights of linear layers, without one that is an embedding too."""
     embeddings = {id(one.weight) for one in model.modules() if isinstance(one, nn.Embedding)}
-    linear = [one.weight for one in model.modules() if isinstance(one, nn.Linear)]
+    linear = [one.get_parameter("weight") for one in model.modules() if isinstance(one, nn.Linear)]
     return [weight for weight in linear if id(weight) not in embeddings]
 
 

@@ -117,7 +117,7 @@ class VisionClassifier(nn.Module):
         query = asked.view(-1, 1, HEADS, width // HEADS)
         weights = (keys[picture] * query).sum(-1).div(math.sqrt(width // HEADS)).softmax(1)
         seen = (weights.unsqueeze(-1) * values[picture]).sum(1).flatten(1)
-        return self.answers(torch.cat([seen, asked], dim=-1)) + self.mask[question]
+        return self.answers(torch.cat([seen, asked], dim=-1)) + self.get_buffer("mask")[question]
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean cross-entropy in nats; each task of each picture counts alike."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from transferlab.backbone.model.view import TrainableView, innermost
 from transferlab.backbone.processing.collator import Collator
@@ -18,7 +19,7 @@ from transferlab.errors import ModelError
 
 @torch.no_grad()
 def read_features(
-    model: nn.Module,
+    model: PreTrainedModel,
     view: TrainableView,
     collator: Collator,
     samples: Sequence[Sample],
@@ -43,12 +44,12 @@ def read_features(
             for at, row in enumerate(rows):
                 found[start + row] = (image[at], text[at], joint[at])
     columns = zip(*(found[at] for at in range(len(samples))), strict=True)
-    image, text, joint = (torch.stack(column).cpu().numpy() for column in columns)
-    return Features(image=image, text=text, joint=joint)
+    images, texts, joints = (torch.stack(column).cpu().numpy() for column in columns)
+    return Features(image=images, text=texts, joint=joints)
 
 
 def _read(
-    model: nn.Module, view: TrainableView, batch: Batch, *, name: str
+    model: PreTrainedModel, view: TrainableView, batch: Batch, *, name: str
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(B, D) float32 each: image, text and joint features."""
     inputs = view.inputs(batch)
@@ -86,7 +87,7 @@ def _mean_of_pictures(
 
 @contextmanager
 def _language_model_seen(
-    model: nn.Module, view: TrainableView, *, name: str
+    model: PreTrainedModel, view: TrainableView, *, name: str
 ) -> Iterator[dict[str, Tensor]]:
     """Fills "in" and "out", each (B, S, D), when the model runs, and "shown" where it is apart."""
     inner = innermost(model)
@@ -126,7 +127,7 @@ def _first(output: Tensor | tuple[Tensor, ...]) -> Tensor:
     return output if isinstance(output, Tensor) else output[0]
 
 
-def _reader(model: nn.Module, *, encodes: bool) -> nn.Module:
+def _reader(model: PreTrainedModel, *, encodes: bool) -> nn.Module:
     """The layers that read prompts and end in hidden states.
 
     What some families call decoder ends in logits.

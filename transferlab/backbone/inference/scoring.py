@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from transformers import GenerationConfig
+from torch import Tensor
+from transformers import GenerationConfig, PreTrainedModel
 
 from transferlab.backbone.model.view import TrainableView
 from transferlab.backbone.processing.collator import Collator
@@ -24,7 +25,7 @@ ROWS_PER_SAMPLE = 8
 
 @torch.no_grad()
 def score_choices(
-    model: nn.Module,
+    model: PreTrainedModel,
     view: TrainableView,
     collator: Collator,
     samples: Sequence[Sample],
@@ -56,16 +57,16 @@ def score_choices(
             )
         flat = iter(values.tolist())
         for position, sample in zip(positions, chosen, strict=True):
-            values = tuple(next(flat) for _ in sample.choices)
-            best = max(range(len(values)), key=values.__getitem__)
+            own = tuple(next(flat) for _ in sample.choices)
+            best = max(range(len(own)), key=own.__getitem__)
             predictions[position] = Prediction(
-                sample=sample, text=sample.choices[best], log_likelihoods=values
+                sample=sample, text=sample.choices[best], log_likelihoods=own
             )
     return [predictions[position] for position in range(len(samples))]
 
 
 def score_candidates(
-    model: nn.Module,
+    model: PreTrainedModel,
     view: TrainableView,
     collator: Collator,
     samples: Sequence[Sample],
@@ -117,7 +118,7 @@ def _groups(
 
 
 def _log_likelihoods(
-    model: nn.Module, view: TrainableView, collator: Collator, samples: Sequence[Sample]
+    model: PreTrainedModel, view: TrainableView, collator: Collator, samples: Sequence[Sample]
 ) -> Tensor:
     """(total choices,) float32: sample after sample, in the order of their choices."""
     device = next(model.parameters()).device
@@ -142,7 +143,7 @@ def _log_likelihoods(
 
 
 def _whole_log_likelihoods(
-    model: nn.Module,
+    model: PreTrainedModel,
     view: TrainableView,
     collator: Collator,
     samples: Sequence[Sample],
@@ -177,7 +178,7 @@ def _right_padded(
 
 @torch.no_grad()
 def generate(
-    model: nn.Module,
+    model: PreTrainedModel,
     view: TrainableView,
     collator: Collator,
     samples: Sequence[Sample],
@@ -198,7 +199,7 @@ def generate(
 
 
 def _greedy(
-    model: nn.Module,
+    model: PreTrainedModel,
     view: TrainableView,
     collator: Collator,
     batch: Batch,
@@ -224,12 +225,13 @@ def _greedy(
 
 
 def generated(
-    model: nn.Module, view: TrainableView, batch: Batch, *, config: GenerationConfig
+    model: PreTrainedModel, view: TrainableView, batch: Batch, *, config: GenerationConfig
 ) -> list[list[int]]:
     """Per sample of a batch of prompts, the tokens that the model says."""
     said: dict[int, list[int]] = {}
     for rows, part in view.inputs.prompts(batch):
-        whole = model.generate(**view.inputs(part), generation_config=config)
+        # transformers types generate() by a mixin that its models take in at run time.
+        whole = cast("Any", model).generate(**view.inputs(part), generation_config=config)
         # A decoder's own sequence begins with the token that starts it.
         asked = part.size(1) if view.inputs.start_id is None else 1
         said.update(zip(rows, whole[:, asked:].tolist(), strict=True))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from transferlab.backbone.model.view import TrainableView, innermost
@@ -29,7 +30,7 @@ EXAMINED = 16
 class LoadedModel(Protocol):
     """What of a backbone a step goes through."""
 
-    model: nn.Module
+    model: PreTrainedModel
     module: TrainableView
     collator: Collator
 
@@ -136,7 +137,7 @@ def _tensors(tree: Any) -> list[Tensor]:
     return [one for one in tree_leaves(tree) if isinstance(one, Tensor)]
 
 
-def _checkpointed(model: nn.Module) -> list[nn.Module]:
+def _checkpointed(model: PreTrainedModel) -> list[nn.Module]:
     return [
         module
         for module in innermost(model).modules()
@@ -147,7 +148,7 @@ def _checkpointed(model: nn.Module) -> list[nn.Module]:
 def _needed(
     backbone: LoadedModel, samples: Sequence[Sample], autocast: torch.dtype | None
 ) -> _Needed:
-    layers = _checkpointed(backbone.model)
+    layers: list[Any] = _checkpointed(backbone.model)
     once = _forward(backbone, samples, autocast, layers=())
     kept = sum(once.saved)
     room = sum(sorted(once.saved)[-2:])

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import (
@@ -26,10 +26,12 @@ from peft.tuners.lora import LoraLayer
 from peft.tuners.osf import OSFLayer
 from peft.utils import merge_utils
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from transferlab.backbone.model.experts import GatedDown
 from transferlab.backbone.model.parts import PartMap
 from transferlab.backbone.model.targets import (
+    adapter_of,
     block_size,
     carrying_layers,
     peft_targets,
@@ -46,7 +48,7 @@ _START = "transferlab_start"
 
 
 def add_adapter(
-    model: nn.Module, section: BackboneSection, *, part_of: PartMap | None, seed: int
+    model: PreTrainedModel, section: BackboneSection, *, part_of: PartMap | None, seed: int
 ) -> PeftModel:
     """Freeze the model and put trainable parameters on the targeted layers.
 
@@ -59,7 +61,7 @@ def add_adapter(
     Raises:
         ModelError: a target matches no linear layer, or an option does not fit the layers.
     """
-    adapter = section.adapter
+    adapter = adapter_of(section)
     if section.quantization is not None:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     layers = carrying_layers(model, section, part_of=part_of)
@@ -76,7 +78,8 @@ def add_adapter(
         adapted = get_peft_model(model, config)
     if adapter.experts is not None:
         for layer in _lora_layers(adapted):
-            layer.lora_A["default"] = GatedDown(layer.lora_A["default"], adapter.experts)
+            down = cast("nn.Linear", layer.lora_A["default"])
+            layer.lora_A["default"] = GatedDown(down, adapter.experts)
     adapted.peft_config["default"].base_model_name_or_path = section.model
     if adapter.kind == "pissa":
         setattr(adapted, _START, _trainable(adapted))
@@ -84,7 +87,7 @@ def add_adapter(
 
 
 def _config(
-    model: nn.Module,
+    model: PreTrainedModel,
     adapter: AdapterSection,
     layers: Mapping[str, nn.Linear],
     *,
@@ -100,7 +103,7 @@ def _config(
     if kind in LORA_KINDS:
         return LoraConfig(
             r=adapter.effective_rank,
-            lora_alpha=_alpha(adapter),
+            lora_alpha=_alpha(adapter),  # type: ignore[arg-type]  # peft only divides by it
             lora_dropout=adapter.dropout,
             use_dora=kind == "dora",
             use_rslora=kind == "rslora",
@@ -132,7 +135,7 @@ def _alpha(adapter: AdapterSection) -> float:
     return (1 if adapter.kind == "pissa" else 2) * adapter.effective_rank
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
+def save_adapter(model: PreTrainedModel, folder: Path) -> None:
     """Write the adapter as peft does: adapter_config.json and adapter_model.safetensors.
 
     A PiSSA adapter is written as the LoRA adapter of twice its rank that does the same to the
@@ -179,7 +182,7 @@ def load_adapter(base: nn.Module, folder: Path) -> PeftModel:
         return PeftModel.from_pretrained(base, str(folder))
 
 
-def merged_copy(model: nn.Module) -> nn.Module:
+def merged_copy(model: PreTrainedModel) -> PreTrainedModel:
     """The model with its adapter melted into the weights; the one given is left as it is.
 
     Raises:
@@ -227,7 +230,7 @@ def split_weights(model: nn.Module) -> list[SplitWeight]:
 def _split(layer: OSFLayer, name: str = "default") -> SplitWeight:
     """Peft keeps the preserved directions where the weight is oblong, and the free ones where a
     factor is square: the rest of the space is then theirs."""
-    parts = layer.osf_svd_params[name]
+    parts = cast("nn.ParameterDict", layer.osf_svd_params[name])
     high_left, high_right = layer._osf_U_high, layer._osf_V_high
     low_left, low_right = layer._osf_U_low_init[name], layer._osf_V_low_init[name]
 
@@ -248,7 +251,11 @@ def expert_layers(model: nn.Module) -> list[ExpertLayer]:
     """The layers whose adapter is a mixture of experts, in the model's order; else none."""
     gated = [(one, one.lora_A["default"]) for one in _lora_layers(model)]
     return [
-        ExpertLayer(down.weight, layer.lora_B["default"].weight, down.gate.weight)
+        ExpertLayer(
+            down.down.get_parameter("weight"),
+            layer.lora_B["default"].get_parameter("weight"),
+            down.gate.get_parameter("weight"),
+        )
         for layer, down in gated
         if isinstance(down, GatedDown)
     ]
@@ -268,7 +275,7 @@ def _refuse_experts(model: nn.Module) -> None:
         )
 
 
-def is_adapted(model: nn.Module) -> bool:
+def is_adapted(model: PreTrainedModel) -> bool:
     """Whether the model carries an adapter."""
     return isinstance(model, PeftModel)
 
@@ -281,15 +288,15 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _all_tokens(model: nn.Module) -> dict[str, list[int]]:
+def _all_tokens(model: PreTrainedModel) -> dict[str, list[int]]:
     """Every token of the input embedding, by the name that peft finds the layer by."""
     embedding = model.get_input_embeddings()
     name = next(name for name, module in model.named_modules() if module is embedding)
-    return {name.rpartition(".")[2]: list(range(embedding.num_embeddings))}
+    return {name.rpartition(".")[2]: list(range(embedding.get_parameter("weight").shape[0]))}
 
 
 def _whole_parts(
-    model: nn.Module, section: BackboneSection, part_of: PartMap | None
+    model: PreTrainedModel, section: BackboneSection, part_of: PartMap | None
 ) -> list[str] | None:
     """The modules that are trained whole beside the adapter, and saved with it."""
     full = [part for part in PARTS if section.mode(part) == "full"]

@@ -26,7 +26,7 @@ class GatedDown(nn.Module):
         nn.init.zeros_(self.gate.weight)
 
     @property
-    def weight(self) -> nn.Parameter:
+    def weight(self) -> Tensor:
         """Peft asks it for device and dtype."""
         return self.down.weight
 

@@ -35,12 +35,17 @@ def quantization_arguments(section: BackboneSection) -> dict[str, Any]:
     if section.quantization is None:
         return {}
     device = section.device if section.device != "auto" else "cuda"
-    return {"quantization_config": _config(section), "device_map": {"": device}}
+    return {
+        "quantization_config": _config(section, section.quantization),
+        "device_map": {"": device},
+    }
 
 
-def _config(section: BackboneSection) -> BitsAndBytesConfig | TorchAoConfig:
-    four = section.quantization.bits == 4
-    if section.quantization.library == "bitsandbytes":
+def _config(
+    section: BackboneSection, wanted: QuantizationSection
+) -> BitsAndBytesConfig | TorchAoConfig:
+    four = wanted.bits == 4
+    if wanted.library == "bitsandbytes":
         return BitsAndBytesConfig(
             load_in_4bit=four,
             load_in_8bit=not four,

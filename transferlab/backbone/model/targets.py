@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from transformers import PreTrainedModel
 
 from transferlab.backbone.model.parts import PartMap
 from transferlab.config.backbone import PARTS, AdapterSection, BackboneSection
@@ -22,8 +23,14 @@ FOUR_DIMENSIONAL = frozenset({"focalnet"})
 for the input of a convolution."""
 
 
+def adapter_of(section: BackboneSection) -> AdapterSection:
+    """The section's adapter, where one is about to be put on."""
+    assert section.adapter is not None, "only a backbone with an adapter comes here"
+    return section.adapter
+
+
 def carrying_layers(
-    model: nn.Module, section: BackboneSection, *, part_of: PartMap | None
+    model: PreTrainedModel, section: BackboneSection, *, part_of: PartMap | None
 ) -> dict[str, nn.Linear]:
     """By name: the linear layers that carry the adapter.
 
@@ -38,7 +45,7 @@ def carrying_layers(
         and not isinstance(module, BYPASSED)
         and (part_of is None or part_of(at) in carrying)
     }
-    targets = section.adapter.targets
+    targets = adapter_of(section).targets
     if targets == ALL_LINEAR:
         last = model.get_output_embeddings()
         return {at: module for at, module in linear.items() if module is not last}
@@ -57,10 +64,14 @@ def carrying_layers(
 
 
 def peft_targets(
-    model: nn.Module, section: BackboneSection, layers: Mapping[str, nn.Linear], *, every: bool
+    model: PreTrainedModel,
+    section: BackboneSection,
+    layers: Mapping[str, nn.Linear],
+    *,
+    every: bool,
 ) -> str | list[str]:
     """As peft is told; short, as the user wrote it, where no part is left out."""
-    targets = section.adapter.targets
+    targets = adapter_of(section).targets
     bypassed = any(isinstance(m, BYPASSED) for m in model.modules())
     if not every or bypassed:
         return list(layers)
@@ -88,7 +99,9 @@ def block_size(adapter: AdapterSection, layers: Mapping[str, nn.Linear], *, name
     return adapter.block_size
 
 
-def refuse_four_dimensions(model: nn.Module, layers: Mapping[str, nn.Linear], *, name: str) -> None:
+def refuse_four_dimensions(
+    model: PreTrainedModel, layers: Mapping[str, nn.Linear], *, name: str
+) -> None:
     """Before OFT is put on layers whose input peft misreads.
 
     Raises:

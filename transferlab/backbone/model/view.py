@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,13 @@ from transferlab.backbone.processing.model_inputs import ModelInputs
 from transferlab.core.batch import Batch
 from transferlab.errors import ModelError
 
+if TYPE_CHECKING:
+    from transferlab.core.protocols import ModelView as _View
+else:
+    _View = nn.Module
 
-class TrainableView(nn.Module):
+
+class TrainableView(_View):
     """A backbone's model as strategies should see it.
 
     ``view(batch)`` gives the logits at supervised positions only, in the order of
@@ -77,11 +82,13 @@ class TrainableView(nn.Module):
             if name:
                 yield start + name, module
 
-    def state_dict(self, *, prefix: str = "") -> dict[str, Tensor]:
+    def state_dict(self, *, prefix: str = "") -> dict[str, Tensor]:  # type: ignore[override]  # no hooks
         """The trainable parameters, detached, sharing their memory."""
         return {prefix + name: p.detach() for name, p in self.named_parameters()}
 
-    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> None:
+    def load_state_dict(  # type: ignore[override]  # what does not fit is an error, not returned
+        self, state_dict: Mapping[str, Tensor], strict: bool = True
+    ) -> None:
         """Put the values of ``state_dict`` into the trainable parameters, in place.
 
         Raises:
@@ -126,7 +133,8 @@ class TrainableView(nn.Module):
 
 def innermost(model: nn.Module) -> PreTrainedModel:
     """The transformers model inside an adapter's wrapper; the model itself where there is none."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    wrapper: Any = model
+    inner = wrapper.get_base_model() if hasattr(model, "get_base_model") else model
     return cast("PreTrainedModel", inner)
 
 

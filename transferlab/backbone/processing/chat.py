@@ -42,8 +42,9 @@ class Chat:
         self.layout = layout
         self.image_token = layout.image_token
         """What a prompt's text holds for a picture; "" where nothing does."""
-        named = self.image_token and self._tokenizer.convert_tokens_to_ids(self.image_token)
-        self.image_id: int = named if self.image_token else NO_TOKEN
+        self.image_id: int = NO_TOKEN
+        if self.image_token:
+            self.image_id = self._tokenizer.convert_tokens_to_ids(self.image_token)
         self.picture_id = self.image_id if picture_id is None else picture_id
         self._templated = bool(processor.chat_template) and layout.uses_chat_template
 

@@ -113,8 +113,9 @@ class MediaEncoder:
 
     def _stored(self, refs: tuple[MediaRef, ...]) -> EncodedMedia:
         """From the store where it has them, else made and put there."""
-        key = entry_key(refs, self._settings) if self._store else None
-        entry = self._store.read(key) if key else None
+        store = self._store
+        key = entry_key(refs, self._settings) if store else None
+        entry = store.read(key) if store and key else None
         if entry is not None:
             tensors, facts = entry
             return EncodedMedia(
@@ -124,9 +125,9 @@ class MediaEncoder:
                 rows=facts["rows"],
             )
         made = self._encoded([self._decode(ref) for ref in refs])
-        if key:
+        if store and key:
             facts = {"frames": made.frames, "texts": made.texts, "rows": made.rows}
-            self._store.write(key, (made.tensors, facts))
+            store.write(key, (made.tensors, facts))
         return made
 
     def whole_prompt(self, text: str, media: Sequence[MediaRef]) -> dict[str, Tensor]:

@@ -59,8 +59,9 @@ class MediaStore:
             EnvironmentProblem: the folder cannot be made.
         """
         self._folder, self._limit_bytes, self._hot_seconds = folder, limit_bytes, hot_seconds
-        self._used_bytes: int | None = None
-        """At the last count, with what this process has written since; None before the first."""
+        self._used_bytes = 0
+        """At the last count, with what this process has written since."""
+        self._counted = False
         self._uncounted_bytes = 0
         self._touched: set[str] = set()
         self._stopped = False
@@ -126,7 +127,7 @@ class MediaStore:
         if size_bytes > self._limit_bytes:
             return False
         overdue = self._uncounted_bytes >= _RECOUNT_FRACTION * self._limit_bytes
-        if self._used_bytes is None or overdue:
+        if overdue or not self._counted:
             self._count()
         if self._used_bytes + size_bytes <= self._limit_bytes:
             return True
@@ -147,7 +148,7 @@ class MediaStore:
                     found.append((stat.st_mtime, stat.st_size, one.path))
             except FileNotFoundError:
                 continue  # evicted by another process in this moment
-        self._used_bytes = sum(size for _, size, _ in found)
+        self._used_bytes, self._counted = sum(size for _, size, _ in found), True
         self._uncounted_bytes = 0
         return sorted(found)
 

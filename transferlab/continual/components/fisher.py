@@ -24,6 +24,8 @@ from transferlab.core.lazy import nn, torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from transferlab.core.protocols import ModelView
+
 SummedLoss: TypeAlias = "Callable[[Tensor, Batch], Tensor]"
 """(n_supervised, vocab) logits of a batch to a scalar: the sum over its samples of their losses."""
 
@@ -32,7 +34,7 @@ Fold: TypeAlias = "Callable[[Tensor], Tensor]"
 
 
 def exact_fisher(
-    module: nn.Module, batches: Iterable[Batch], *, generator: torch.Generator | None = None
+    module: ModelView, batches: Iterable[Batch], *, generator: torch.Generator | None = None
 ) -> Tensor:
     """The Fisher diagonal over all samples of ``batches``.
 
@@ -54,7 +56,7 @@ def exact_fisher(
 
 
 def mean_over_samples(
-    module: nn.Module, batches: Iterable[Batch], *, loss: SummedLoss, fold: Fold
+    module: ModelView, batches: Iterable[Batch], *, loss: SummedLoss, fold: Fold
 ) -> Tensor:
     """The mean over samples of ``fold(gradient of the sample's loss)``.
 
@@ -80,7 +82,7 @@ def mean_over_samples(
 
 def _add_together(
     total: Mapping[str, Tensor],
-    module: nn.Module,
+    module: ModelView,
     parameters: Mapping[str, nn.Parameter],
     uses: Uses,
     batch: Batch,
@@ -113,7 +115,7 @@ def _add_together(
 
 def _add_one_by_one(
     total: Mapping[str, Tensor],
-    module: nn.Module,
+    module: ModelView,
     parameters: Mapping[str, nn.Parameter],
     batch: Batch,
     loss: SummedLoss,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from transferlab.continual.avalanche_api import AvalancheDataset
     from transferlab.continual.components.trainer_view import TrainerView
+    from transferlab.core.protocols import ModelView
 
 TokenLoss: TypeAlias = "Callable[[Tensor, Tensor, Batch], Tensor]"
 """(n, vocab) logits, (n,) targets and their batch to the mean loss over the n tokens."""
@@ -60,7 +61,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def capture_outputs(module: nn.Module) -> Iterator[list[Tensor]]:
+def capture_outputs(module: ModelView) -> Iterator[list[Tensor]]:
     """Inside, every forward pass adds the input of ``module.output_layer`` to the list."""
     seen: list[Tensor] = []
     handle = module.output_layer.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
@@ -70,19 +71,21 @@ def capture_outputs(module: nn.Module) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def hidden_states_at_answers(module: nn.Module, seen: Sequence[Tensor], batch: Batch) -> Tensor:
+def hidden_states_at_answers(module: ModelView, seen: Sequence[Tensor], batch: Batch) -> Tensor:
     """(n_supervised, D) of what one forward pass of ``module`` over the batch added to the list."""
     if all(hidden.dim() == 2 for hidden in seen):
         return torch.cat(list(seen))
     return module.at_answers(seen, batch)
 
 
-def gradients_of(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+def gradients_of(parameters: Sequence[Tensor]) -> list[Tensor]:
     """The parameters' gradients; zeros are put where there are none."""
+    found = []
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
-    return [parameter.grad for parameter in parameters]
+        found.append(parameter.grad)
+    return found
 
 
 def copied_gradients(trainer: TrainerView) -> list[Tensor]:
@@ -136,7 +139,8 @@ def gradient(
 
 def dot(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     """The scalar product over all tensors, in float32 at least."""
-    return sum((upcast(a) * upcast(b)).sum() for a, b in zip(first, second, strict=True))
+    products = [(upcast(a) * upcast(b)).sum() for a, b in zip(first, second, strict=True)]
+    return sum(products[1:], start=products[0])
 
 
 def cosine(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:

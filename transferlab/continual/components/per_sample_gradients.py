@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transferlab.core.batch import Batch
 from transferlab.core.lazy import nn, torch
@@ -28,7 +28,7 @@ class Use:
     """One layer that multiplies with a parameter, or looks rows of it up."""
 
     layer: nn.Module
-    base: nn.Module
+    base: Any
     """An ``nn.Linear`` or ``nn.Embedding``: what ``layer`` does, or would do without trainable
     tokens."""
     row_of: Tensor | None = None
@@ -55,10 +55,11 @@ def uses_of(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Uses |
     """Where each parameter stands, by name; None where one stands in a layer of another kind."""
     names = {id(parameter): name for name, parameter in parameters.items()}
     found: dict[str, list[Use]] = {name: [] for name in parameters}
+    weight: Tensor | None
     for layer in module.modules():
         if hasattr(layer, "trainable_tokens_delta"):
             use, weight = _token_use(layer)
-        elif type(layer) in (nn.Linear, nn.Embedding):
+        elif isinstance(layer, nn.Linear | nn.Embedding) and _is_exactly(layer):
             use, weight = Use(layer=layer, base=layer), layer.weight
         else:
             continue
@@ -70,7 +71,7 @@ def uses_of(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Uses |
     return found if all(found.values()) else None
 
 
-def _token_use(layer: nn.Module) -> tuple[Use, Tensor | None]:
+def _token_use(layer: Any) -> tuple[Use, Tensor | None]:
     """peft's trainable tokens: rows of their own in place of some of the base layer's."""
     if len(layer.trainable_tokens_delta) != 1:
         return Use(layer=layer, base=layer), None
@@ -82,6 +83,11 @@ def _token_use(layer: nn.Module) -> tuple[Use, Tensor | None]:
     row_of = torch.full((size,), -1, device=weight.device)
     row_of[chosen] = torch.arange(len(chosen), device=weight.device)
     return Use(layer=layer, base=base, row_of=row_of), weight
+
+
+def _is_exactly(layer: nn.Module) -> bool:
+    """Whether it is torch's own layer: a subclass may do something else as well."""
+    return type(layer) in (nn.Linear, nn.Embedding)
 
 
 def _is_plain(use: Use) -> bool:
@@ -140,32 +146,30 @@ def gradients_by_sample(
         batch: what went through the layers.
     """
     made = [
-        (use, call) for use in uses for call in calls[use.layer] if call.grad_output is not None
+        (use, call.given, call.grad_output, _owners(call, batch, parameter.device))
+        for use in uses
+        for call in calls[use.layer]
+        if call.grad_output is not None
     ]
-    if parameter.numel() <= TOGETHER and not any(use.looks_up for use, _ in made):
+    if parameter.numel() <= TOGETHER and not any(use.looks_up for use, *_ in made):
         stack = torch.zeros(len(batch), *parameter.shape, device=parameter.device)
-        for use, call in made:
-            owners = owners_of(call.output.shape[0], batch, parameter.device)
+        for use, given, grad_output, owners in made:
             # Towers that keep the picture's plane have (rows, H, W, D) instead of (rows, T, D).
-            given, grad_output = (
-                call.given.flatten(1, -2).float(),
-                call.grad_output.flatten(1, -2).float(),
-            )
-            rows = torch.einsum("nto,nti->noi", grad_output, given)
-            stack.index_add_(0, owners, rows if use.row_of is None else _placed(use, rows, 1))
+            inputs, slopes = given.flatten(1, -2).float(), grad_output.flatten(1, -2).float()
+            rows = torch.einsum("nto,nti->noi", slopes, inputs)
+            stack.index_add_(0, owners, _placed(use.row_of, rows, 1))
         yield stack
         return
     for sample in range(len(batch)):
         own = torch.zeros(parameter.shape, device=parameter.device)
-        for use, call in made:
-            mine = owners_of(call.output.shape[0], batch, parameter.device) == sample
-            grad_output = call.grad_output[mine].flatten(0, -2).float()
+        for use, given, grad_output, owners in made:
+            mine = owners == sample
+            slopes = grad_output[mine].flatten(0, -2).float()
             if use.looks_up:
-                _add_rows(own, use, call.given[mine].flatten(), grad_output)
+                _add_rows(own, use, given[mine].flatten(), slopes)
             else:
-                given = call.given[mine].flatten(0, -2).float()
-                whole = grad_output.T @ given
-                own += whole if use.row_of is None else _placed(use, whole, 0)
+                whole = slopes.T @ given[mine].flatten(0, -2).float()
+                own += _placed(use.row_of, whole, 0)
         yield own[None]
 
 
@@ -176,8 +180,18 @@ def _add_rows(own: Tensor, use: Use, ids: Tensor, grad_output: Tensor) -> None:
     own.index_add_(0, rows[kept], grad_output[kept])
 
 
-def _placed(use: Use, whole: Tensor, dim: int) -> Tensor:
-    """The trainable tokens' rows of a gradient over the vocabulary, in their own order."""
-    tokens = (use.row_of >= 0).nonzero().flatten()
-    order = use.row_of[tokens].argsort()
+def _owners(call: Call, batch: Batch, device: torch.device) -> Tensor:
+    """``owners_of`` a call's rows, which whoever recorded it has looked at already."""
+    owners = owners_of(call.output.shape[0], batch, device)
+    assert owners is not None, "a batch whose rows have no owner goes through one by one"
+    return owners
+
+
+def _placed(row_of: Tensor | None, whole: Tensor, dim: int) -> Tensor:
+    """The trainable tokens' rows of a gradient over the vocabulary, in their own order; all of it
+    where every token has its own row."""
+    if row_of is None:
+        return whole
+    tokens = (row_of >= 0).nonzero().flatten()
+    order = row_of[tokens].argsort()
     return whole.index_select(dim, tokens[order])

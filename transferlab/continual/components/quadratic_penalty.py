@@ -9,7 +9,7 @@ step is split into micro-batches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from transferlab.continual.components.gradients import gradients_of
@@ -48,7 +48,7 @@ class QuadraticPenalty(Strategy):
     @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         """Add the penalty's gradient to the parameters' own."""
-        if self._importance is None:
+        if self._importance is None or self._anchor is None:
             return
         away = flatten(trainer.trainable).sub_(self._anchor)
         pull = self._importance * away
@@ -76,7 +76,7 @@ class QuadraticPenalty(Strategy):
         return sum(t.nbytes for t in (self._importance, self._anchor) if t is not None)
 
     def state_dict(self) -> dict[str, Any]:
-        if self._importance is None:
+        if self._importance is None or self._anchor is None:
             return {}
         return {
             "importance": self._importance.cpu(),
@@ -93,14 +93,14 @@ class QuadraticPenalty(Strategy):
 
     def before_training(self, trainer: TrainerView, **kwargs) -> None:
         """Bring a loaded state to the device, and check that it is about these parameters."""
-        if self._importance is None:
+        if self._importance is None or self._anchor is None:
             return
         check_size(self.name, self._anchor.numel(), trainer.trainable)
         self._importance = self._importance.to(trainer.device)
         self._anchor = self._anchor.to(trainer.device)
 
 
-def check_size(name: str, kept: int, trainable: list[Tensor]) -> None:
+def check_size(name: str, kept: int, trainable: Sequence[Tensor]) -> None:
     """
     Raises:
         ModelError: a loaded state of ``kept`` numbers is about other parameters.
@@ -113,12 +113,12 @@ def check_size(name: str, kept: int, trainable: list[Tensor]) -> None:
         )
 
 
-def flatten(tensors: list[Tensor]) -> Tensor:
+def flatten(tensors: Sequence[Tensor]) -> Tensor:
     """All numbers of the tensors in one (n,) float32 copy."""
     return torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).float()
 
 
-def unflatten(flat: Tensor, like: list[Tensor]) -> list[Tensor]:
+def unflatten(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
     """Pieces of ``flat`` in the shapes and dtypes of ``like``."""
     pieces = zip(flat.split([tensor.numel() for tensor in like]), like, strict=True)
     if all(tensor.dtype == flat.dtype for tensor in like):

@@ -46,6 +46,8 @@ class Rehearsal(BufferedStrategy):
 class PerDomainRehearsal(Rehearsal):
     """Remembers the same number of samples of every past domain."""
 
+    memory: PerDomainBuffer
+
     def __init__(self, options: Any, *, seed: int) -> None:
         super().__init__(options, seed=seed)
         # Imported here, as in every strategy that makes one: it brings Avalanche.
@@ -56,6 +58,8 @@ class PerDomainRehearsal(Rehearsal):
 
 class BufferedRehearsal(Rehearsal):
     """Remembers samples by one of Avalanche's storage policies."""
+
+    memory: ReplayBuffer
 
     def __init__(self, options: Any, *, seed: int) -> None:
         super().__init__(options, seed=seed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from transferlab.core.lazy import torch
 
@@ -55,9 +56,9 @@ class EpochBatches:
         """All that a step sees beside the next of the epoch's positions."""
         return positions
 
-    def state_dict(self) -> dict[str, list[int] | None]:
+    def state_dict(self) -> dict[str, Any]:
         return {"rest": self._rest}
 
-    def load_state_dict(self, state: dict[str, list[int] | None]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there when it is next iterated over."""
         self._rest = state["rest"]

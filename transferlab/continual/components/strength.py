@@ -68,7 +68,7 @@ def _signs(
         before.append(log_chances.detach())
         pairs = [(t, g) for t, g in zip(total, found, strict=True) if g is not None]
         torch._foreach_add_([t for t, _ in pairs], [g for _, g in pairs])
-    return before, torch._foreach_sign(total)
+    return before, list(torch._foreach_sign(total))
 
 
 def _log_probs(trainer: TrainerView, batch: Batch) -> Tensor:

@@ -6,13 +6,13 @@ can be written, typed and tested without it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from transferlab.core.batch import Batch
 from transferlab.core.events import Event
-from transferlab.core.lazy import nn, torch
-from transferlab.core.protocols import Backbone
+from transferlab.core.lazy import torch
+from transferlab.core.protocols import Backbone, ModelView
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,10 +77,10 @@ class TrainerView(Protocol):
     """Model, batch, loss, clock and optimizer of the training at hand."""
 
     backbone: Backbone
-    model: nn.Module
+    model: ModelView
     """The backbone's trainable view: ``model(batch)`` is (n_supervised, vocab) logits."""
-    trainable: list[nn.Parameter]
-    """In the order of ``model.named_parameters()``."""
+    trainable: list[Tensor]
+    """Its trainable parameters, in the order of ``model.named_parameters()``."""
     device: torch.device
     optimizer: torch.optim.Optimizer
     clock: ClockView
@@ -140,6 +140,11 @@ class TrainerView(Protocol):
         """What a loss is multiplied by before its backward pass, so that float16 can hold it."""
         ...
 
+    @property
+    def _criterion(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """(n, vocab) logits and (n,) targets to the mean loss; Avalanche's name for it."""
+        ...
+
     def autocast(self) -> torch.autocast:
         """The precision of forward passes."""
         ...
@@ -148,6 +153,6 @@ class TrainerView(Protocol):
         """A loader of ``[x, y, t]``; ``how`` holds a ``batch_sampler`` or ``shuffle``."""
         ...
 
-    def learning_rates(self, parameters: Sequence[nn.Parameter]) -> list[float]:
+    def learning_rates(self, parameters: Sequence[Tensor]) -> list[float]:
         """The learning rate of each parameter at this moment."""
         ...

@@ -193,7 +193,7 @@ class Learner:
                 f"not fit this run (version {STATE_VERSION}, strategies {', '.join(self._names)}); "
                 "start afresh in another output directory"
             )
-        vars(self._trainer.clock).update(state["clock"])
+        self._trainer.clock.__dict__.update(state["clock"])
         self._classes = Classes(state["classes"])
 
         def dataset_of(remembered: Remembered) -> AvalancheDataset:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
+from transferlab.continual.components.samplers import EpochBatches
 from transferlab.continual.components.strategy import Strategy
 from transferlab.continual.components.trainer_view import ExperienceView, StageView
 from transferlab.continual.engine.hook_timer import Stopwatch
@@ -31,7 +32,7 @@ class CheckpointedTrainer(Protocol):
     stopwatch: Stopwatch
     recorder: Recorder
     scaler: torch.amp.GradScaler
-    trainable: list[nn.Parameter]
+    trainable: list[Tensor]
     optimizer: torch.optim.Optimizer
     device: torch.device
     dataloader: DataLoader
@@ -96,7 +97,7 @@ def state_of(trainer: CheckpointedTrainer) -> dict[str, Any]:
         "clock": dict(vars(trainer.clock)),
         "recorder": trainer.recorder.state_dict(),
         "hook_seconds": trainer.stopwatch.seconds,
-        "batches": trainer.dataloader.batch_sampler.state_dict(),
+        "batches": cast(EpochBatches, trainer.dataloader.batch_sampler).state_dict(),
         "strategies": [one.stage_state() for one in trainer.strategies],
         "random": _random_state(trainer.device),
     }
@@ -111,7 +112,7 @@ def restore(trainer: CheckpointedTrainer, state: Mapping[str, Any]) -> None:
     vars(trainer.clock).update(state["clock"])
     trainer.recorder.load_state_dict(state["recorder"])
     trainer.stopwatch.seconds += state["hook_seconds"]
-    trainer.dataloader.batch_sampler.load_state_dict(state["batches"])
+    cast(EpochBatches, trainer.dataloader.batch_sampler).load_state_dict(state["batches"])
     for one, own in zip(trainer.strategies, state["strategies"], strict=True):
         one.load_stage_state(own)
     _set_random_state(state["random"], trainer.device)
@@ -119,11 +120,11 @@ def restore(trainer: CheckpointedTrainer, state: Mapping[str, Any]) -> None:
 
 def _random_state(device: torch.device) -> dict[str, Any]:
     """Of every generator that training draws from."""
-    name, keys, position, has_gauss, cached = np.random.get_state()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     version, words, gauss = random.getstate()
     found = {
         "torch": torch.get_rng_state(),
-        "numpy": [name, keys.tolist(), position, has_gauss, cached],
+        "numpy": [name, np.asarray(keys).tolist(), position, has_gauss, cached],
         "python": [version, list(words), gauss],
     }
     return found | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})

@@ -58,7 +58,8 @@ class MLLMTrainer(SupervisedTemplate):
         """Where a stage that was killed is gone on with, until it has come there."""
         self.backbone = backbone
         named = dict(backbone.module.named_parameters())
-        self.trainable = list(named.values())
+        self._parameters = list(named.values())
+        self.trainable: list[Tensor] = [*self._parameters]
         self._factors = [backbone.learning_rate_factors.get(name, 1.0) for name in named]
         self._config = train
         self.strategies = list(strategies)
@@ -120,7 +121,7 @@ class MLLMTrainer(SupervisedTemplate):
 
     def _optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
         return build_optimizer(
-            self.trainable, self._config, learning_rate=learning_rate, factors=self._factors
+            self._parameters, self._config, learning_rate=learning_rate, factors=self._factors
         )
 
     def make_train_dataloader(self, shuffle: bool = True, **kwargs) -> None:

@@ -81,6 +81,7 @@ class ERACE(BufferedRehearsal):
             return nn.functional.cross_entropy(
                 logits[:, self._present], torch.searchsorted(self._present, targets)
             )
+        assert self._spared is not None, "made before the domain, where compared is vocabulary"
         hidden = self._spared[~torch.isin(self._spared, self._present)]
         return nn.functional.cross_entropy(logits.index_fill(1, hidden, -torch.inf), targets)
 

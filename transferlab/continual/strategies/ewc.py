@@ -93,7 +93,7 @@ class EWC(QuadraticPenalty):
         """Measure what the domain needs, and add it to what earlier ones need."""
         new = self.calibrated(trainer, self.importance_of(trainer))
         here = flatten(trainer.trainable)
-        if self._importance is None:
+        if self._importance is None or self._anchor is None:
             self._importance, self._anchor = new, here
         elif self.options.mode == "online":
             self._importance, self._anchor = (
@@ -101,16 +101,16 @@ class EWC(QuadraticPenalty):
                 here,
             )
         else:
-            self._add_parabola(new, here)
+            self._add_parabola(self._importance, self._anchor, new, here)
 
-    def _add_parabola(self, new: Tensor, here: Tensor) -> None:
+    def _add_parabola(self, old: Tensor, anchor: Tensor, new: Tensor, here: Tensor) -> None:
         """F1 (t - c1)^2 + F2 (t - c2)^2 = F (t - c)^2 + (F1 F2 / F) (c1 - c2)^2."""
-        both = self._importance + new
+        both = old + new
         # Where no domain needs a parameter, the anchor is of no consequence.
         weight = torch.where(both > 0, new / both, 0.0)
-        apart = here - self._anchor
-        self._constant += float((self._importance * weight).dot(apart.square()))
-        self._anchor = self._anchor + weight * apart
+        apart = here - anchor
+        self._constant += float((old * weight).dot(apart.square()))
+        self._anchor = anchor + weight * apart
         self._importance = both
 
     @enable_grad

@@ -36,12 +36,18 @@ class FromScratch(Strategy):
     """Puts the parameters back to where they were before the first domain."""
 
     name = "from_scratch"
-    Options = FromScratchOptions
+    Options: ClassVar[type[StrategyOptions]] = FromScratchOptions
 
     def __init__(self, options: StrategyOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)
         self._first: Tensor | None = None
         """(trainable parameters,) float32."""
+
+    @property
+    def first(self) -> Tensor:
+        """The first values, which are kept from the first domain on."""
+        assert self._first is not None, "kept before the first step"
+        return self._first
 
     @no_grad
     def before_train_dataset_adaptation(self, trainer: TrainerView, **kwargs) -> None:

@@ -39,7 +39,7 @@ class GDumb(FromScratch):
     """A class-balanced memory, and training on it alone."""
 
     name = "gdumb"
-    Options = GDumbOptions
+    Options: ClassVar[type[StrategyOptions]] = GDumbOptions
 
     def __init__(self, options: GDumbOptions, *, seed: int) -> None:
         from transferlab.continual.components.buffer import ReplayBuffer

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from transferlab.continual.components.gradients import collate, evaluating, gradient
 from transferlab.continual.components.quadratic_penalty import flatten
 from transferlab.continual.components.strategy import DatasetOf
-from transferlab.continual.options.base import KeepingOptions, Needs, PositiveFloat, PositiveInt
+from transferlab.continual.options.base import (
+    KeepingOptions,
+    Needs,
+    PositiveFloat,
+    PositiveInt,
+    StrategyOptions,
+)
 from transferlab.continual.strategies.replay import Replay, ReplayOptions
 from transferlab.core.lazy import torch
 
@@ -56,7 +62,7 @@ class GSS(Replay):
     """Replay from a memory whose gradients point apart."""
 
     name = "gss"
-    Options = GSSOptions
+    Options: ClassVar[type[StrategyOptions]] = GSSOptions
 
     def __init__(self, options: GSSOptions, *, seed: int) -> None:
         super().__init__(

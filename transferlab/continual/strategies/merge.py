@@ -69,7 +69,7 @@ class Merge(FromScratch):
     """Trains from the start, merges at the end."""
 
     name = "merge"
-    Options = MergeOptions
+    Options: ClassVar[type[StrategyOptions]] = MergeOptions
 
     def __init__(self, options: MergeOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)
@@ -78,7 +78,7 @@ class Merge(FromScratch):
 
     @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
-        first = self._first.to(trainer.device)
+        first = self.first.to(trainer.device)
         if trainer.settings.epochs:
             self._vectors.append(flatten(trainer.trainable) - first)
         if not self._vectors:

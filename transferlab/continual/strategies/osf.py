@@ -111,7 +111,8 @@ class OSF(Strategy):
                     "layers out of backbone.adapter.targets"
                 )
             still = (one.left[:, :count], one.scale[:count], one.right[:count])
-            self._still.append(tuple(part.clone() for part in still))
+            left, scale, right = (part.clone() for part in still)
+            self._still.append((left, scale, right))
 
     def _preserved(self, one: SplitWeight) -> int:
         """How many of a weight's trained directions belong to past domains."""

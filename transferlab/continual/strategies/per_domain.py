@@ -84,7 +84,7 @@ class PerDomain(FromScratch):
     """Trains an adapter for each domain, from the first values or from the latest."""
 
     name = "per_domain"
-    Options = PerDomainOptions
+    Options: ClassVar[type[StrategyOptions]] = PerDomainOptions
 
     def __init__(self, options: PerDomainOptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)
@@ -106,7 +106,7 @@ class PerDomain(FromScratch):
         self.adapters[domain] = own.cpu()
         dataset = trainer.experience.dataset
         rows = range(min(len(dataset), self.options.prototype_samples))
-        put(trainer, self._first)
+        put(trainer, self.first)
         found = features_of(trainer, [dataset[row][0] for row in rows])
         within, past = covariance_of(found), len(self.prototypes)
         self.covariance = (within + past * self.covariance) / (past + 1) if past else within
@@ -118,7 +118,7 @@ class PerDomain(FromScratch):
 
     def routes(self, trainer: TrainerView, samples: Sequence[Sample]) -> list[str]:
         """The domain whose adapter answers each sample; the parameters are left at their first."""
-        put(trainer, self._first)
+        put(trainer, self.first)
         if self.options.route == "domain":
             return [one.domain if one.domain in self.adapters else "" for one in samples]
         names = list(self.prototypes)
@@ -205,7 +205,7 @@ class Routed:
             for route in dict.fromkeys(routes):
                 rows = [row for row, taken in enumerate(routes) if taken == route]
                 # A domain that has not been trained yet is answered by the backbone as it was.
-                put(trainer, plugin.adapters.get(route, plugin._first))
+                put(trainer, plugin.adapters.get(route, plugin.first))
                 found.update(zip(rows, answer([samples[row] for row in rows]), strict=True))
         finally:
             put(trainer, own)

@@ -8,12 +8,13 @@ samples only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from transferlab.continual.components.gradients import token_rows, upcast
 from transferlab.continual.components.rehearsal import BufferedRehearsal
 from transferlab.continual.components.samplers import EpochBatches, SampleOrder
-from transferlab.continual.options.base import Needs, PositiveFloat
+from transferlab.continual.options.base import Needs, PositiveFloat, StrategyOptions
 from transferlab.continual.options.memory import MemoryOptions
 from transferlab.core.distributed import sum_over_ranks
 from transferlab.core.lazy import nn, no_grad, torch
@@ -38,10 +39,10 @@ class MixedBatches(EpochBatches):
     def step(self, positions: list[int]) -> list[int]:
         return positions + [self.samples + row for row in self._memory.take(self._batch_remembered)]
 
-    def state_dict(self) -> dict[str, list[int] | None]:
+    def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "memory": self._memory.rest}
 
-    def load_state_dict(self, state: dict[str, list[int] | None]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
         self._memory.rest = list(state["memory"])
 
@@ -86,7 +87,7 @@ class Replay(BufferedRehearsal):
     """Avalanche's storage policies, with an exact share of remembered samples."""
 
     name = "replay"
-    Options = ReplayOptions
+    Options: ClassVar[type[StrategyOptions]] = ReplayOptions
 
     def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         if len(self.memory) == 0:

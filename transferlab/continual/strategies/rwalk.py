@@ -12,6 +12,7 @@ the task loss, before the penalty.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -72,7 +73,7 @@ class RWalk(QuadraticPenalty):
         here = flatten(trainer.trainable)
         self._look, self._here = here, here
         self._lowered, self._scored = torch.zeros_like(here), torch.zeros_like(here)
-        if self._fisher is not None:
+        if self._fisher is not None and self._score is not None:
             self._fisher = self._fisher.to(trainer.device)
             self._score = self._score.to(trainer.device)
 
@@ -92,6 +93,7 @@ class RWalk(QuadraticPenalty):
         self._lowered -= self._gradient * (here - self._here)
         self._here = here
         if (trainer.clock.train_iterations + 1) % self.options.score_every_steps == 0:
+            assert self._fisher is not None, "every backward pass adds to it"
             moved = 0.5 * self._fisher * (here - self._look).square()
             self._scored += self._lowered / (moved + torch.finfo(here.dtype).eps)
             self._lowered, self._look = torch.zeros_like(here), here
@@ -110,7 +112,7 @@ class RWalk(QuadraticPenalty):
     def stage_state(self) -> dict[str, Any]:
         return {name: getattr(self, f"_{name}").cpu() for name in WITHIN_A_DOMAIN}
 
-    def load_stage_state(self, state: dict[str, Any]) -> None:
+    def load_stage_state(self, state: Mapping[str, Any]) -> None:
         for name in WITHIN_A_DOMAIN:
             setattr(self, f"_{name}", state[name].to(self._here.device))
 
@@ -122,7 +124,7 @@ class RWalk(QuadraticPenalty):
         score = {} if self._score is None else {"score": self._score.cpu()}
         return {**super().state_dict(), **own, **score}
 
-    def load_state_dict(self, state: dict[str, Any], dataset_of: DatasetOf) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
         super().load_state_dict(state, dataset_of)
         self._fisher = state["fisher"].clone() if "fisher" in state else None
         self._score = state["score"].clone() if "score" in state else None

@@ -12,6 +12,7 @@ from transferlab.continual.options.memory import MemoryOptions
 from transferlab.core.records import Sample
 
 if TYPE_CHECKING:
+    from transferlab.continual.components.buffer import ReplayBuffer
     from transferlab.continual.components.trainer_view import TrainerView
 
 
@@ -47,6 +48,7 @@ class SelfDistillation(BufferedStrategy, SelfGeneratedTargets):
     """A memory of prompts, answered by the model as it was before the domain."""
 
     name = "self_distillation"
+    memory: ReplayBuffer
     Options = SelfDistillationOptions
 
     def __init__(self, options: SelfDistillationOptions, *, seed: int) -> None:
