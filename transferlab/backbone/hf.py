@@ -34,6 +34,8 @@ class HFBackbone:
     """Whether it writes answers, and does not only compare what is given."""
     max_candidates: int | None = scoring.MAX_CANDIDATES
     """Answers at most among which it finds a sample's own; None where there is no limit."""
+    autocast_dtype: torch.dtype | None = None
+    """Of scoring, generation and features; None is that of the weights."""
 
     def __init__(
         self,
@@ -218,10 +220,11 @@ class HFBackbone:
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """Dropout off for a while."""
-        training = self.model.training
+        """Dropout off for a while, in the precision of training."""
+        training, dtype = self.model.training, self.autocast_dtype
         self.model.eval()
         try:
-            yield
+            with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None):
+                yield
         finally:
             self.model.train(training)

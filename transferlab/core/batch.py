@@ -39,6 +39,9 @@ class Batch:
     extra_inputs: dict[str, Tensor] = field(default_factory=dict)
     """(B, ...) each: what else the model reads of a sample's prompt, another tokenizer's tokens or
     sound; 0 at the far edges is padding, and samples without have zeros only."""
+    host_labels: Tensor | None = None
+    """``labels`` as they were on the CPU, kept when a batch moves to a GPU: which positions are
+    supervised is then known without waiting for the GPU to say."""
 
     def __len__(self) -> int:
         return self.input_ids.shape[0]
@@ -68,7 +71,8 @@ class Batch:
         )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        moved = self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return replace(moved, host_labels=self._on_host())
 
     def pin_memory(self) -> Batch:
         return self._map(lambda tensor: tensor.pin_memory())
@@ -78,9 +82,25 @@ class Batch:
         """(B, S) bool: the positions at which a token of an answer is to be predicted."""
         return self.labels != IGNORE_INDEX
 
+    @property
+    def answer_tokens(self) -> int:
+        """How many positions are supervised."""
+        return int((self._on_host() != IGNORE_INDEX).sum())
+
+    def answer_positions(self) -> tuple[Tensor, Tensor]:
+        """(n_supervised,) int64 each, on the CPU: rows and columns of the supervised positions."""
+        rows, columns = (self._on_host() != IGNORE_INDEX).nonzero(as_tuple=True)
+        return rows, columns
+
     def targets(self) -> Tensor:
         """(n_supervised,) int64: the answer tokens, in the order in which a model's logits come."""
-        return self.labels[self.supervised]
+        rows, columns = self.answer_positions()
+        return self.labels[on_device(rows, self.device), on_device(columns, self.device)]
+
+    def _on_host(self) -> Tensor:
+        if self.labels.device.type == "cpu":
+            return self.labels
+        return self.labels.cpu() if self.host_labels is None else self.host_labels
 
     def __getitem__(self, index: int | slice | Tensor | Sequence[int]) -> Batch:
         """The samples at ``index``: an int, a slice, a boolean mask or a list of positions."""
@@ -100,16 +120,17 @@ class Batch:
         media_index = torch.tensor(
             [r for i in chosen for r in range(starts[i], starts[i + 1])], dtype=torch.long
         )
-        at = torch.tensor(chosen, dtype=torch.long, device=self.device)
+        at = on_device(torch.tensor(chosen, dtype=torch.long), self.device)
         return replace(
             self,
             input_ids=self.input_ids[at],
             attention_mask=self.attention_mask[at],
             labels=self.labels[at],
-            media={n: t[media_index.to(t.device)] for n, t in self.media.items()},
+            media={n: t[on_device(media_index, t.device)] for n, t in self.media.items()},
             media_rows=tuple(self.media_rows[i] for i in chosen),
             sample_ids=tuple(self.sample_ids[i] for i in chosen),
             extra_inputs={name: tensor[at] for name, tensor in self.extra_inputs.items()},
+            host_labels=self._on_host()[rows.reshape(-1)],
         )
 
     def last(self, columns: int) -> Batch:
@@ -119,6 +140,7 @@ class Batch:
             input_ids=self.input_ids[:, -columns:],
             attention_mask=self.attention_mask[:, -columns:],
             labels=self.labels[:, -columns:],
+            host_labels=self._on_host()[:, -columns:],
         )
 
     @staticmethod
@@ -139,6 +161,7 @@ class Batch:
             sample_ids=tuple(i for b in batches for i in b.sample_ids),
             pad_id=batches[0].pad_id,
             extra_inputs=join_extra_inputs([(len(b), b.extra_inputs) for b in batches]),
+            host_labels=torch.cat([widen(b._on_host(), IGNORE_INDEX) for b in batches]),
         )
 
     @classmethod
@@ -147,6 +170,11 @@ class Batch:
         if function is torch.cat:
             return cls.cat(args[0])
         return NotImplemented
+
+
+def on_device(indices: Tensor, device: torch.device) -> Tensor:
+    """Indices from the CPU on a device; a GPU is not waited for."""
+    return indices if device.type == "cpu" else indices.to(device, non_blocking=True)
 
 
 def join_rows(tensors: Sequence[Tensor]) -> Tensor:

@@ -71,6 +71,10 @@ class Backbone(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    autocast_dtype: torch.dtype | None
+    """The precision of scoring, generation and features, set by whoever trains it to that of
+    training; None is that of the weights."""
+
     @property
     def module(self) -> ModelView:
         """The view that Avalanche trains: ``module(batch)`` is (n_supervised, vocab) logits, in the

@@ -13,6 +13,7 @@ from transferlab.backbone.loader import load_backbone
 from transferlab.backbone.processing.media_store import MediaStore
 from transferlab.config.pipeline import PipelineConfig, StrategySpec, TrainSection
 from transferlab.continual.engine.learner import Learner
+from transferlab.continual.engine.precision import autocast_dtype
 from transferlab.core.events import Event, Listener, ignore, stage_events
 from transferlab.core.paths import default_cache
 from transferlab.core.protocols import Backbone
@@ -58,7 +59,7 @@ class Parts:
             fresh: random values, every parameter trained.
             sharing: a backbone whose processed media and tokens are used again.
         """
-        return load_backbone(
+        backbone = load_backbone(
             self.config.backbone,
             decode=self.decode,
             decode_audio=decode_audio,
@@ -67,6 +68,8 @@ class Parts:
             sharing=cast("HFBackbone | None", sharing),
             store=self.store,
         )
+        backbone.autocast_dtype = autocast_dtype(self.config.train, backbone.device)
+        return backbone
 
     def learner(
         self,

@@ -84,7 +84,7 @@ def losses_of(backbone, samples, *, steps: int) -> list[float]:
     """Of some steps on one batch; the parameters are then put back."""
     state = backbone.trainable_state()
     optimizer = torch.optim.AdamW(backbone.module.parameters(), lr=1e-2)
-    batch, targets = backbone.collate(samples)
+    batch, targets = (one.to(backbone.device) for one in backbone.collate(samples))
     losses = []
     for _ in range(steps):
         loss = torch.nn.functional.cross_entropy(backbone.module(batch), targets)
@@ -101,7 +101,8 @@ def waken(backbone) -> None:
     random = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in backbone.module.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=random))
+            noise_of = 0.05 * torch.randn(parameter.shape, generator=random)
+            parameter.add_(noise_of.to(parameter))
 
 
 def _idefics_config(kind: type, tokenizer):

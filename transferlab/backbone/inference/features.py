@@ -57,7 +57,7 @@ def _read(
     if start is not None:
         inputs["decoder_input_ids"] = batch.input_ids.new_full((len(batch), 1), start)
     with _language_model_seen(model, view, name=name) as seen:
-        model(**inputs, use_cache=False)
+        model(**inputs, use_cache=False, **view.inputs.last_logits(1))
     real, image = inputs["attention_mask"].bool(), view.inputs.pictures(inputs["input_ids"])
     # What a model itself puts before the words is no word.
     words, last = (seen[way][:, -real.shape[1] :] for way in ("in", "out"))

@@ -13,7 +13,7 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from transferlab.backbone.model.view import TrainableView
 from transferlab.backbone.processing.collator import Collator
-from transferlab.core.batch import Batch
+from transferlab.core.batch import Batch, on_device
 from transferlab.core.records import Prediction, Sample
 
 MAX_CANDIDATES = 200
@@ -123,7 +123,7 @@ def _log_likelihoods(
     """(total choices,) float32: sample after sample, in the order of their choices."""
     device = next(model.parameters()).device
     batch = collator.prompts(samples).to(device)
-    read = model(**view.inputs(batch), use_cache=True)
+    read = model(**view.inputs(batch), use_cache=True, **view.inputs.last_logits(1))
     rows = torch.tensor(
         [at for at, s in enumerate(samples) for _ in s.choices], dtype=torch.long, device=device
     )
@@ -159,7 +159,7 @@ def _whole_log_likelihoods(
         batch = collator.choices(asked, choices).to(device)
         log_probabilities = view(batch).float().log_softmax(dim=-1)
         of_tokens = log_probabilities.gather(-1, batch.targets().unsqueeze(-1)).squeeze(-1)
-        owner = batch.supervised.nonzero()[:, 0]
+        owner = on_device(batch.answer_positions()[0], batch.device)
         parts.append(of_tokens.new_zeros(len(batch)).index_add(0, owner, of_tokens))
     return torch.cat(parts)
 

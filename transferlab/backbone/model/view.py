@@ -38,7 +38,6 @@ class TrainableView(_View):
         object.__setattr__(self, "_model", model)
         self._names = frozenset(n for n, p in model.named_parameters() if p.requires_grad)
         self.inputs = inputs
-        self._cuts_logits = "logits_to_keep" in inputs.parameters
         self.training = model.training
 
     @property
@@ -60,8 +59,8 @@ class TrainableView(_View):
         return self.inputs.at_answers(outputs, batch)
 
     def _logits(self, batch: Batch) -> Tensor:
-        cuts = self._cuts_logits and self.inputs.start_id is None
-        cut = {"logits_to_keep": _answer_span(batch.supervised)} if cuts else {}
+        span = _answer_span(batch) if self.inputs.cuts_logits else 0
+        cut = self.inputs.last_logits(span)
         return self._model(**self.inputs.training(batch), use_cache=False, **cut).logits
 
     def named_parameters(
@@ -126,7 +125,7 @@ class TrainableView(_View):
         nn.Module.__init__(twin)
         memo[id(self)] = twin
         object.__setattr__(twin, "_model", copy.deepcopy(self._model, memo))
-        for name in ("_names", "inputs", "_cuts_logits", "training"):
+        for name in ("_names", "inputs", "training"):
             setattr(twin, name, getattr(self, name))
         return twin
 
@@ -138,7 +137,7 @@ def innermost(model: nn.Module) -> PreTrainedModel:
     return cast("PreTrainedModel", inner)
 
 
-def _answer_span(supervised: Tensor) -> int:
+def _answer_span(batch: Batch) -> int:
     """How many of the last positions hold every supervised one; at least 1."""
-    columns = supervised.any(dim=0).nonzero()
-    return supervised.shape[1] - int(columns[0]) if len(columns) else 1
+    _, columns = batch.answer_positions()
+    return batch.input_ids.shape[1] - int(columns.min()) if len(columns) else 1

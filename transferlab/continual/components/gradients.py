@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
-from transferlab.core.batch import Batch
+from transferlab.core.batch import Batch, on_device
 from transferlab.core.lazy import nn, torch
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def collate(trainer: TrainerView, dataset: AvalancheDataset, rows: Sequence[int]
 
 def token_rows(batch: Batch) -> Tensor:
     """(n_supervised,) int64: to which sample each supervised token belongs."""
-    return batch.supervised.nonzero()[:, 0]
+    return on_device(batch.answer_positions()[0], batch.device)
 
 
 def per_sample(values: Tensor, batch: Batch) -> Tensor:
@@ -117,7 +117,7 @@ def gradient(
     """
     scale = trainer.loss_scale
     total, value = [torch.zeros_like(p) for p in trainer.trainable], 0.0
-    tokens = int(batch.supervised.sum())
+    tokens = batch.answer_tokens
     for start in range(0, len(batch), trainer.micro_batch_samples):
         piece = batch[start : start + trainer.micro_batch_samples]
         targets = piece.targets()

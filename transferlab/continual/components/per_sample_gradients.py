@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from transferlab.core.batch import Batch
+from transferlab.core.batch import Batch, on_device
 from transferlab.core.lazy import nn, torch
 
 if TYPE_CHECKING:
@@ -123,12 +123,10 @@ def owners_of(rows: int, batch: Batch, device: torch.device) -> Tensor | None:
 
     A row is a sample, or a medium of one. None where that cannot be told.
     """
-    media = sum(batch.media_rows)
-    samples = torch.arange(len(batch), device=device)
-    counts = torch.tensor(batch.media_rows, device=device)
-    if rows == media and (rows != len(batch) or bool((counts == 1).all())):
-        return samples.repeat_interleave(counts)
-    return samples if rows == len(batch) and rows != media else None
+    media, samples = sum(batch.media_rows), torch.arange(len(batch))
+    if rows == media and (rows != len(batch) or all(count == 1 for count in batch.media_rows)):
+        return on_device(samples.repeat_interleave(torch.tensor(batch.media_rows)), device)
+    return on_device(samples, device) if rows == len(batch) and rows != media else None
 
 
 def gradients_by_sample(

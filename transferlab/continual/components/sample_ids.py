@@ -22,7 +22,8 @@ def answer_tokens(trainer: TrainerView, dataset: AvalancheDataset) -> dict[str, 
     """By sample id; each sample is put through the processor once."""
     found: dict[str, int] = {}
     for batch in batches_over(trainer, dataset):
-        counts = batch.supervised.sum(dim=1).tolist()
+        rows = batch.answer_positions()[0]
+        counts = rows.bincount(minlength=len(batch)).tolist()
         found.update(zip(batch.sample_ids, counts, strict=True))
     return found
 

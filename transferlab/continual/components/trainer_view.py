@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from transferlab.core.batch import Batch
 from transferlab.core.events import Event
 from transferlab.core.lazy import torch
-from transferlab.core.protocols import Backbone, ModelView
+from transferlab.core.protocols import Backbone
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import DataLoader
 
     from transferlab.continual.avalanche_api import AvalancheDataset
+    from transferlab.core.protocols import ModelView
 
 
 class StageView(Protocol):

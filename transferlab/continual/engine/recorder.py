@@ -79,7 +79,7 @@ class Recorder:
         """Count a step's samples, and the supervised tokens of those not met before."""
         self.samples_seen += len(batch)
         if not self._tokens.keys() >= set(batch.sample_ids):
-            counts = batch.supervised.sum(dim=1).tolist()
+            counts = torch.bincount(batch.answer_positions()[0], minlength=len(batch)).tolist()
             self._tokens.update(zip(batch.sample_ids, counts, strict=True))
 
     def observe_memory(self) -> None:

@@ -108,7 +108,8 @@ def restore(trainer: CheckpointedTrainer, state: Mapping[str, Any]) -> None:
     """Put everything where it was after the step at which ``state`` was taken."""
     torch._foreach_copy_(trainer.trainable, state["parameters"])
     trainer.optimizer.load_state_dict(state["optimizer"])
-    trainer.scaler.load_state_dict(state["scaler"])
+    if state["scaler"]:  # empty where the step was taken without one, as on a processor
+        trainer.scaler.load_state_dict(state["scaler"])
     vars(trainer.clock).update(state["clock"])
     trainer.recorder.load_state_dict(state["recorder"])
     trainer.stopwatch.seconds += state["hook_seconds"]
@@ -136,5 +137,5 @@ def _set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["torch"])
     np.random.set_state((name, np.array(keys, np.uint32), position, has_gauss, cached))
     random.setstate((version, tuple(words), gauss))
-    if device.type == "cuda":
+    if device.type == "cuda" and "cuda" in state:  # a step that was taken on a processor has none
         torch.cuda.set_rng_state(state["cuda"], device)

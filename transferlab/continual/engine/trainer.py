@@ -182,12 +182,12 @@ class MLLMTrainer(SupervisedTemplate):
                 one.terms.clear()
             self._before_training_iteration(**kwargs)
             self.optimizer.zero_grad()
-            loss = self._check_finite(self._forward_and_backward(**kwargs), "loss")
+            task_loss = self._forward_and_backward(**kwargs)
             self.scaler.unscale_(self.optimizer)
             self._after_backward(**kwargs)
             self._before_update(**kwargs)
             learning_rate = self._set_learning_rate()
-            self.optimizer_step()
+            loss = self._checked_step(task_loss)
             self._after_update(**kwargs)
             self._after_training_iteration(**kwargs)
             self._finish_step(loss, learning_rate)
@@ -244,15 +244,23 @@ class MLLMTrainer(SupervisedTemplate):
         scaled = self.scaler.scale(self.loss * self.share)
         scaled.backward(retain_graph=self.retain_graph)
 
-    def optimizer_step(self) -> None:
+    def _checked_step(self, task_loss: Tensor) -> float:
+        """The optimizer's step, if loss and gradient are finite; returns the loss."""
         norm = nn.utils.clip_grad_norm_(
             self.trainable,
             self._config.max_grad_norm or math.inf,  # no limit: measured and left as it is
             foreach=True if self.device.type in ("cpu", "cuda") else None,
         )
+        # Fetched together: a GPU is waited for once in a step.
+        loss, size = torch.stack([task_loss.double(), norm.to(task_loss.device).double()]).tolist()
+        self._check_finite(loss, "loss")
         # In float16 an overflow is expected now and then: the scaler leaves out the step.
         if not self.scaler.is_enabled():
-            self._check_finite(norm, "gradient norm")
+            self._check_finite(size, "gradient norm")
+        self.optimizer_step()
+        return loss
+
+    def optimizer_step(self) -> None:
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
@@ -271,8 +279,7 @@ class MLLMTrainer(SupervisedTemplate):
         extra = tuple((name, float(value)) for name, value in terms)
         self.recorder.finish_step(loss=loss, learning_rate=learning_rate, extra=extra)
 
-    def _check_finite(self, value: Tensor, what: str) -> float:
-        number = float(value)
+    def _check_finite(self, number: float, what: str) -> None:
         if not math.isfinite(number):
             raise ModelError(
                 f"the {what} became {number} at step {self.recorder.steps + 1} of "
@@ -280,7 +287,6 @@ class MLLMTrainer(SupervisedTemplate):
                 "train.learning_rate or the strategy's strength, or set "
                 "train.mixed_precision: none"
             )
-        return number
 
     def learning_rates(self, parameters: Sequence[nn.Parameter]) -> list[float]:
         """The learning rate of each parameter at this moment."""

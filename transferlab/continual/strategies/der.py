@@ -82,7 +82,7 @@ class DER(BufferedRehearsal):
         size = self.options.memory_batch_samples or trainer.train_mb_size
         batch = self.memory.draw(trainer, size)[0]
         parts = torch.zeros(2)
-        tokens = int(batch.supervised.sum())
+        tokens = batch.answer_tokens
 
         def loss(logits: Tensor, targets: Tensor, piece: Batch) -> Tensor:
             old = [self._logits[name] for name in piece.sample_ids]
