@@ -165,9 +165,9 @@ def test_a_step_taken_on_a_processor_is_gone_on_with_on_a_gpu(tmp_path, precisio
 
 
 @pytest.mark.skipif(find_spec("torchao") is None, reason="torchao is not installed")
-@pytest.mark.parametrize("bits", [4, 8])
-def test_quantized_weights_train_score_and_leave_as_an_adapter(tmp_path, bits):
-    backbone = loaded(dtype="bfloat16", quantization={"bits": bits, "library": "torchao"})
+def test_quantized_weights_train_score_and_leave_as_an_adapter(tmp_path):
+    # Of 8 bits: with 4, torchao wants widths that the embedded backbone has not.
+    backbone = loaded(dtype="bfloat16", quantization={"bits": 8, "library": "torchao"})
     before = backbone.score_choices(closed(), batch_samples=4)
     learner = learner_of(backbone, ("ewc",), epochs=6)
     report = learner.train(closed(), domain="xray", stage="one")
@@ -204,7 +204,7 @@ def synchronisations(strategies, *, steps):
     return sum("synchroniz" in str(one.message) for one in said)
 
 
-@pytest.mark.parametrize(("strategies", "most"), [(("naive",), 8), (("ewc", "replay"), 14)])
+@pytest.mark.parametrize(("strategies", "most"), [(("naive",), 7), (("ewc", "replay"), 10)])
 def test_the_host_waits_no_oftener_than_it_did(strategies, most):
     synchronisations(strategies, steps=2)  # what is made at the first use is no part of it
     few, many = (synchronisations(strategies, steps=steps) for steps in (4, 12))
