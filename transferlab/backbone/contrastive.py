@@ -97,7 +97,7 @@ class ContrastBackbone(HFBackbone):
         if not all(sample.closed for sample in samples):
             raise ValueError("only samples with choices can be scored by likelihood")
         found = []
-        with self._evaluating():
+        with self._evaluation_mode():
             for start in range(0, len(samples), batch_samples):
                 chosen = samples[start : start + batch_samples]
                 batch = self.collator.collate(chosen).to(self.device)
@@ -127,7 +127,7 @@ class ContrastBackbone(HFBackbone):
     def features(self, samples: Sequence[Sample], *, batch_samples: int) -> Features:
         """Image and text features of length 1 and, as the joint one, their mean."""
         parts: list[tuple[Tensor, Tensor]] = []
-        with self._evaluating():
+        with self._evaluation_mode():
             for start in range(0, len(samples), batch_samples):
                 chosen = samples[start : start + batch_samples]
                 batch = self.collator.collate(chosen).to(self.device)
@@ -149,8 +149,8 @@ class ContrastBackbone(HFBackbone):
         prompt. Samples without pictures have 0 with all of them.
         """
         found = np.empty((len(samples), len(candidates)), np.float32)
-        with self._evaluating():
-            for asked in self._asked_alike(samples):
+        with self._evaluation_mode():
+            for asked in self._group_by_question(samples):
                 ids = self.collator.candidates(samples[asked[0]], candidates).to(self.device)
                 text_features = torch.cat(
                     [self.module.texts(some) for some in ids.split(batch_samples)]
@@ -162,11 +162,11 @@ class ContrastBackbone(HFBackbone):
                     found[some] = scores.float().cpu().numpy()
         return found
 
-    def _asked_alike(self, samples: Sequence[Sample]) -> list[list[int]]:
+    def _group_by_question(self, samples: Sequence[Sample]) -> list[list[int]]:
         """Positions of samples for which a candidate is the same text."""
         groups: dict[str, list[int]] = {}
         for at, sample in enumerate(samples):
-            groups.setdefault(self.collator.asked(sample), []).append(at)
+            groups.setdefault(self.collator.question_of(sample), []).append(at)
         return list(groups.values())
 
 

@@ -87,7 +87,7 @@ class HFBackbone:
 
     def score_choices(self, samples: Sequence[Sample], *, batch_samples: int) -> list[Prediction]:
         """The log-likelihood of each choice, end token included, and the likeliest choice."""
-        with self._evaluating():
+        with self._evaluation_mode():
             return scoring.score_choices(
                 self.model, self.module, self.collator, samples, batch_samples=batch_samples
             )
@@ -96,7 +96,7 @@ class HFBackbone:
         self, samples: Sequence[Sample], candidates: Sequence[str], *, batch_samples: int
     ) -> np.ndarray:
         """Retrieval: the log-likelihood of each candidate, end token included, (N, C) float32."""
-        with self._evaluating():
+        with self._evaluation_mode():
             return scoring.score_candidates(
                 self.model,
                 self.module,
@@ -110,7 +110,7 @@ class HFBackbone:
         self, samples: Sequence[Sample], *, batch_samples: int, max_new_tokens: int
     ) -> list[Prediction]:
         """Greedy answers, cut at the end token, special tokens removed."""
-        with self._evaluating():
+        with self._evaluation_mode():
             return scoring.generate(
                 self.model,
                 self.module,
@@ -122,7 +122,7 @@ class HFBackbone:
 
     def features(self, samples: Sequence[Sample], *, batch_samples: int) -> Features:
         """Features of the prompts with their media, answers left out."""
-        with self._evaluating():
+        with self._evaluation_mode():
             return features.read_features(
                 self.model,
                 self.module,
@@ -219,7 +219,7 @@ class HFBackbone:
         return list((tiles.clip(0, 1) * 255).round().astype(np.uint8))
 
     @contextmanager
-    def _evaluating(self) -> Iterator[None]:
+    def _evaluation_mode(self) -> Iterator[None]:
         """Dropout off for a while, in the precision of training."""
         training, dtype = self.model.training, self.autocast_dtype
         self.model.eval()

@@ -16,9 +16,9 @@ from transferlab.errors import ModelError
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write beside, then rename: a killed run leaves the old file, never half of a new one."""
-    beside = path.with_suffix(".writing")
-    torch.save(dict(state), beside)
-    os.replace(beside, path)
+    temporary = path.with_suffix(".writing")
+    torch.save(dict(state), temporary)
+    os.replace(temporary, path)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def write_preview(
         splits=SPLITS,
         limit=backbone.max_length_tokens,
         labels=_labels(data),
-        **_looked_at(data, backbone, samples=samples),
+        **_preview_samples(data, backbone, samples=samples),
     )
     _write(out, text)
     return out
@@ -93,7 +93,7 @@ def _write(out: Path, text: str) -> None:
         ) from None
 
 
-def _looked_at(data: DomainData, backbone: Backbone, *, samples: int) -> dict[str, Any]:
+def _preview_samples(data: DomainData, backbone: Backbone, *, samples: int) -> dict[str, Any]:
     """Cards of some samples, and the sizes of groups and texts."""
     side_of = {one.id: side for side in SPLITS for one in data.splits[side]}
     everything = [one for side in SPLITS for one in data.splits[side]]

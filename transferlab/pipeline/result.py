@@ -99,10 +99,10 @@ def retire_result(out: Path) -> None:
 
 def write_result(out: Path, result: Mapping[str, Any]) -> Path:
     """Write ``out/result.json`` beside and rename; NaN is refused: not every reader takes it."""
-    beside = out / f"{RESULT_FILE}.partial"
+    temporary = out / f"{RESULT_FILE}.partial"
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
-    beside.write_text(text + "\n", "utf-8")
-    os.replace(beside, out / RESULT_FILE)
+    temporary.write_text(text + "\n", "utf-8")
+    os.replace(temporary, out / RESULT_FILE)
     return out / RESULT_FILE
 
 

@@ -28,7 +28,7 @@ class StageFacts:
     """The facts of every stage of one pipeline, by the stage's name."""
 
     def __init__(
-        self, config: PipelineConfig, contents: Mapping[str, str], *, weights: str
+        self, config: PipelineConfig, content_digests: Mapping[str, str], *, weights: str
     ) -> None:
         """
         Args:
@@ -36,7 +36,7 @@ class StageFacts:
             contents: the digest of each domain's samples, by the domain's name.
             weights: which pretrained weights the backbone begins with.
         """
-        self._config, self._contents = config, contents
+        self._config, self._content_digests = config, content_digests
         backbone = config.backbone.model_dump(mode="json", exclude={"device"})
         self._base = {
             "the version of transferlab": __version__,
@@ -83,7 +83,7 @@ class StageFacts:
         section = self._config.data
         source = name == self._config.source
         most = section.max_source_samples if source else section.max_train_samples
-        chosen = [self._contents[name], most, section.tasks.get(name), section.on_bad_sample]
+        chosen = [self._content_digests[name], most, section.tasks.get(name), section.on_bad_sample]
         return _hash(chosen)
 
     def _train(self, domain: str) -> str:
@@ -134,7 +134,7 @@ class StageFacts:
         tasks = self._config.data.tasks.get(domain)
         return {
             "the model that is scored": _hash(model),
-            f"content of {domain}": _hash([self._contents[domain], tasks]),
+            f"content of {domain}": _hash([self._content_digests[domain], tasks]),
             "evaluation": _hash([section, self._config.data.on_bad_sample]),
         }
 

@@ -36,14 +36,14 @@ class RunStack:
     @property
     def parent_id(self) -> str:
         """The outermost open run's id."""
-        return self._opened()[0].info.run_id
+        return self._open_runs()[0].info.run_id
 
     @property
     def current_id(self) -> str:
         """The innermost open run's id."""
-        return self._opened()[-1].info.run_id
+        return self._open_runs()[-1].info.run_id
 
-    def _opened(self) -> list[Run]:
+    def _open_runs(self) -> list[Run]:
         if not self._open:
             raise RuntimeError("no run is open: log inside pipeline_run")
         return self._open

@@ -38,7 +38,7 @@ class Store:
     experiment_id: str
 
     @property
-    def shown_uri(self) -> str:
+    def public_uri(self) -> str:
         """The URI as it may be printed and written down."""
         return without_password(self.uri)
 

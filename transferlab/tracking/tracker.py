@@ -60,7 +60,7 @@ class Tracker:
     @property
     def uri(self) -> str:
         """The store, absolute, without a password."""
-        return self._store.shown_uri
+        return self._store.public_uri
 
     @property
     def run_id(self) -> str | None:

@@ -56,17 +56,17 @@ def _read(
     start = view.inputs.start_id
     if start is not None:
         inputs["decoder_input_ids"] = batch.input_ids.new_full((len(batch), 1), start)
-    with _language_model_seen(model, view, name=name) as seen:
+    with _language_model_seen(model, view, name=name) as outputs:
         model(**inputs, use_cache=False, **view.inputs.last_logits(1))
     real, image = inputs["attention_mask"].bool(), view.inputs.pictures(inputs["input_ids"])
     # What a model itself puts before the words is no word.
-    words, last = (seen[way][:, -real.shape[1] :] for way in ("in", "out"))
+    words, last = (outputs[way][:, -real.shape[1] :] for way in ("in", "out"))
     shown = _mean(words, image)
     if view.inputs.sound_id is not None:
         image = image | (inputs["input_ids"] == view.inputs.sound_id)
     if view.inputs.family.projected:
         by_sample = view.inputs.family.by_sample
-        shown = _mean_of_pictures(seen.get("shown"), batch, by_sample=by_sample, like=shown)
+        shown = _mean_of_pictures(outputs.get("shown"), batch, by_sample=by_sample, like=shown)
     return shown, _mean(words, real & ~image), _mean(last, real)
 
 
@@ -92,7 +92,7 @@ def _language_model_seen(
     """Fills "in" and "out", each (B, S, D), when the model runs, and "shown" where it is apart."""
     inner = innermost(model)
     family = view.inputs.family
-    seen: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
 
     def watch(module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         given = kwargs.get("inputs_embeds")
@@ -102,8 +102,8 @@ def _language_model_seen(
                 "features cannot be told apart; choose a backbone that joins them there"
             )
         if given is not None:
-            seen["in"] = given
-        seen["out"] = output[0]
+            outputs["in"] = given
+        outputs["out"] = output[0]
 
     reader = _reader(inner, encodes=view.inputs.start_id is not None)
     handles = [reader.register_forward_hook(watch, with_kwargs=True)]
@@ -113,11 +113,11 @@ def _language_model_seen(
         shown = next(m for at, m in named.items() if at.endswith(family.projected))
         words = inner.get_input_embeddings()
         handles += [
-            shown.register_forward_hook(lambda m, args, out: seen.update(shown=_first(out))),
-            words.register_forward_hook(lambda m, args, out: seen.update({"in": out})),
+            shown.register_forward_hook(lambda m, args, out: outputs.update(shown=_first(out))),
+            words.register_forward_hook(lambda m, args, out: outputs.update({"in": out})),
         ]
     try:
-        yield seen
+        yield outputs
     finally:
         for handle in handles:
             handle.remove()

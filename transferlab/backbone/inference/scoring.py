@@ -84,8 +84,8 @@ def score_candidates(
     for start in range(0, len(candidates), at_once):
         some = tuple(candidates[start : start + at_once])
         # What is asked is scored with each choice; which of them is right plays no part in it.
-        asked = [replace(sample, choices=some, answer=some[0]) for sample in samples]
-        found = score_choices(model, view, collator, asked, batch_samples=batch_samples)
+        questions = [replace(sample, choices=some, answer=some[0]) for sample in samples]
+        found = score_choices(model, view, collator, questions, batch_samples=batch_samples)
         parts.append(np.array([one.log_likelihoods for one in found], np.float32))
     return np.concatenate(parts, axis=1)
 
@@ -155,8 +155,8 @@ def _whole_log_likelihoods(
     pairs = [(sample, choice) for sample in samples for choice in sample.choices]
     parts = []
     for start in range(0, len(pairs), batch_samples):
-        asked, choices = zip(*pairs[start : start + batch_samples], strict=True)
-        batch = collator.choices(asked, choices).to(device)
+        questions, choices = zip(*pairs[start : start + batch_samples], strict=True)
+        batch = collator.choices(questions, choices).to(device)
         log_probabilities = view(batch).float().log_softmax(dim=-1)
         of_tokens = log_probabilities.gather(-1, batch.targets().unsqueeze(-1)).squeeze(-1)
         owner = on_device(batch.answer_positions()[0], batch.device)
@@ -233,6 +233,6 @@ def generated(
         # transformers types generate() by a mixin that its models take in at run time.
         whole = cast("Any", model).generate(**view.inputs(part), generation_config=config)
         # A decoder's own sequence begins with the token that starts it.
-        asked = part.size(1) if view.inputs.start_id is None else 1
-        said.update(zip(rows, whole[:, asked:].tolist(), strict=True))
+        questions = part.size(1) if view.inputs.start_id is None else 1
+        said.update(zip(rows, whole[:, questions:].tolist(), strict=True))
     return [said[row] for row in range(len(batch))]

@@ -95,7 +95,7 @@ class CandidateCollator:
         """
         return torch.tensor([self._tokens(sample, one) for one in given])
 
-    def asked(self, sample: Sample) -> str:
+    def question_of(self, sample: Sample) -> str:
         """What of the prompt the caption writes beside a candidate."""
         return words_of(sample.prompt) if "{prompt}" in self.caption else ""
 
@@ -110,11 +110,11 @@ class CandidateCollator:
         return torch.tensor([self._padded(piece) for piece in given["input_ids"]])
 
     def _tokens(self, sample: Sample, candidate: str) -> list[int]:
-        asked = self.asked(sample)
-        key = (asked, candidate)
+        question_of = self.question_of(sample)
+        key = (question_of, candidate)
         kept = self._texts.get(key)
         if kept is None:
-            text = self.caption.replace("{prompt}", asked)
+            text = self.caption.replace("{prompt}", question_of)
             ids = self._tokenizer(text.replace("{answer}", candidate))["input_ids"]
             if len(ids) > self._length:
                 raise DataError(

@@ -155,14 +155,14 @@ class ModelInputs:
             made["image_embeds_position_mask"] = self.pictures(made["input_ids"]).long()
         if self.family.positions_count_padding:
             made["position_ids"] = (batch.attention_mask.cumsum(dim=1) - 1).clamp(min=0)
-        return made | self._media(batch) | self._beside(batch)
+        return made | self._media(batch) | self._extra_inputs(batch)
 
     def pictures(self, input_ids: Tensor) -> Tensor:
         """(B, S) bool: the places at which a picture is read, where it is among the embeddings."""
         image = input_ids == self.image_id
         return image_span_mask(image) if self.family.layout == "image_span" else image
 
-    def _beside(self, batch: Batch) -> dict[str, Tensor]:
+    def _extra_inputs(self, batch: Batch) -> dict[str, Tensor]:
         """What else is read of prompts: a row for every sound, or of words for every picture."""
         if self.family.takes_audio:
             return audio_inputs(batch.extra_inputs, self.family.takes_audio)

@@ -12,7 +12,7 @@ from transferlab.continual.avalanche_api import (
 from transferlab.continual.components.gradients import (
     batches_over,
     capture_outputs,
-    evaluating,
+    evaluation_mode,
     hidden_states_at_answers,
     token_rows,
 )
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 def sample_features(trainer: TrainerView, data: AvalancheDataset) -> Tensor:
     """(samples, width) float32: the mean hidden state from which each answer's tokens are told."""
     rows = []
-    with evaluating(trainer.model), capture_outputs(trainer.model) as seen:
+    with evaluation_mode(trainer.model), capture_outputs(trainer.model) as outputs:
         for batch in batches_over(trainer, data):
             with trainer.autocast():
                 trainer.model(batch)
-            hidden = hidden_states_at_answers(trainer.model, seen, batch).float()
-            seen.clear()
+            hidden = hidden_states_at_answers(trainer.model, outputs, batch).float()
+            outputs.clear()
             owner = token_rows(batch)
             sums = hidden.new_zeros(len(batch), hidden.shape[1]).index_add_(0, owner, hidden)
             counts = torch.bincount(owner, minlength=len(batch)).clamp(min=1)

@@ -15,7 +15,7 @@ from transferlab.continual.components.per_sample_gradients import (
     Uses,
     gradients_by_sample,
     owners_of,
-    recording,
+    record_calls,
     uses_of,
 )
 from transferlab.core.batch import Batch
@@ -96,7 +96,7 @@ def _add_together(
     """
     if module.forward_count(batch) > 1:
         return False
-    with recording(uses) as calls:
+    with record_calls(uses) as calls:
         summed = loss(module(batch), batch)
     outputs = [call.output for made in calls.values() for call in made]
     for output in outputs:

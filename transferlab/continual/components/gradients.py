@@ -50,7 +50,7 @@ def per_sample(values: Tensor, batch: Batch) -> Tensor:
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
     """The module without dropout, and then as it was."""
     was_training = module.training
     module.eval()
@@ -63,19 +63,19 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 @contextmanager
 def capture_outputs(module: ModelView) -> Iterator[list[Tensor]]:
     """Inside, every forward pass adds the input of ``module.output_layer`` to the list."""
-    seen: list[Tensor] = []
-    handle = module.output_layer.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    outputs: list[Tensor] = []
+    handle = module.output_layer.register_forward_pre_hook(lambda _, args: outputs.append(args[0]))
     try:
-        yield seen
+        yield outputs
     finally:
         handle.remove()
 
 
-def hidden_states_at_answers(module: ModelView, seen: Sequence[Tensor], batch: Batch) -> Tensor:
+def hidden_states_at_answers(module: ModelView, outputs: Sequence[Tensor], batch: Batch) -> Tensor:
     """(n_supervised, D) of what one forward pass of ``module`` over the batch added to the list."""
-    if all(hidden.dim() == 2 for hidden in seen):
-        return torch.cat(list(seen))
-    return module.at_answers(seen, batch)
+    if all(hidden.dim() == 2 for hidden in outputs):
+        return torch.cat(list(outputs))
+    return module.at_answers(outputs, batch)
 
 
 def gradients_of(parameters: Sequence[Tensor]) -> list[Tensor]:
@@ -88,7 +88,7 @@ def gradients_of(parameters: Sequence[Tensor]) -> list[Tensor]:
     return found
 
 
-def copied_gradients(trainer: TrainerView) -> list[Tensor]:
+def copy_gradients(trainer: TrainerView) -> list[Tensor]:
     """Copies of the parameters' gradients; in float16, zeros for one that overflowed.
 
     The scaler leaves such a step out, so nothing has moved along that gradient.

@@ -36,9 +36,9 @@ class OwnBlocks(Strategy):
     @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         for parameter, view in self.blocks(trainer):
-            slope = view(gradients_of([parameter])[0])
-            slope[: self._mine.start].zero_()
-            slope[self._mine.stop :].zero_()
+            gradient = view(gradients_of([parameter])[0])
+            gradient[: self._mine.start].zero_()
+            gradient[self._mine.stop :].zero_()
 
     @no_grad
     def before_update(self, trainer: TrainerView, **kwargs) -> None:

@@ -100,7 +100,7 @@ def _is_plain(use: Use) -> bool:
 
 
 @contextmanager
-def recording(uses: Uses) -> Iterator[dict[nn.Module, list[Call]]]:
+def record_calls(uses: Uses) -> Iterator[dict[nn.Module, list[Call]]]:
     """Inside, every call of the layers is written down."""
     calls: dict[nn.Module, list[Call]] = {}
     handles = []
@@ -155,7 +155,7 @@ def gradients_by_sample(
             # Towers that keep the picture's plane have (rows, H, W, D) instead of (rows, T, D).
             inputs, slopes = given.flatten(1, -2).float(), grad_output.flatten(1, -2).float()
             rows = torch.einsum("nto,nti->noi", slopes, inputs)
-            stack.index_add_(0, owners, _placed(use.row_of, rows, 1))
+            stack.index_add_(0, owners, _trainable_rows(use.row_of, rows, 1))
         yield stack
         return
     for sample in range(len(batch)):
@@ -167,7 +167,7 @@ def gradients_by_sample(
                 _add_rows(own, use, given[mine].flatten(), slopes)
             else:
                 whole = slopes.T @ given[mine].flatten(0, -2).float()
-                own += _placed(use.row_of, whole, 0)
+                own += _trainable_rows(use.row_of, whole, 0)
         yield own[None]
 
 
@@ -185,7 +185,7 @@ def _owners(call: Call, batch: Batch, device: torch.device) -> Tensor:
     return owners
 
 
-def _placed(row_of: Tensor | None, whole: Tensor, dim: int) -> Tensor:
+def _trainable_rows(row_of: Tensor | None, whole: Tensor, dim: int) -> Tensor:
     """The trainable tokens' rows of a gradient over the vocabulary, in their own order; all of it
     where every token has its own row."""
     if row_of is None:

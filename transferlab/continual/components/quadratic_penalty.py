@@ -56,7 +56,7 @@ class QuadraticPenalty(Strategy):
         torch._foreach_add_(gradients, unflatten(pull, gradients), alpha=2 * self._units)
         self.terms[f"{self.name}_penalty"] = self._units * (pull.dot(away) + self._constant)
 
-    def calibrated(self, trainer: TrainerView, importance: Tensor) -> Tensor:
+    def calibrate(self, trainer: TrainerView, importance: Tensor) -> Tensor:
         """A domain's importances in the unit of ``strength: auto``; else as they are.
 
         A displacement r u, with u the signs of a gradient (see ``calibrate.signed_step``), diverges

@@ -29,11 +29,11 @@ class SelfGeneratedTargets(Strategy):
         self._answered: list[Sample] = []
 
     @abstractmethod
-    def asked(self, trainer: TrainerView) -> Sequence[Sample]:
+    def samples_to_answer(self, trainer: TrainerView) -> Sequence[Sample]:
         """What the model is asked before the domain at hand; answers in it are not looked at."""
 
     def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
-        samples = self.asked(trainer) if trainer.settings.epochs else ()
+        samples = self.samples_to_answer(trainer) if trainer.settings.epochs else ()
         self._answered = self._answers(trainer, samples) if samples else []
         self._order = SampleOrder(len(self._answered))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from transferlab.continual.components.gradients import batches_over, evaluating, upcast
+from transferlab.continual.components.gradients import batches_over, evaluation_mode, upcast
 from transferlab.core.batch import Batch
 from transferlab.core.lazy import nn, no_grad, torch
 
@@ -38,7 +38,7 @@ def signed_step(trainer: TrainerView, *, seed: int) -> tuple[float, Tensor]:
         dataset = dataset.subset(sorted(order[:SAMPLES].tolist()))
     batches = list(batches_over(trainer, dataset))
     parameters, size = trainer.trainable, trainer.settings.learning_rate
-    with evaluating(trainer.model):
+    with evaluation_mode(trainer.model):
         before, signs = _signs(trainer, batches, generator)
         kept = [parameter.clone() for parameter in parameters]
         torch._foreach_add_(parameters, signs, alpha=size)
@@ -59,13 +59,13 @@ def _signs(
     total = [torch.zeros_like(parameter) for parameter in trainer.trainable]
     for batch in batches:
         with torch.enable_grad():
-            log_chances = _log_probs(trainer, batch)
-            drawn = torch.multinomial(log_chances.detach().exp().cpu(), 1, generator=generator)
+            log_probs = _log_probs(trainer, batch)
+            drawn = torch.multinomial(log_probs.detach().exp().cpu(), 1, generator=generator)
             loss = nn.functional.nll_loss(
-                log_chances, drawn.squeeze(1).to(log_chances.device), reduction="sum"
+                log_probs, drawn.squeeze(1).to(log_probs.device), reduction="sum"
             )
             found = torch.autograd.grad(loss, trainer.trainable, allow_unused=True)
-        before.append(log_chances.detach())
+        before.append(log_probs.detach())
         pairs = [(t, g) for t, g in zip(total, found, strict=True) if g is not None]
         torch._foreach_add_([t for t, _ in pairs], [g for _, g in pairs])
     return before, list(torch._foreach_sign(total))

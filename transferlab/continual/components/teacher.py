@@ -81,36 +81,36 @@ class Distillation(Strategy):
 
     def __init__(self, options: Any, *, seed: int) -> None:
         super().__init__(options, seed=seed)
-        self.previous = Teacher(self.name)
+        self.teacher = Teacher(self.name)
 
     @abstractmethod
     def drift(self, trainer: TrainerView) -> Tensor:
         """The distance of the two models on the current micro-batch, a scalar with a gradient."""
 
     def before_training(self, trainer: TrainerView, **kwargs) -> None:
-        self.previous.bring(trainer)
+        self.teacher.bring(trainer)
 
     def before_training_iteration(self, trainer: TrainerView, **kwargs) -> None:
         self._penalty = torch.zeros((), device=trainer.device)
 
     def before_backward(self, trainer: TrainerView, **kwargs) -> None:
-        if self.previous.known:
+        if self.teacher.known:
             penalty = self.options.strength * self.drift(trainer)
             trainer.loss = trainer.loss + penalty
             self._penalty += trainer.share * penalty.detach()
 
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
-        if self.previous.known:
+        if self.teacher.known:
             self.terms[f"{self.name}_penalty"] = summed(self._penalty)
 
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
-        self.previous.keep(trainer)
+        self.teacher.keep(trainer)
 
     def kept_bytes(self) -> int:
-        return self.previous.kept_bytes()
+        return self.teacher.kept_bytes()
 
     def state_dict(self) -> dict[str, Any]:
-        return self.previous.state_dict()
+        return self.teacher.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any], dataset_of: DatasetOf) -> None:
-        self.previous.load_state_dict(state)
+        self.teacher.load_state_dict(state)

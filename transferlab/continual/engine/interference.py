@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from transferlab.continual.components.gradients import cosine, evaluating, gradient
+from transferlab.continual.components.gradients import cosine, evaluation_mode, gradient
 from transferlab.core.records import Sample
 
 if TYPE_CHECKING:
@@ -33,6 +33,6 @@ def interference(
         batch, _ = template.backbone.collate(samples)
         return gradient(template, batch.to(template.device))[1]
 
-    with evaluating(template.model):
+    with evaluation_mode(template.model):
         own = mean_gradient(new)
         return {name: cosine(own, mean_gradient(samples)) for name, samples in past.items()}

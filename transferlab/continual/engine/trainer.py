@@ -53,7 +53,7 @@ class MLLMTrainer(SupervisedTemplate):
             domain="", epochs=0, max_steps=None, learning_rate=train.learning_rate
         )
         self.recorder: Recorder
-        self._midstage = StepCheckpoint(None, every_steps=None)
+        self._step_checkpoint = StepCheckpoint(None, every_steps=None)
         self._halfway: dict[str, Any] | None = None
         """Where a stage that was killed is gone on with, until it has come there."""
         self.backbone = backbone
@@ -104,7 +104,7 @@ class MLLMTrainer(SupervisedTemplate):
                 damaged.
             InputError: ``step_checkpoint`` is about another stage.
         """
-        self.settings, self.recorder, self._midstage = settings, recorder, step_checkpoint
+        self.settings, self.recorder, self._step_checkpoint = settings, recorder, step_checkpoint
         self.train_epochs = settings.epochs
         self.train(experience, eval_streams=[])
 
@@ -135,7 +135,7 @@ class MLLMTrainer(SupervisedTemplate):
         # Only now is it known how long an epoch is: strategies may have made another loader.
         steps = self.settings.epochs * len(self.dataloader)
         self.recorder.start(min(steps, self.settings.max_steps or steps))
-        self._halfway = self._midstage.read(self)
+        self._halfway = self._step_checkpoint.read(self)
 
     def make_eval_dataloader(self, **kwargs) -> None:
         self.dataloader = self.loader_over(self.adapted_dataset, shuffle=False)
@@ -191,7 +191,7 @@ class MLLMTrainer(SupervisedTemplate):
             self._after_update(**kwargs)
             self._after_training_iteration(**kwargs)
             self._finish_step(loss, learning_rate)
-            self._midstage.save_when_due(self)
+            self._step_checkpoint.save_when_due(self)
             if self.recorder.steps == self.recorder.total_steps:
                 self.stop_training()
                 break  # before the loader decodes a batch that nobody trains on

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from transferlab.continual.components.gradients import (
     batches_over,
-    evaluating,
+    evaluation_mode,
     token_rows,
     upcast,
 )
@@ -86,13 +86,15 @@ class DER(BufferedRehearsal):
 
         def loss(logits: Tensor, targets: Tensor, piece: Batch) -> Tensor:
             old = [self._logits[name] for name in piece.sample_ids]
-            places = torch.cat([where for _, where in old]).to(logits.device).long()
+            vocabulary_ids = torch.cat([where for _, where in old]).to(logits.device).long()
             new = upcast(logits)
             kept = torch.cat([value for value, _ in old]).to(new)
-            apart = nn.functional.mse_loss(new.gather(1, places), kept)
+            logit_distance = nn.functional.mse_loss(new.gather(1, vocabulary_ids), kept)
             wrong = nn.functional.cross_entropy(new, targets)
-            parts.add_(torch.stack([apart, wrong]).detach().cpu(), alpha=len(targets) / tokens)
-            return self.options.logit_weight * apart + self.options.replay_weight * wrong
+            parts.add_(
+                torch.stack([logit_distance, wrong]).detach().cpu(), alpha=len(targets) / tokens
+            )
+            return self.options.logit_weight * logit_distance + self.options.replay_weight * wrong
 
         self.add_gradient(trainer, batch, loss=loss)
         # The mean squared distance of logits, and the cross-entropy of remembered answers.
@@ -104,7 +106,7 @@ class DER(BufferedRehearsal):
         kept = self.memory.policy.buffer
         names = [sample_id for sample_id, _ in self.memory.remembered()]
         new = [row for row, name in enumerate(names) if name not in self._logits]
-        with evaluating(trainer.model):
+        with evaluation_mode(trainer.model):
             for batch in batches_over(trainer, kept.subset(new)) if new else ():
                 with trainer.autocast():
                     logits = trainer.model(batch).float()
@@ -113,10 +115,10 @@ class DER(BufferedRehearsal):
 
     def _largest(self, logits: Tensor, batch: Batch) -> dict[str, Kept]:
         size = min(self.options.logits_kept or logits.shape[1], logits.shape[1])
-        values, places = logits.topk(size, dim=1)
+        values, vocabulary_ids = logits.topk(size, dim=1)
         owner = token_rows(batch)
         return {
-            name: (values[owner == row].cpu(), places[owner == row].int().cpu())
+            name: (values[owner == row].cpu(), vocabulary_ids[owner == row].int().cpu())
             for row, name in enumerate(batch.sample_ids)
         }
 

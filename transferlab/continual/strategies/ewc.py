@@ -91,7 +91,7 @@ class EWC(QuadraticPenalty):
     @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         """Measure what the domain needs, and add it to what earlier ones need."""
-        new = self.calibrated(trainer, self.importance_of(trainer))
+        new = self.calibrate(trainer, self.importance_of(trainer))
         here = flatten(trainer.trainable)
         if self._importance is None or self._anchor is None:
             self._importance, self._anchor = new, here
@@ -108,9 +108,9 @@ class EWC(QuadraticPenalty):
         both = old + new
         # Where no domain needs a parameter, the anchor is of no consequence.
         weight = torch.where(both > 0, new / both, 0.0)
-        apart = here - anchor
-        self._constant += float((old * weight).dot(apart.square()))
-        self._anchor = anchor + weight * apart
+        shift = here - anchor
+        self._constant += float((old * weight).dot(shift.square()))
+        self._anchor = anchor + weight * shift
         self._importance = both
 
     @enable_grad

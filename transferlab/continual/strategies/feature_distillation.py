@@ -57,11 +57,11 @@ class FeatureDistillation(Distillation):
     Options = FeatureDistillationOptions
 
     def before_forward(self, trainer: TrainerView, **kwargs) -> None:
-        if not self.previous.known:
+        if not self.teacher.known:
             return
-        with capture_outputs(trainer.model) as seen:
-            self.previous.logits(trainer, trainer.mb_x)
-        self._old = hidden_states_at_answers(trainer.model, seen, trainer.mb_x).detach()
+        with capture_outputs(trainer.model) as outputs:
+            self.teacher.logits(trainer, trainer.mb_x)
+        self._old = hidden_states_at_answers(trainer.model, outputs, trainer.mb_x).detach()
         self._new: list[Tensor] = []
         self._watch = trainer.model.output_layer.register_forward_pre_hook(self._see)
 
@@ -69,7 +69,7 @@ class FeatureDistillation(Distillation):
         self._new.append(args[0])
 
     def after_forward(self, trainer: TrainerView, **kwargs) -> None:
-        if self.previous.known:
+        if self.teacher.known:
             self._watch.remove()
 
     def drift(self, trainer: TrainerView) -> Tensor:

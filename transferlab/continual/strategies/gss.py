@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from transferlab.continual.components.gradients import collate, evaluating, gradient
+from transferlab.continual.components.gradients import collate, evaluation_mode, gradient
 from transferlab.continual.components.quadratic_penalty import flatten
 from transferlab.continual.components.strategy import DatasetOf
 from transferlab.continual.options.base import (
@@ -84,7 +84,7 @@ class GSS(Replay):
         new, old = trainer.experience.dataset, self.memory.policy.buffer
         everything = new.concat(old) if len(old) else new
         kept = list(range(len(new), len(everything)))
-        with evaluating(trainer.model):
+        with evaluation_mode(trainer.model):
             for start in range(0, len(new), trainer.train_mb_size):
                 compared = [kept[i] for i in torch.randperm(len(kept))[: self._compared].tolist()]
                 references = [direction(trainer, everything, row) for row in compared]

@@ -49,5 +49,5 @@ class L2(QuadraticPenalty):
     @no_grad
     def _hold_here(self, trainer: TrainerView) -> None:
         self._anchor = flatten(trainer.trainable)
-        importance = self.calibrated(trainer, torch.ones_like(self._anchor))
+        importance = self.calibrate(trainer, torch.ones_like(self._anchor))
         self._importance = importance[0].clone()  # one number for all of them

@@ -62,8 +62,8 @@ class LwF(Distillation):
         """(tokens,) int64, sorted: the tokens of past answers, where only these are distilled."""
 
     def before_forward(self, trainer: TrainerView, **kwargs) -> None:
-        if self.previous.known:
-            self._old = self.previous.logits(trainer, trainer.mb_x)
+        if self.teacher.known:
+            self._old = self.teacher.logits(trainer, trainer.mb_x)
 
     def drift(self, trainer: TrainerView) -> Tensor:
         new, old = upcast(trainer.mb_output), upcast(self._old)

@@ -15,7 +15,7 @@ from transferlab.continual.components.fisher import mean_over_samples
 from transferlab.continual.components.gradients import (
     batches_over,
     collate,
-    evaluating,
+    evaluation_mode,
     gradient,
     per_sample,
     upcast,
@@ -65,7 +65,7 @@ class MAS(QuadraticPenalty):
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         with torch.enable_grad():
             found = sensitivity(trainer) if self.options.variant == "paper" else stock(trainer)
-        new, alpha = self.calibrated(trainer, found), self.options.alpha
+        new, alpha = self.calibrate(trainer, found), self.options.alpha
         old = self._importance
         self._importance = new if old is None else alpha * old + (1 - alpha) * new
         self._anchor = flatten(trainer.trainable)
@@ -77,7 +77,7 @@ def sensitivity(trainer: TrainerView) -> Tensor:
     def squared_norms(logits: Tensor, batch: Batch) -> Tensor:
         return per_sample(upcast(logits).square().sum(dim=1), batch).sum()
 
-    with evaluating(trainer.model):
+    with evaluation_mode(trainer.model):
         return mean_over_samples(
             trainer.model,
             batches_over(trainer, trainer.experience.dataset),

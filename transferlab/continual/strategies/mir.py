@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import model_validator
 
-from transferlab.continual.components.gradients import copied_gradients, per_sample, upcast
+from transferlab.continual.components.gradients import copy_gradients, per_sample, upcast
 from transferlab.continual.components.rehearsal import BufferedRehearsal
 from transferlab.continual.options.base import Needs, PositiveInt
 from transferlab.continual.options.memory import MemoryOptions, Policy
@@ -78,7 +78,7 @@ class MIR(BufferedRehearsal):
         """(B,) float32: by how much the step at hand would raise each sample's loss."""
         before = sample_losses(trainer, batch)
         start = [parameter.detach().clone() for parameter in trainer.trainable]
-        step = copied_gradients(trainer)
+        step = copy_gradients(trainer)
         torch._foreach_mul_(step, trainer.learning_rates(trainer.trainable))
         torch._foreach_sub_(trainer.trainable, step)
         after = sample_losses(trainer, batch)

@@ -84,12 +84,12 @@ class OLoRA(OwnBlocks):
             ModelError: something other than LoRA matrices is trained, or their ranks are used up.
         """
         downs, ups = _matrices(trainer)
-        ranks = {one.shape[0] for one in downs} | {one.shape[1] for one in ups}
+        rank_counts = {one.shape[0] for one in downs} | {one.shape[1] for one in ups}
         end = self._used + self.options.rank_per_domain
-        if trainer.settings.epochs and min(ranks) < end:
+        if trainer.settings.epochs and min(rank_counts) < end:
             raise ModelError(
                 f"strategy.o_lora: domain '{trainer.settings.domain}' needs ranks up to {end} and "
-                f"the adapter has {min(ranks)}; raise backbone.adapter.rank or lower "
+                f"the adapter has {min(rank_counts)}; raise backbone.adapter.rank or lower "
                 "rank_per_domain"
             )
         self._mine = slice(self._used, end)
@@ -102,11 +102,11 @@ class OLoRA(OwnBlocks):
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         downs, _ = _matrices(trainer)
         overlap = torch.zeros((), device=trainer.device)
-        for down, slope in zip(downs, gradients_of(downs), strict=True):
+        for down, gradient in zip(downs, gradients_of(downs), strict=True):
             past, mine = down[: self._used], down[self._mine]
             products = mine @ past.T
             overlap += products.float().square().sum()
-            slope[self._mine].add_(products @ past, alpha=2 * self.options.strength)
+            gradient[self._mine].add_(products @ past, alpha=2 * self.options.strength)
         if self._used:
             self.terms["o_lora_penalty"] = self.options.strength * overlap
         super().after_backward(trainer, **kwargs)

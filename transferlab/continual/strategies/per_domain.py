@@ -163,7 +163,7 @@ class Routed:
 
     def score_choices(self, samples: Sequence[Sample], *, batch_samples: int) -> list[Prediction]:
         """As the backbone's own."""
-        return self._answered(
+        return self._answer(
             samples,
             lambda some: self._trainer.backbone.score_choices(some, batch_samples=batch_samples),
         )
@@ -172,7 +172,7 @@ class Routed:
         self, samples: Sequence[Sample], candidates: Sequence[str], *, batch_samples: int
     ) -> np.ndarray:
         """As the backbone's own."""
-        rows = self._answered(
+        rows = self._answer(
             samples,
             lambda some: list(
                 self._trainer.backbone.score_candidates(
@@ -186,7 +186,7 @@ class Routed:
         self, samples: Sequence[Sample], *, batch_samples: int, max_new_tokens: int
     ) -> list[Prediction]:
         """As the backbone's own."""
-        return self._answered(
+        return self._answer(
             samples,
             lambda some: self._trainer.backbone.generate(
                 some, batch_samples=batch_samples, max_new_tokens=max_new_tokens
@@ -194,7 +194,7 @@ class Routed:
         )
 
     @no_grad
-    def _answered(
+    def _answer(
         self, samples: Sequence[Sample], answer: Callable[[list[Sample]], list[Said]]
     ) -> list[Said]:
         plugin, trainer = self._plugin, self._trainer

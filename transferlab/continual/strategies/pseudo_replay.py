@@ -76,7 +76,7 @@ class PseudoReplay(SelfGeneratedTargets):
     name = "pseudo_replay"
     Options = PseudoReplayOptions
 
-    def asked(self, trainer: TrainerView) -> Sequence[Sample]:
+    def samples_to_answer(self, trainer: TrainerView) -> Sequence[Sample]:
         dataset = trainer.experience.dataset
         seed = derive_seed(self.seed, trainer.clock.train_exp_counter, DRAWN)
         order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))

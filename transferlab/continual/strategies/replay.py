@@ -113,7 +113,7 @@ class Replay(BufferedRehearsal):
         )
 
     def before_training_iteration(self, trainer: TrainerView, **kwargs) -> None:
-        self._seen = torch.zeros(2, dtype=torch.float64)
+        self._replayed = torch.zeros(2, dtype=torch.float64)
         """Of the step's remembered tokens: the sum of their losses, and their count."""
 
     @no_grad
@@ -125,10 +125,10 @@ class Replay(BufferedRehearsal):
             losses = nn.functional.cross_entropy(
                 upcast(trainer.mb_output[old]), trainer.mb_y[old], reduction="sum"
             )
-            self._seen += torch.tensor([float(losses), count])
+            self._replayed += torch.tensor([float(losses), count])
 
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
-        seen = self._seen.to(trainer.device)
+        seen = self._replayed.to(trainer.device)
         sum_over_ranks([seen])
         if seen[1]:
             self.terms[f"{self.name}_loss"] = seen[0] / seen[1]

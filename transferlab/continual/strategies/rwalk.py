@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from transferlab.continual.components.gradients import copied_gradients
+from transferlab.continual.components.gradients import copy_gradients
 from transferlab.continual.components.quadratic_penalty import QuadraticPenalty, flatten
 from transferlab.continual.components.strategy import DatasetOf
 from transferlab.continual.options.base import Needs, PositiveInt
@@ -79,7 +79,7 @@ class RWalk(QuadraticPenalty):
 
     @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
-        self._gradient = flatten(copied_gradients(trainer))
+        self._gradient = flatten(copy_gradients(trainer))
         squared, alpha = self._gradient.square(), self.options.alpha
         if self._fisher is None:
             self._fisher = squared
@@ -107,7 +107,7 @@ class RWalk(QuadraticPenalty):
         scored = self._scored
         self._score = scored if self._score is None else 0.5 * (self._score + scored)
         found = _up_to_one(self._fisher) + _up_to_one(self._score.clamp(min=0))
-        self._importance = self.calibrated(trainer, found)
+        self._importance = self.calibrate(trainer, found)
 
     def stage_state(self) -> dict[str, Any]:
         return {name: getattr(self, f"_{name}").cpu() for name in WITHIN_A_DOMAIN}

@@ -57,7 +57,7 @@ class SelfDistillation(BufferedStrategy, SelfGeneratedTargets):
         super().__init__(options, seed=seed)
         self.memory = ReplayBuffer(options, name=self.name)
 
-    def asked(self, trainer: TrainerView) -> Sequence[Sample]:
+    def samples_to_answer(self, trainer: TrainerView) -> Sequence[Sample]:
         kept = self.memory.policy.buffer
         return [kept[i][0] for i in range(len(kept))]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from transferlab.continual.components.gradients import copied_gradients
+from transferlab.continual.components.gradients import copy_gradients
 from transferlab.continual.components.quadratic_penalty import QuadraticPenalty, flatten
 from transferlab.continual.components.strategy import DatasetOf
 from transferlab.continual.options.base import Needs, PositiveFloat
@@ -79,10 +79,10 @@ class SI(QuadraticPenalty):
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
         own = self.options.variant == "paper"
         if own:
-            self._gradient = copied_gradients(trainer)
+            self._gradient = copy_gradients(trainer)
         super().after_backward(trainer, **kwargs)
         if not own:
-            self._gradient = copied_gradients(trainer)
+            self._gradient = copy_gradients(trainer)
 
     @no_grad
     def before_update(self, trainer: TrainerView, **kwargs) -> None:
@@ -101,7 +101,7 @@ class SI(QuadraticPenalty):
         self._omega, self._before, self._gradient, self._start = [], [], [], []
         self._anchor = here
         if self.options.variant == "paper":
-            new = self.calibrated(trainer, new.clamp_(min=0))
+            new = self.calibrate(trainer, new.clamp_(min=0))
             self._importance = new if self._importance is None else self._importance + new
             return
         # Avalanche clips what it uses and goes on adding to what it has not clipped.

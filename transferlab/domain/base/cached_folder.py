@@ -23,23 +23,23 @@ def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None
         return final
     try:
         root.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=root))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=root))
     except OSError as error:
         raise EnvironmentProblem(
             f"data cannot be kept in {root} ({error.strerror}); "
             f"name a writable folder in ${CACHE_VARIABLE}"
         ) from None
     try:
-        write(beside)
-        _rename(beside, final)
+        write(temporary)
+        _rename(temporary, final)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)  # nothing is left of it after a rename
+        shutil.rmtree(temporary, ignore_errors=True)  # nothing is left of it after a rename
     return final
 
 
-def _rename(beside: Path, final: Path) -> None:
+def _rename(temporary: Path, final: Path) -> None:
     try:
-        beside.rename(final)
+        temporary.rename(final)
     except OSError:
         # Another process was quicker; what it wrote has the same key, so the same content.
         if not final.is_dir():

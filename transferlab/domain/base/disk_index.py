@@ -46,17 +46,17 @@ class FirstOccurrences:
     """Where every id came first."""
 
     def __init__(self) -> None:
-        self._spill = DiskIndex(
+        self._index = DiskIndex(
             "CREATE TABLE ids (id BLOB PRIMARY KEY, position TEXT) WITHOUT ROWID;"
         )
 
     def first(self, own: str, where: str) -> str:
         """Where an id came first: ``where`` itself, if it has not come before."""
         digest = hashlib.blake2b(own.encode(), digest_size=16).digest()
-        added = self._spill.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", digest, where)
+        added = self._index.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", digest, where)
         if added.rowcount:
             return where
-        (found,) = self._spill.execute("SELECT position FROM ids WHERE id = ?", digest)
+        (found,) = self._index.execute("SELECT position FROM ids WHERE id = ?", digest)
         return str(found[0])
 
 
@@ -65,7 +65,7 @@ class Reports:
 
     def __init__(self, rows: Iterable[Row], column: str) -> None:
         """Read them once; ``columns`` are then those that any of them has."""
-        self._spill = DiskIndex(
+        self._index = DiskIndex(
             "CREATE TABLE reports (id INTEGER PRIMARY KEY, key TEXT, content TEXT, "
             "pictures INTEGER DEFAULT 0);"
         )
@@ -73,22 +73,22 @@ class Reports:
         for row in rows:
             self.columns |= row.keys() - {WHERE}
             key, content = row.get(column, "").strip(), json.dumps(row)
-            self._spill.execute("INSERT INTO reports (key, content) VALUES (?, ?)", key, content)
-        self._spill.execute("CREATE INDEX by_key ON reports (key)")
+            self._index.execute("INSERT INTO reports (key, content) VALUES (?, ?)", key, content)
+        self._index.execute("CREATE INDEX by_key ON reports (key)")
 
     def matching(self, key: str) -> list[tuple[Row, int]]:
         """The rows of a key in their order, each with how many pictures it then has."""
-        self._spill.execute("UPDATE reports SET pictures = pictures + 1 WHERE key = ?", key)
+        self._index.execute("UPDATE reports SET pictures = pictures + 1 WHERE key = ?", key)
         query = "SELECT content, pictures FROM reports WHERE key = ? ORDER BY id"
-        found = self._spill.execute(query, key)
+        found = self._index.execute(query, key)
         return [(json.loads(content), pictures) for content, pictures in found]
 
     def unmatched(self) -> Iterator[tuple[str, str]]:
         """Place and key of the rows that have no picture, and of those without a key."""
         query = "SELECT content, key FROM reports WHERE pictures = 0 OR key = '' ORDER BY id"
-        for content, key in self._spill.execute(query):
+        for content, key in self._index.execute(query):
             yield json.loads(content)[WHERE], key
 
     def forget(self) -> None:
         """Begin again: no row has a picture."""
-        self._spill.execute("UPDATE reports SET pictures = 0")
+        self._index.execute("UPDATE reports SET pictures = 0")

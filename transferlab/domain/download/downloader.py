@@ -148,17 +148,17 @@ def _verify(section: ArchiveSection, partial: Path) -> None:
 
 def _put(section: ArchiveSection, partial: Path, root: Path) -> None:
     """Unpack beside and move into place, so that half an archive is never taken for a whole."""
-    beside = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=root))
+    temporary = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=root))
     try:
         if is_archive(section.name):
-            unpack_archive(partial, beside, name=section.name, most_bytes=section.unpacked_bytes)
+            unpack_archive(partial, temporary, name=section.name, most_bytes=section.unpacked_bytes)
         else:
-            os.replace(partial, beside / section.name)
+            os.replace(partial, temporary / section.name)
         target = root / section.to
         target.mkdir(parents=True, exist_ok=True)
-        _merge(beside, target)
+        _merge(temporary, target)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _merge(source: Path, target: Path) -> None:

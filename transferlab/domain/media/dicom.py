@@ -117,7 +117,7 @@ def one_sentence(path: Path) -> Iterator[None]:
         ) from error
 
 
-def said_modality(value: str) -> str:
+def describe_modality(value: str) -> str:
     """A modality for a message: one of the standard's codes, as a broken file may hold any text."""
     return f"modality {value}" if re.fullmatch(r"[A-Z]{2,12}", value) else "modality not stated"
 
@@ -130,10 +130,10 @@ def _read(path: Path) -> Dataset:
             del dataset[name]
     present = [name for name in _PIXEL_ELEMENTS if name in dataset]
     if not present:
+        modality = describe_modality(str(dataset.get("Modality") or ""))
         raise UnreadableMedium(
             path,
-            f"the DICOM file has no pixels ({said_modality(str(dataset.get('Modality') or ''))}); "
-            "leave it out of the table",
+            f"the DICOM file has no pixels ({modality}); leave it out of the table",
         )
     size = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel
     if size > MAX_VALUES:

@@ -26,7 +26,7 @@ def decode_image(ref: MediaRef) -> Frames:
         with Image.open(readable(ref.path)) as open_medium:
             return [_to_rgb(ImageOps.exif_transpose(open_medium))]
     except _BROKEN as error:
-        raise _unreadable(ref.path, error) from error
+        raise _media_error(ref.path, error) from error
 
 
 def check_image(path: Path, *, hashed: bool = False) -> MediaInfo:
@@ -48,7 +48,7 @@ def check_image(path: Path, *, hashed: bool = False) -> MediaInfo:
                 raise UnreadableMedium(path, FLAT)
             return MediaInfo(picture_hash=picture_hash(_to_grey(open_medium)) if hashed else None)
     except _BROKEN as error:
-        raise _unreadable(path, error) from error
+        raise _media_error(path, error) from error
 
 
 def _is_flat(image: Image.Image) -> bool:
@@ -89,7 +89,7 @@ def _from_deep_grey(pixels: np.ndarray) -> np.ndarray:
     return np.repeat(scaled.round().astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def _unreadable(path: Path, error: Exception) -> UnreadableMedium:
+def _media_error(path: Path, error: Exception) -> UnreadableMedium:
     if isinstance(error, UnidentifiedImageError):
         return UnreadableMedium(path, "the file is not a picture that Pillow can read")
     if isinstance(error, Image.DecompressionBombError):

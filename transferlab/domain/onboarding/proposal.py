@@ -62,7 +62,7 @@ def propose(
     chosen = kind or _kind_of(found, path)
     name = name or domain_name(path)
     source, questions = _source_of(chosen, found, path, name=name)
-    splits = {"column": questions.split} if questions.split else _dealt(questions)
+    splits = {"column": questions.split} if questions.split else _split_shares(questions)
     settings = {
         "name": name,
         "version": 1,
@@ -108,7 +108,7 @@ def words(name: str) -> str:
     return " ".join(re.sub(r"[_\-]+", " ", name).split())
 
 
-def _dealt(questions: Questions) -> dict[str, Any]:
+def _split_shares(questions: Questions) -> dict[str, Any]:
     assigned: dict[str, Any] = {"train": 0.7, "validation": 0.1, "test": 0.2, "seed": 0}
     return assigned | ({"stratify": questions.stratify} if questions.stratify else {})
 

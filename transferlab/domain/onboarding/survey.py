@@ -154,7 +154,7 @@ def upcast(found: Survey) -> Survey:
             values = [row[column] for row in rows[:_SAMPLED_VALUES] if row.get(column)]
             there = sum(v.startswith(prefix) and v[len(prefix) :] in inside for v in values)
             if values and there >= ENOUGH * len(values):
-                return _seen_from_above(found, prefix)
+                return _survey_with_prefix(found, prefix)
             if (above := _named_from_above(found, name, rows, values, column)) is not None:
                 return above
     return found
@@ -181,7 +181,7 @@ def _named_from_above(
     return None
 
 
-def _seen_from_above(found: Survey, prefix: str) -> Survey:
+def _survey_with_prefix(found: Survey, prefix: str) -> Survey:
     def moved(paths: list[str]) -> list[str]:
         return [prefix + path for path in paths]
 

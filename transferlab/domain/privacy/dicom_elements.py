@@ -55,7 +55,7 @@ class ElementGuard:
             if self._treatment(column) == "remove":
                 raise InputError(f"{file}: {where}: {_why_removed(column, wanted)}")
 
-    def collected(self, row: Row) -> Row:
+    def collect(self, row: Row) -> Row:
         """A file's row with what identifies somebody set apart in reserved columns."""
         known: list[str] = []
         for name in sorted(self._identifying):
@@ -66,7 +66,7 @@ class ElementGuard:
         patient = row.get("PatientID", "")
         return plain | {KNOWN: json.dumps(known), _PATIENT: patient}
 
-    def treated(self, row: Row) -> Row:
+    def treat(self, row: Row) -> Row:
         """A row, after it was joined with its report, without what the profile removes."""
         treatments = {column: self._treatment(column) for column in row}
         patient = row.get(_PATIENT, "")

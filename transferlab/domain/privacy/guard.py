@@ -71,7 +71,7 @@ class Guard:
         """What is kept of the value by which a group is dealt out; nothing is kept of ""."""
         return value if self._key is None or not value else self.id(["stratum", value])
 
-    def scrubbed(self, row: Row) -> Row:
+    def scrub(self, row: Row) -> Row:
         """The row with identifiers removed from every column that a sample shows."""
         if self._scrubber is None:
             return row

@@ -50,11 +50,11 @@ class RowSource:
             if isinstance(row, BadItem):
                 yield Quarantined(domain=self._entry.name, where=row.where, reason=row.reason)
             elif (transcript := self._entry.config.source.transcript) is None:
-                yield self._guard.scrubbed(row)
+                yield self._guard.scrub(row)
             else:
                 # Scrubbed last: what was said is a text too.
                 for one in _with_cues(self._entry, row, transcript, self._context.root):
-                    yield one if isinstance(one, Quarantined) else self._guard.scrubbed(one)
+                    yield one if isinstance(one, Quarantined) else self._guard.scrub(one)
 
     def columns(self) -> set[str]:
         """Those that any row has, cues left out.

@@ -19,7 +19,7 @@ from transferlab.domain.base.file_tree import walk
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadItem, Row
 from transferlab.domain.base.template import check_columns
-from transferlab.domain.media.dicom import one_sentence, said_modality
+from transferlab.domain.media.dicom import describe_modality, one_sentence
 from transferlab.domain.privacy.dicom_elements import ElementGuard
 from transferlab.domain.rows.source import Source, SourceContext
 from transferlab.domain.tables.reader import rows_and_problems, stream_table
@@ -130,10 +130,10 @@ class DicomTree:
         """Those of every row; no file is read."""
         row = dict.fromkeys([*self._wanted, *_PATH_KEYS, WHERE], "")
         if self._elements:
-            row = self._elements.collected(row)
+            row = self._elements.collect(row)
         if self._reports is not None:
             row |= dict.fromkeys(self._reports.columns, "")
-        return set(self._elements.treated(row) if self._elements else row)
+        return set(self._elements.treat(row) if self._elements else row)
 
     def __iter__(self) -> Iterator[Row | BadItem]:
         """Rows, and what gives none: files that are no pictures or have no report, and reports
@@ -146,7 +146,7 @@ class DicomTree:
             if self._elements is None or isinstance(row, BadItem):
                 yield row
             else:
-                yield self._elements.treated(row)
+                yield self._elements.treat(row)
 
     def _pictures(self) -> Iterator[Row | BadItem]:
         """A row per file that holds a picture, and why the others are left out."""
@@ -163,10 +163,10 @@ class DicomTree:
             if any(row.get(name) not in allowed for name, allowed in self._source.only.items()):
                 continue
             if not row.pop(_HEIGHT):
-                yield BadItem(where, f"it holds no picture ({said_modality(row['Modality'])})")
+                yield BadItem(where, f"it holds no picture ({describe_modality(row['Modality'])})")
                 continue
             own = {"file": one.relative_to(self._base).as_posix(), "stem": one.stem, WHERE: where}
-            yield (elements.collected(row) if elements else row) | own
+            yield (elements.collect(row) if elements else row) | own
         if not number:
             raise DataError(f"{self._path}: holds no DICOM file; is source.path right?")
 

@@ -82,11 +82,11 @@ def list_video_files(folder: Path, root: Path) -> list[Row]:
 
 
 def _transcript(video: Path, named_alike: list[Path]) -> Path | None:
-    beside = sorted({path for path in named_alike if path.parent == video.parent})
-    for path in beside:
+    siblings = sorted({path for path in named_alike if path.parent == video.parent})
+    for path in siblings:
         if path.stem == video.stem:
             return path
-    if beside:
-        return beside[0]
+    if siblings:
+        return siblings[0]
     elsewhere = set(named_alike)
     return elsewhere.pop() if len(elsewhere) == 1 else None

@@ -41,11 +41,11 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     Raises:
         EnvironmentProblem: it cannot be written.
     """
-    beside = path.with_name(path.name + ".partial")
+    temporary = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-        os.replace(beside, path)
+        temporary.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        os.replace(temporary, path)
     except OSError as error:
         raise EnvironmentProblem(f"{path}: cannot be written ({error.strerror})") from None
 

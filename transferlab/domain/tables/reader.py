@@ -98,7 +98,7 @@ def _from_text(path: Path, kind: str, encoding: str) -> Iterator[Row]:
 @contextmanager
 def lines_of(path: Path, encoding: str = UTF8, *, newline: str = "\n") -> Iterator[IO[str]]:
     """A text file that is read line by line, after all of it is known to be in its encoding."""
-    with _opened(path, encoding):
+    with _decoded(path, encoding):
         _check_encoding(path, encoding)
         with io.TextIOWrapper(_unpacked(path), encoding=_codec(encoding), newline=newline) as text:
             yield text
@@ -145,7 +145,7 @@ def _unpacked(path: Path) -> IO[bytes]:
 
 
 @contextmanager
-def _opened(path: Path, encoding: str) -> Iterator[None]:
+def _decoded(path: Path, encoding: str) -> Iterator[None]:
     """What can be wrong with a text file, as one sentence each."""
     try:
         yield

@@ -69,21 +69,21 @@ def export_adapter(
         EnvironmentProblem: the folder cannot be written.
     """
     _check_replaceable(folder)
-    beside = folder.with_name(f".{folder.name}.partial")
+    temporary = folder.with_name(f".{folder.name}.partial")
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
         try:
-            save(beside)
-            _check_complete(beside)
-            _remove_paths(beside / CONFIG)
-            (beside / CARD).write_text(card, "utf-8")
-            difference = reload_and_compare(beside)
+            save(temporary)
+            _check_complete(temporary)
+            _remove_paths(temporary / CONFIG)
+            (temporary / CARD).write_text(card, "utf-8")
+            difference = reload_and_compare(temporary)
             _check_equal(difference, tolerance, folder)
-            record = _record(beside, folder, difference=difference, tolerance=tolerance)
-            _replace(beside, folder)
+            record = _record(temporary, folder, difference=difference, tolerance=tolerance)
+            _replace(temporary, folder)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise EnvironmentProblem(
             f"{folder}: the adapter cannot be written ({error.strerror or error}); "
@@ -162,13 +162,13 @@ def _record(written: Path, folder: Path, *, difference: float, tolerance: float)
     )
 
 
-def _replace(beside: Path, folder: Path) -> None:
+def _replace(temporary: Path, folder: Path) -> None:
     """Put the finished folder in its place; at no moment is half an adapter there."""
     if not folder.exists():
-        os.replace(beside, folder)
+        os.replace(temporary, folder)
         return
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     os.replace(folder, old)
-    os.replace(beside, folder)
+    os.replace(temporary, folder)
     shutil.rmtree(old)

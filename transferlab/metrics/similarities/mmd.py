@@ -17,10 +17,10 @@ def mmd(pool: Pool, splits: np.ndarray) -> np.ndarray:
     """
     squared = pdist(pool.rows, "sqeuclidean")
     row_length = np.linalg.norm(pool.rows) / np.sqrt(len(pool.rows))
-    apart = squared[squared > (8 * ROUNDING * row_length) ** 2]
-    if not len(apart):
+    nonzero = squared[squared > (8 * ROUNDING * row_length) ** 2]
+    if not len(nonzero):
         return np.zeros(len(splits))
-    kernel = squareform(np.exp(-squared / (2 * np.median(apart))))  # the diagonal stays 0
+    kernel = squareform(np.exp(-squared / (2 * np.median(nonzero))))  # the diagonal stays 0
     member = splits.astype(np.float64)
     first, second = member.sum(axis=1), (1 - member).sum(axis=1)
     seen = member @ kernel

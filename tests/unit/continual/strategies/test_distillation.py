@@ -79,7 +79,7 @@ def test_the_previous_model_is_put_in_for_a_pass_only_and_without_dropout(xray, 
             parameter.add_(1.0)
     changed = backbone.trainable_state()
     backbone.module.train()
-    torch.testing.assert_close(plugin.previous.logits(learner._trainer, batch), expected)
+    torch.testing.assert_close(plugin.teacher.logits(learner._trainer, batch), expected)
     assert backbone.module.training
     assert all(torch.equal(v, changed[n]) for n, v in backbone.trainable_state().items())
 
