@@ -19,6 +19,7 @@ from transferlab.domain.base.rows import LISTED, WHERE, BadItem, BadRow, Row
 from transferlab.domain.rows.source import Source
 from transferlab.domain.tables.reader import (
     has_lone_surrogate,
+    is_json_lines,
     lines_of,
     rows_and_problems,
     stream_json,
@@ -35,6 +36,28 @@ ROLES = {
 }
 _KINDS = ("image", "video")
 _PLACEHOLDER = re.compile("<(image|video)>")
+FORMS = ("messages", "conversations", "conversation")
+"""Where the turns of an item stand, or one of the pairs below."""
+READ = frozenset(
+    [
+        *FORMS,
+        *("system", "history", "prompt", "completion", "query", "response"),
+        *("instruction", "input", "output", "image", "images", "video", "videos", "id"),
+    ]
+)
+"""Keys of an item that are read; other plain values become columns."""
+MEANINGFUL = frozenset(
+    [
+        *("weight", "loss", "loss_scale", "loss_weight", "mask", "label", "kto_tag", "reward"),
+        *("rejected", "rejected_response", "rejected_images", "chosen", "chosen_response"),
+        *("margin", "tools", "audio", "audios"),
+    ]
+)
+"""Keys of an item that say how, or whether, its answers are to be learned, and are not read."""
+TURN_READ = frozenset(["role", "from", "content", "value", "weight", "loss", "train", "trainable"])
+TURN_IGNORED = frozenset(["id", "name", "index", "timestamp", "date", "model", "source"])
+"""Keys of a turn that name it and say nothing else."""
+_WEIGHTS = ("weight", "loss", "train", "trainable")
 _OWN = ("prompt", "answer", "turn", "id", "path", "about", LISTED, WHERE)
 
 
@@ -45,6 +68,8 @@ class _Turn:
     """With a placeholder for every medium."""
     media: list[str] = field(default_factory=list)
     """Paths that stand in the content itself, in the order of the placeholders."""
+    learned: bool = True
+    """Of an answer: whether it is to be learned, and is not only what was said before."""
 
 
 class ChatSource(Source):
@@ -83,7 +108,7 @@ def read_chat(path: Path) -> tuple[list[Row], list[tuple[str, str]]]:
 
 
 def _items(path: Path) -> Iterator[tuple[str, Any]]:
-    if path.suffix.lower() == ".jsonl":
+    if path.suffix.lower() == ".jsonl" or is_json_lines(path):
         with lines_of(path) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
@@ -103,6 +128,7 @@ def _items(path: Path) -> Iterator[tuple[str, Any]]:
 def _exchanges(item: Any, where: str) -> Iterator[Row]:
     if not isinstance(item, Mapping):
         raise BadRow("it is not a JSON object")
+    _refuse_unread(item)
     turns = [_turn(one) for one in _messages(item)]
     media = _assign(turns, {kind: _listed(item, kind) for kind in _KINDS})
     plain = {
@@ -111,7 +137,7 @@ def _exchanges(item: Any, where: str) -> Iterator[Row]:
         if isinstance(value, str | int | float | bool) and key not in _OWN
     }
     past: list[tuple[str, str]] = []
-    number, shown = 0, 0
+    number, shown, learned = 0, 0, 0
     for turn in turns:
         slots = len(_PLACEHOLDER.findall(turn.text))
         text = _PLACEHOLDER.sub(MEDIA_SLOT, turn.text).strip()
@@ -119,11 +145,35 @@ def _exchanges(item: Any, where: str) -> Iterator[Row]:
             number += 1
             if slots:
                 raise BadRow(f"answer {number} has a media placeholder; only questions may")
+            if not turn.learned:
+                past.append((turn.role, text))
+                continue
+            learned += 1
             yield plain | _row(item, where, number, _prompt(past), text, media[:shown])
         shown += slots
         past.append((turn.role, text))
     if not number:
         raise BadRow("it has no answer: no turn of 'gpt' or 'assistant'")
+    if not learned:
+        raise BadRow("all of its answers have weight 0, so there is nothing to learn")
+
+
+def _refuse_unread(item: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        BadRow: a key says something that would be dropped.
+    """
+    for key, value in item.items():
+        empty = value is None or value in ("", [], {})
+        plain = isinstance(value, str | int | float | bool)
+        if key in READ or empty or (plain and key not in MEANINGFUL):
+            continue
+        if key in MEANINGFUL:
+            raise BadRow(
+                f"its key '{key}' says how its answers are to be learned, which is not read here; "
+                "make conversations of the answers to be learned, without that key"
+            )
+        raise BadRow(f"its key '{key}' holds what is not read here; remove it or write it as text")
 
 
 def _prompt(past: Sequence[tuple[str, str]]) -> str:
@@ -159,22 +209,45 @@ def _row(
 
 
 def _messages(item: Mapping[str, Any]) -> list[Any]:
-    """The turns, whatever the item calls them."""
-    for name in ("messages", "conversations", "conversation"):
+    """The turns, whatever the item calls them, after its system text and its history."""
+    first = _before(item)
+    for name in FORMS:
         if isinstance(item.get(name), list):
-            system = item.get("system")
-            first = [{"role": "system", "content": system}] if isinstance(system, str) else []
             return first + item[name]
     prompt, completion = item.get("prompt"), item.get("completion")
     if isinstance(prompt, list) and isinstance(completion, list):
-        return prompt + completion
+        return first + prompt + completion
     if isinstance(item.get("query"), str) and isinstance(item.get("response"), str):
-        built = {"role": "user", "content": item["query"]}
-        return [built, {"role": "assistant", "content": item["response"]}]
+        return first + _exchange(item["query"], item["response"])
+    if isinstance(item.get("instruction"), str) and isinstance(item.get("output"), str):
+        asked = [item["instruction"], item.get("input") or ""]
+        return first + _exchange("\n".join(filter(None, asked)), item["output"])
     raise BadRow(
-        "it has no list 'messages' or 'conversations', no 'prompt' with 'completion', and no "
-        "'query' with 'response'"
+        "it has no list 'messages' or 'conversations', no 'prompt' with 'completion', no 'query' "
+        "with 'response', and no 'instruction' with 'output'"
     )
+
+
+def _exchange(question: str, answer: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+
+
+def _before(item: Mapping[str, Any]) -> list[Any]:
+    """The system text and the exchanges of ``history``, which are not learned again."""
+    system = item.get("system") or ""
+    if not isinstance(system, str):
+        raise BadRow("its 'system' is no text")
+    turns: list[Any] = [{"role": "system", "content": system}] if system else []
+    for pair in item.get("history") or []:
+        if not (isinstance(pair, list) and len(pair) == 2 and all(map(_is_text, pair))):
+            raise BadRow("its 'history' is no list of pairs of question and answer")
+        question, answer = _exchange(*pair)
+        turns += [question, answer | {"weight": 0}]
+    return turns
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _turn(message: Any) -> _Turn:
@@ -184,15 +257,28 @@ def _turn(message: Any) -> _Turn:
     role = ROLES.get(said) if isinstance(said, str) else None
     if role is None:
         raise BadRow(f"the role of one of its turns is none of {', '.join(ROLES)}")
+    for key, value in message.items():
+        known = key in TURN_READ or key in TURN_IGNORED
+        if not known and value is not None and value not in ("", [], {}):
+            raise BadRow(f"a turn's key '{key}' is not read here; remove it or write it as text")
+    learned = _learned(message)
     content = message.get("content", message.get("value"))
     if isinstance(content, str):
-        return _Turn(role=role, text=content)
+        return _Turn(role=role, text=content, learned=learned)
     if not isinstance(content, list):
         raise BadRow("one of its turns has no text")
-    turn = _Turn(role=role, text="")
+    turn = _Turn(role=role, text="", learned=learned)
     for part in content:
         _add(turn, part)
     return turn
+
+
+def _learned(message: Mapping[str, Any]) -> bool:
+    """Whether a turn is to be learned: 0 or false says that it is not, 1 or true that it is."""
+    given = [message[key] for key in _WEIGHTS if message.get(key) is not None]
+    if any(value not in (0, 1) for value in given):
+        raise BadRow("a turn's weight is neither 0 nor 1; only these two are read")
+    return all(given)
 
 
 def _add(turn: _Turn, part: Any) -> None:

@@ -38,6 +38,8 @@ KEY = "key"
 """The column that holds an item's name where a JSON file is an object of objects."""
 _BATCH_ROWS = 1024
 _CHUNK_BYTES = 1 << 20
+_LONGEST_LINE = 1 << 20
+"""Characters of a line that is looked at to tell JSON lines from a list on one long line."""
 
 
 def rows_and_problems(items: Iterable[Row | BadItem]) -> tuple[list[Row], list[tuple[str, str]]]:
@@ -84,9 +86,9 @@ def stream_table(path: Path, *, encoding: str = UTF8) -> Iterator[Row]:
 
 
 def _from_text(path: Path, kind: str, encoding: str) -> Iterator[Row]:
-    if kind == ".json":
+    if kind == ".json" and not is_json_lines(path):
         yield from _json(path)
-    elif kind == ".jsonl":
+    elif kind in (".json", ".jsonl"):
         with lines_of(path) as lines:
             yield from _jsonl(path, lines)
     else:
@@ -191,6 +193,30 @@ def _jsonl(path: Path, lines: IO[str]) -> Iterator[Row]:
         if not isinstance(values, dict):
             raise DataError(f"{path} line {number}: is not a JSON object; write one per line")
         yield _as_row(values, path) | {WHERE: f"{path.name} line {number}"}
+
+
+def is_json_lines(path: Path) -> bool:
+    """Whether a file holds one JSON object per line, whatever its ending says.
+
+    Its first two lines that are not empty are looked at: of a list, or of one object, the first of
+    them is no whole object, or no other follows.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    found = 0
+    with lines_of(path) as lines:
+        while line := lines.readline(_LONGEST_LINE):
+            if not line.strip():
+                continue
+            try:
+                whole = isinstance(json.loads(line), dict)
+            except (ValueError, RecursionError):
+                return False
+            found += whole
+            if not whole or found == 2:
+                break
+    return found == 2
 
 
 def stream_json(path: Path) -> Iterator[tuple[int, str | None, Any]]:

@@ -1,0 +1,101 @@
+"""Forms of conversations that other tools write: read whole, or refused by the key's name."""
+
+import json
+
+import pytest
+
+from transferlab.domain.sources.chat import read_chat
+
+PAIR = {"query": "<image>How many?", "response": "Two.", "images": ["0.png"]}
+TURNS = [{"role": "user", "content": "Q1"}, {"role": "assistant", "content": "A1"}]
+
+
+def read(tmp_path, *items, name="chat.jsonl"):
+    path = tmp_path / name
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    return read_chat(path)
+
+
+def test_history_and_system_are_what_was_said_before_and_are_not_learned(tmp_path):
+    item = PAIR | {"system": "Be careful.", "history": [["What is it?", "A disc."], ["Red?", "No"]]}
+    rows, bad = read(tmp_path, item)
+    assert bad == []
+    assert [row["answer"] for row in rows] == ["Two."]
+    prompt = rows[0]["prompt"]
+    for said in ("Be careful.", "User: What is it?", "Assistant: A disc.", "Assistant: No"):
+        assert said in prompt
+    assert prompt.index("A disc.") < prompt.index("How many?")
+
+
+def test_pictures_of_the_history_come_first(tmp_path):
+    item = {**PAIR, "query": "And <image>?", "images": ["0.png", "1.png"]}
+    rows, _ = read(tmp_path, item | {"history": [["<image>What is it?", "A disc."]]})
+    assert json.loads(rows[0]["_media"]) == [["image", "0.png"], ["image", "1.png"]]
+
+
+def test_an_answer_of_weight_0_is_context_and_no_answer(tmp_path):
+    turns = [TURNS[0], TURNS[1] | {"weight": 0}, TURNS[0], {**TURNS[1], "content": "A2"}]
+    rows, bad = read(tmp_path, {"messages": turns})
+    assert [row["answer"] for row in rows] == ["A2"]
+    assert "A1" in rows[0]["prompt"]
+    assert bad == []
+    for key, value in (("loss", False), ("train", False)):
+        rows, _ = read(tmp_path, {"messages": [TURNS[0], TURNS[1] | {key: value}, *TURNS]})
+        assert len(rows) == 1
+    _, bad = read(tmp_path, {"messages": [TURNS[0], TURNS[1] | {"weight": 0}]})
+    assert "nothing to learn" in bad[0][1]
+    _, bad = read(tmp_path, {"messages": [TURNS[0], TURNS[1] | {"weight": 0.3}]})
+    assert "neither 0 nor 1" in bad[0][1]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("objects", {"ref": ["disc"], "bbox": [[0, 1, 2, 3]]}),
+        ("audios", ["0.wav"]),
+        ("label", False),
+        ("label", True),
+        ("weight", 0),
+        ("rejected_response", "Three."),
+        ("tools", "[]"),
+        ("something_new", [1]),
+        ("something_new", {"a": 1}),
+    ],
+)
+def test_a_key_that_is_not_read_refuses_the_item_by_its_name(tmp_path, key, value):
+    rows, bad = read(tmp_path, PAIR | {key: value}, PAIR)
+    assert len(rows) == 1
+    ((where, why),) = bad
+    assert where == "chat.jsonl line 1"
+    assert f"its key '{key}'" in why
+
+
+@pytest.mark.parametrize("key", ["tool_calls", "reasoning_content", "images"])
+def test_a_key_of_a_turn_likewise(tmp_path, key):
+    _, bad = read(tmp_path, {"messages": [TURNS[0], TURNS[1] | {key: ["x"]}]})
+    assert f"a turn's key '{key}'" in bad[0][1]
+
+
+def test_what_says_nothing_is_ignored_and_plain_values_are_columns(tmp_path):
+    rows, bad = read(tmp_path, PAIR | {"objects": None, "audios": [], "source": "made", "n": 3})
+    assert bad == []
+    assert (rows[0]["source"], rows[0]["n"]) == ("made", "3")
+    rows, bad = read(tmp_path, {"messages": [TURNS[0] | {"name": "x"}, TURNS[1]]})
+    assert (len(rows), bad) == (1, [])
+
+
+def test_instruction_and_output_are_read_with_their_input(tmp_path):
+    item = {"instruction": "<image>What is it?", "input": "Look left.", "output": "A disc."}
+    rows, bad = read(tmp_path, item | {"images": ["0.png"]})
+    assert bad == []
+    assert rows[0]["answer"] == "A disc."
+    assert rows[0]["prompt"].endswith("What is it?\nLook left.")
+
+
+def test_lines_are_known_whatever_the_ending(tmp_path):
+    rows, _ = read(tmp_path, PAIR, PAIR, name="chat.json")
+    assert len(rows) == 2
+    (tmp_path / "list.json").write_text(json.dumps([PAIR, PAIR]))
+    assert len(read_chat(tmp_path / "list.json")[0]) == 2
+    (tmp_path / "list.json").write_text(json.dumps([PAIR, PAIR], indent=1))
+    assert len(read_chat(tmp_path / "list.json")[0]) == 2
