@@ -206,6 +206,13 @@ def _media_table(found: Survey) -> _MediaTable | None:
     return None
 
 
+def _sample(rows: list[Row]) -> str:
+    """A value that holds a letter beyond ASCII, where there is one."""
+    values = (value for row in rows for name, value in row.items() if not name.startswith("_"))
+    shown = next((value for value in values if not value.isascii()), "")
+    return f', such as "{shown[:40]}"' if shown else ""
+
+
 def _table(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
     chosen = _media_table(found)
     if chosen is None:
@@ -224,8 +231,8 @@ def _table(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
     if chosen.encoding != UTF8:
         source["encoding"] = chosen.encoding
         questions.notes.append(
-            f"source.encoding: {chosen.name} is not UTF-8; see whether letters with accents come "
-            f"out right as {chosen.encoding}"
+            f"source.encoding: {chosen.name} is not UTF-8 and reads best as {chosen.encoding}"
+            f"{_sample(chosen.rows)}; see whether its letters come out right"
         )
     if match.share < 1:
         questions.notes.append(

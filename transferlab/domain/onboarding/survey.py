@@ -22,6 +22,8 @@ OFFICE_SUFFIXES = (".xlsx", ".xls", ".ods")
 ARRAY_ENDINGS = ("ubyte", "ubyte.gz", ".npy", ".npz", ".h5", ".hdf5", ".mat")
 """Files of many pictures, which are read nowhere either."""
 OTHER_ENCODING = "cp1252"
+_GUESSED_BYTES = 1 << 18
+IDEOGRAPHS = ("CJK Unified", "Hiragana", "Katakana", "Hangul")
 """What office programs in western Europe and America write where they do not write UTF-8."""
 SAVED = ("dataset_dict.json", "state.json")
 """What lies at the top of a folder that the datasets library saved."""
@@ -131,10 +133,36 @@ def read_as_found(path: Path) -> tuple[list[Row], str]:
     try:
         return read_table(path), UTF8
     except WrongEncoding as error:
+        encoding = guess_encoding(path)
+        if encoding is None:
+            raise
         try:
-            return read_table(path, encoding=OTHER_ENCODING), OTHER_ENCODING
+            return read_table(path, encoding=encoding), encoding
         except DataError:
             raise error from None
+
+
+def guess_encoding(path: Path) -> str | None:
+    """The encoding in which a text that is not UTF-8 reads best; None where none does."""
+    # Imported here: it brings tables of the world's languages.
+    from charset_normalizer import from_bytes
+
+    with path.open("rb") as file:
+        content = file.read(_GUESSED_BYTES)
+    best = from_bytes(content).best()
+    if best is not None and not _is_latin(best.alphabets):
+        # How usual letters are is known of alphabets only.
+        ideographs = any(name.startswith(IDEOGRAPHS) for name in best.alphabets)
+        return best.encoding if best.coherence > 0 or ideographs else None
+    # Western code pages differ in few letters; the one that most programs write, where it fits.
+    western = from_bytes(content, cp_isolation=[OTHER_ENCODING]).best()
+    return None if western is None else OTHER_ENCODING
+
+
+def _is_latin(alphabets: list[str]) -> bool:
+    """Whether a text's letters are those of Western and Central European languages."""
+    common = ("Latin", "Punctuation", "Symbol", "Control")
+    return all(any(part in name for part in common) for name in alphabets)
 
 
 def upcast(found: Survey) -> Survey:

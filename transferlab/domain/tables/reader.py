@@ -36,6 +36,7 @@ MAX_UNPACKED_BYTES = 2 * 1024**3
 """Of a packed table: the largest that is known (MIMIC-CXR's) unpacks to 60 MB."""
 KEY = "key"
 """The column that holds an item's name where a JSON file is an object of objects."""
+_SEPARATOR_LINE = re.compile(r"sep=(.)")
 _BATCH_ROWS = 1024
 _CHUNK_BYTES = 1 << 20
 _LONGEST_LINE = 1 << 20
@@ -102,12 +103,14 @@ def lines_of(path: Path, encoding: str = UTF8, *, newline: str = "\n") -> Iterat
     """A text file that is read line by line, after all of it is known to be in its encoding."""
     with _decoded(path, encoding):
         _check_encoding(path, encoding)
-        with io.TextIOWrapper(_unpacked(path), encoding=_codec(encoding), newline=newline) as text:
+        with io.TextIOWrapper(
+            _unpacked(path), encoding=_codec(path, encoding), newline=newline
+        ) as text:
             yield text
 
 
 def _check_encoding(path: Path, encoding: str) -> None:
-    decoder = codecs.getincrementaldecoder(_codec(encoding))()
+    decoder = codecs.getincrementaldecoder(_codec(path, encoding))()
     done = 0
     with _unpacked(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -136,8 +139,22 @@ def _delimiter(header: str, known: str) -> str:
     return max(known, key=outside.count)
 
 
-def _codec(encoding: str) -> str:
-    return "utf-8-sig" if encoding.lower() in (UTF8, "utf8") else encoding
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""What a file's first bytes say stands above what was written of it; the longer marks first."""
+
+
+def _codec(path: Path, encoding: str) -> str:
+    if encoding.lower() not in (UTF8, "utf8"):
+        return encoding
+    with _unpacked(path) as file:
+        start = file.read(4)
+    found = (codec for mark, codec in BYTE_ORDER_MARKS.items() if start.startswith(mark))
+    return next(found, "utf-8-sig")
 
 
 def _unpacked(path: Path) -> IO[bytes]:
@@ -164,8 +181,13 @@ def _decoded(path: Path, encoding: str) -> Iterator[None]:
 
 
 def _csv(path: Path, lines: IO[str], delimiters: str) -> Iterator[Row]:
-    first = next(lines, "")
-    reader = csv.reader(chain([first], lines), delimiter=_delimiter(first, delimiters))
+    first, told = next(lines, ""), None
+    if named := _SEPARATOR_LINE.fullmatch(first.strip()):  # as office programs write it
+        told, first = named[1], next(lines, "")
+    reader = csv.reader(
+        chain([first], lines), delimiter=told or _delimiter(first, delimiters), strict=True
+    )
+    began = 1
     try:
         header = next(reader, [])
         if len(set(header)) != len(header):
@@ -177,9 +199,13 @@ def _csv(path: Path, lines: IO[str], delimiters: str) -> Iterator[Row]:
                     f"{path} row {number} (line {reader.line_num}): has {len(cells)} cells, "
                     f"the header has {len(header)}; is a quote or a delimiter missing?"
                 )
+            began = reader.line_num + 1
             yield dict(zip(header, cells, strict=True)) | {WHERE: f"{path.name} row {number}"}
     except csv.Error as error:
-        raise DataError(f"{path} line {reader.line_num}: is not a valid table ({error})") from None
+        raise DataError(
+            f"{path} line {began}: is not a valid row ({error}, seen in line {reader.line_num}); "
+            "is a quote opened there and not closed?"
+        ) from None
 
 
 def _jsonl(path: Path, lines: IO[str]) -> Iterator[Row]:

@@ -86,3 +86,30 @@ def test_missing_and_wrongly_encoded_files(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"a,b\n\xe9,1\n")
     with pytest.raises(DataError, match="not UTF-8 text \\(byte 4\\)"):
         read_table(tmp_path / "t.csv")
+
+
+def test_an_open_quote_is_an_error_with_its_line(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('a,b\n1,"x"\n2,"open\n3,"y"\n4,"z"\n')
+    with pytest.raises(DataError, match=r"line 3: is not a valid row .*is a\s+quote opened"):
+        read_table(path)
+    path.write_text('a,b\n1,"two\nlines"\n2,"say ""so"""\n')
+    assert [row["b"] for row in read_table(path)] == ["two\nlines", 'say "so"']
+    path.write_text('a,b\n1,x\n2,"never closed\n')
+    with pytest.raises(DataError, match=r"line 3: is not a valid row"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-8-sig"])
+def test_byte_order_marks_are_obeyed(tmp_path, encoding):
+    text = "a\tb\nнорма\tß\n"
+    mark = "" if encoding in ("utf-16", "utf-32", "utf-8-sig") else "\ufeff"
+    (tmp_path / "t.csv").write_bytes((mark + text).encode(encoding))
+    (row,) = read_table(tmp_path / "t.csv")
+    assert (row["a"], row["b"]) == ("норма", "ß")
+
+
+def test_a_line_that_names_the_separator_is_obeyed(tmp_path):
+    (tmp_path / "t.csv").write_text("sep=|\na|b,c\n1|2\n")
+    (row,) = read_table(tmp_path / "t.csv")
+    assert (row["a"], row["b,c"]) == ("1", "2")
