@@ -297,6 +297,7 @@ def test_only_declared_libraries_are_imported():
         "avalanche": "avalanche-lib",
         "pynvml": "nvidia-ml-py",
         "dicomanonymizer": "dicom-anonymizer",
+        "charset_normalizer": "charset-normalizer",
     }
     undeclared = {
         top

@@ -25,8 +25,9 @@ _EARLIER_SECONDS = 1.0
 def decode_audio(ref: MediaRef) -> np.ndarray:
     """The sound of a segment, (n,) float32 in [-1, 1] at 16 kHz, channels mixed to one.
 
-    Time counts from the film's first picture, as frames do; where there is no sound, before the
-    track begins or after it ends, there is silence. Without an end it lasts as long as the track.
+    Time counts from the file's beginning, as it does for frames; where there is no sound, before
+    the track begins or after it ends, there is silence. Without an end it lasts as long as the
+    track.
 
     Raises:
         UnreadableMedium: the film has no sound track, or it is damaged.
@@ -88,11 +89,12 @@ def _timed(piece: av.AudioFrame) -> tuple[float, np.ndarray]:
 
 
 def _zero_seconds(container: InputContainer, stream: AudioStream) -> float:
-    """When the film's first picture is shown; without pictures, when its sound begins."""
-    shown = container.streams.video[0] if container.streams.video else stream
-    if shown.start_time is None or shown.time_base is None:
+    """Where the file's own clock begins."""
+    if container.start_time is not None:
+        return container.start_time / av.time_base
+    if stream.start_time is None or stream.time_base is None:
         return 0.0
-    return float(shown.start_time * shown.time_base)
+    return float(stream.start_time * stream.time_base)
 
 
 @contextmanager

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.sidedata.sidedata import Type as SideData
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from transferlab.core.records import Frames, MediaRef
@@ -24,6 +28,7 @@ _COSTLY_PIXELS_PER_SECOND = 1280 * 720 * 48
 as long as the film runs."""
 _BEYOND_SECONDS = 3600.0
 """Past the end of a film by any estimate of it: a search from there finds the last keyframe."""
+DISPLAY_MATRIX = SideData.DISPLAYMATRIX
 _TAIL_SECONDS, _TAIL_SHARE = 1.0, 0.05
 """How much earlier than stated a film's pictures may end: the last one may be shown for a while."""
 
@@ -31,9 +36,10 @@ _TAIL_SECONDS, _TAIL_SHARE = 1.0, 0.05
 def decode_video(ref: MediaRef) -> Frames:
     """``ref.frames`` (H, W, 3) uint8 frames: one for each of as many equal parts of the segment.
 
-    It is the first frame shown at or after the part's middle (the film's last one where the segment
-    goes on). At 24 frames per second and more, frames that no other frame refers to are not
-    decoded, so it may be a few hundredths of a second late. Of films from 720p at 48 frames per
+    It is the frame that is on screen at the part's middle: before the first picture that one, after
+    the last one that. Times count from the file's beginning, where sound may begin before pictures.
+    At 24 frames per second and more, frames that no other frame refers to are not decoded, so it
+    may be a few hundredths of a second early. Of films from 720p at 48 frames per
     second on, a keyframe within the part is taken instead where there is one: it costs one decoded
     frame and not hundreds.
 
@@ -107,9 +113,9 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         source = readable(path)
         with av.open(str(source) if isinstance(source, Path) else source, mode="r") as container:
-            if not container.streams.video:
+            stream = _pictures(container)
+            if stream is None:
                 raise UnreadableMedium(path, "the file has no picture, only sound or data")
-            stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             yield container, stream
     except av.EOFError as error:
@@ -118,6 +124,17 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise UnreadableMedium(
             path, f"the video is damaged or not a video ({type(error).__name__}); copy it again"
         ) from error
+
+
+def _pictures(container: InputContainer) -> VideoStream | None:
+    """The film's own pictures: a cover beside them is a picture attached to the file."""
+    moving = [
+        one
+        for one in container.streams.video
+        if not Disposition.attached_pic & one.disposition and one.codec_context is not None
+    ]
+    best = container.streams.best("video")
+    return best if best in moving else next(iter(moving), None)
 
 
 def _length(container: InputContainer, stream: VideoStream) -> float | None:
@@ -132,7 +149,9 @@ class _Film:
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
         self._path, self._container, self._stream = path, container, stream
         self._base = stream.time_base or Fraction(1, av.time_base)
-        self._first = stream.start_time or 0
+        start = container.start_time
+        own = stream.start_time or 0
+        self._first: int = own if start is None else round(start / av.time_base / self._base)
 
     def keyframe(self, seconds: float, *, within_seconds: float) -> av.VideoFrame | None:
         """The keyframe before ``seconds``, else the one after it, if it is near enough."""
@@ -150,16 +169,32 @@ class _Film:
         return None
 
     def frame_at(self, seconds: float) -> av.VideoFrame:
-        """The first frame at or after ``seconds``, or the last one."""
+        """The frame on screen at ``seconds``; before the first one that, after the last one that.
+
+        Of some containers nothing comes after a search near or past the end, or it ends at a later
+        keyframe than the one before; it is then begun earlier, at the beginning at last.
+        """
         target = self._ticks(seconds)
-        self._container.seek(target, stream=self._stream, backward=True)
-        last = None
-        for last in self._container.decode(self._stream):
-            if last.pts is not None and last.pts >= target:
-                break
-        if last is None:
-            raise UnreadableMedium(self._path, "the video has no frames")
-        return last
+        length = self.stated_seconds
+        near = target if length is None else min(target, self._ticks(length))
+        for earlier in (0.0, 5.0, 60.0, math.inf):
+            start = self._first if math.isinf(earlier) else near - int(earlier / self._base)
+            with suppress(av.PermissionError):  # what FFmpeg says where it finds no keyframe
+                self._container.seek(max(self._first, start), stream=self._stream, backward=True)
+            shown = self._last_until(target)
+            too_late = shown is not None and (shown.pts or 0) > target
+            if shown is not None and (not too_late or math.isinf(earlier)):
+                return shown
+        raise UnreadableMedium(self._path, "the video has no frames")
+
+    def _last_until(self, target: int) -> av.VideoFrame | None:
+        """Of the frames from here on, the last one that is shown by ``target``, else the first."""
+        shown = None
+        for frame in self._container.decode(self._stream):
+            if frame.pts is not None and frame.pts > target:
+                return shown or frame
+            shown = frame
+        return shown
 
     def seconds(self, frame: av.VideoFrame) -> float:
         """When a frame is shown."""
@@ -181,5 +216,12 @@ class _Film:
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
     pixels = frame.to_ndarray(format="rgb24")
-    # Phones store the picture lying, with the turn (anticlockwise, in degrees) beside it.
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90) % 4))
+    matrix: Any = frame.side_data.get(DISPLAY_MATRIX)  # type: ignore[call-overload]  # as PyAV does
+    if matrix is None:
+        return np.ascontiguousarray(pixels)
+    # Phones store the picture lying or mirrored, with the way it is shown beside it: a pixel (p, q)
+    # is shown at x = a p + c q, y = b p + d q, each of the four 0 or of size 1.
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5]
+    if abs(int(a)) < abs(int(b)):
+        pixels, a, d = pixels.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import webvtt
 from webvtt.errors import MalformedCaptionError, MalformedFileError
-from webvtt.models import Timestamp
 
 from transferlab.config.domain import TranscriptSection
 from transferlab.core.paths import safe_join
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadRow, Row
 from transferlab.domain.base.template import fill, value
+from transferlab.domain.rows.subtitles import read_subtitles
 
 CUE_COLUMNS = ("cue_text", "cue_start", "cue_end")
 
@@ -26,24 +25,23 @@ def read_cues(path: Path) -> list[Row]:
             begins or begins before the one above it.
     """
     try:
-        if path.suffix.lower() == ".srt":
-            captions = webvtt.from_srt(str(path), encoding="utf-8-sig").captions
-        else:
-            captions = webvtt.read(str(path), encoding="utf-8-sig", strict=True).captions
+        found = read_subtitles(path)
     except FileNotFoundError:
         raise UnreadableMedium(path, "the transcript is missing") from None
     except UnicodeDecodeError:
-        raise UnreadableMedium(path, "the transcript is not UTF-8 text") from None
+        raise UnreadableMedium(
+            path, "the transcript is not UTF-8 text; save it as UTF-8 (many editors write cp1252)"
+        ) from None
     except (MalformedFileError, MalformedCaptionError, OSError) as error:
         raise UnreadableMedium(
             path, f"the transcript is not valid WebVTT or SRT ({type(error).__name__})"
         ) from error
-    if not captions:
+    if not found:
         raise UnreadableMedium(path, "the transcript holds no cue")
     cues: list[Row] = []
     latest = 0.0
-    for number, caption in enumerate(captions, start=1):
-        start, end = _seconds(caption.start_time), _seconds(caption.end_time)
+    for number, cue in enumerate(found, start=1):
+        start, end = cue.start, cue.end
         if start < latest:
             raise UnreadableMedium(
                 path,
@@ -55,14 +53,8 @@ def read_cues(path: Path) -> list[Row]:
                 path, f"cue {number} of the transcript ends at {end:g} s, not after its beginning"
             )
         latest = start
-        words = " ".join(caption.text.split())
-        cues.append(dict(zip(CUE_COLUMNS, (words, f"{start:.3f}", f"{end:.3f}"), strict=True)))
+        cues.append(dict(zip(CUE_COLUMNS, (cue.words, f"{start:.3f}", f"{end:.3f}"), strict=True)))
     return cues
-
-
-def _seconds(time: Timestamp) -> float:
-    hours, minutes, seconds, milliseconds = time.to_tuple()
-    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
 
 
 def explode(row: Row, section: TranscriptSection, root: Path) -> Iterator[Row]:

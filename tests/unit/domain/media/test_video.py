@@ -25,7 +25,7 @@ def film(tmp_path_factory):
 
 def test_frames_are_the_middles_of_equal_parts(film):
     assert numbers(film, frames=4) == [5, 15, 25, 35]
-    assert numbers(film, frames=2, start=1.0, end=2.0) == [13, 18]
+    assert numbers(film, frames=2, start=1.0, end=2.0) == [12, 17]
     assert numbers(film, frames=1, start=3.0, end=3.2) == [31]
 
 
@@ -122,7 +122,7 @@ def test_frames_of_a_film_without_a_steady_rate_are_found_by_their_time(tmp_path
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     ref = MediaRef(kind="video", path=path, end_seconds=4.2, frames=4)
-    assert frame_numbers(decode(ref)) == [3, 3, 5, 5]
+    assert frame_numbers(decode(ref)) == [2, 2, 4, 4]
     early = MediaRef(kind="video", path=path, start_seconds=0.05, end_seconds=0.25, frames=2)
     assert frame_numbers(decode(early)) == [1, 2]
 
@@ -133,3 +133,78 @@ def test_a_clip_with_fewer_frames_than_are_asked_for_shows_them_again(tmp_path):
     assert len(numbers) == 8
     assert numbers == sorted(numbers)
     assert set(numbers) == {0, 1, 2} or set(numbers) == {1, 2}
+
+
+def write_streams(path, *, picture_from=0.0, cover=False, seconds=4):
+    """A film of 10 numbered frames per second beside a sound that begins at 0."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        stream.options = {"crf": "1", "preset": "ultrafast", "g": "12"}
+        sound = container.add_stream("aac", rate=48_000, layout="mono")
+        silent = np.zeros((1, 48_000 * seconds), np.float32)
+        frame = av.AudioFrame.from_ndarray(silent, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 48_000, 0
+        packets = [*sound.encode(frame), *sound.encode()]
+        for number in range(10 * seconds):
+            pixels = np.full((32, 32, 3), 16 + 4 * number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            frame.pts, frame.time_base = number + round(10 * picture_from), Fraction(1, 10)
+            packets += stream.encode(frame)
+        for packet in [*packets, *stream.encode()]:
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["ts", "flv", "mkv", "mov"])
+def test_frames_of_every_container_are_found(tmp_path, ending):
+    path = write_streams(tmp_path / f"film.{ending}")
+    assert check("video", path).length_seconds == pytest.approx(4.0, abs=0.3)
+    ref = MediaRef(kind="video", path=path, frames=4, end_seconds=4.0)
+    assert frame_numbers(decode(ref)) == pytest.approx([5, 15, 25, 35], abs=1)
+
+
+def test_time_counts_from_the_beginning_of_the_file_and_not_of_its_pictures(tmp_path):
+    path = write_streams(tmp_path / "late.mkv", picture_from=2.0)
+    ref = MediaRef(kind="video", path=path, start_seconds=2.5, end_seconds=3.2)
+    assert frame_numbers(decode(ref)) == [8]  # on screen at 2.85 s, 0.85 s after the first
+    early = MediaRef(kind="video", path=path, start_seconds=0.0, end_seconds=1.0)
+    assert frame_numbers(decode(early)) == [0]
+
+
+def test_a_slide_is_on_screen_until_the_next_one(tmp_path):
+    path = write_film(tmp_path / "slides.mp4", frames=4, rate=Fraction(1, 8))
+    wanted = [MediaRef(kind="video", path=path, start_seconds=t, end_seconds=t + 2) for t in (1, 9)]
+    assert [frame_numbers(decode(ref)) for ref in wanted] == [[0], [1]]
+
+
+class Shown:
+    """A frame whose pixels say where they are, and how the file says it is shown."""
+
+    def __init__(self, matrix):
+        self.side_data = {} if matrix is None else {video.DISPLAY_MATRIX: self.packed(matrix)}
+
+    @staticmethod
+    def packed(matrix):
+        a, b, c, d = (value << 16 for value in matrix)
+        return np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], np.int32).tobytes()
+
+    def to_ndarray(self, format):
+        return np.repeat(np.arange(6, dtype=np.uint8).reshape(2, 3, 1), 3, axis=2)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        (None, [[0, 1, 2], [3, 4, 5]]),
+        ((1, 0, 0, 1), [[0, 1, 2], [3, 4, 5]]),
+        ((-1, 0, 0, 1), [[2, 1, 0], [5, 4, 3]]),  # mirrored
+        ((1, 0, 0, -1), [[3, 4, 5], [0, 1, 2]]),  # upside down, mirrored
+        ((-1, 0, 0, -1), [[5, 4, 3], [2, 1, 0]]),  # turned by half
+        ((0, 1, -1, 0), [[3, 0], [4, 1], [5, 2]]),  # turned by a quarter, clockwise
+        ((0, -1, 1, 0), [[2, 5], [1, 4], [0, 3]]),  # and anticlockwise
+        ((0, 1, 1, 0), [[0, 3], [1, 4], [2, 5]]),  # transposed
+    ],
+)
+def test_pictures_are_turned_and_mirrored_as_the_file_says(matrix, expected):
+    assert video._upright(Shown(matrix))[..., 0].tolist() == expected
