@@ -10,6 +10,7 @@ from transferlab.config.backbone import EMBEDDED
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.config.yaml_sections import load_yaml, locate
 from transferlab.continual.options.compatibility import check_strategies
+from transferlab.continual.options.registry import OPTIONS
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.catalog import DomainEntry, find_domains
 from transferlab.errors import InputError, UnknownName
@@ -83,6 +84,13 @@ def _check_registered(config: PipelineConfig) -> list[str]:
                 registry.check(name)
             except UnknownName as error:
                 problems.append(f"{path}: {error}")
+    if known_type(config.backbone) in CONTRASTIVE:
+        problems += [
+            f"strategy.{spec.name}: needs a backbone that writes answers token by token, and "
+            f"'{config.backbone.model}' compares pictures with given ones; use replay, ewc or l2"
+            for spec in config.strategy
+            if spec.name in OPTIONS and OPTIONS[spec.name].needs.writes
+        ]
     for name in config.export:
         if name in EXPORTERS:
             exporter: Exporter = EXPORTERS.get(name)()

@@ -31,3 +31,15 @@ def test_names_that_are_not_registered_are_refused_with_the_nearest():
         "frechet, mmd, proxy_a_distance, sliced_wasserstein, vocabulary_js.",
         "export: Unknown export format 'adaptor'. Did you mean 'adapter'? Known: adapter.",
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["er_ace", "der", "feature_distillation", "self_distillation", "pseudo_replay"]
+)
+def test_strategies_that_need_a_writer_are_refused_with_a_backbone_that_compares(tmp_path, name):
+    (tmp_path / "config.json").write_text('{"model_type": "clip"}')
+    clip = {"model": str(tmp_path), "adapter": {"kind": "lora", "rank": 2}}
+    found = [one for one in problems(backbone=clip, strategy=[name]) if "strategy" in one]
+    assert len(found) == 1
+    assert found[0].startswith(f"strategy.{name}: needs a backbone that writes answers")
+    assert not [one for one in problems(backbone=clip, strategy=["ewc"]) if "strategy" in one]

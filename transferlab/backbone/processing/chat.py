@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from transferlab.backbone.processing.layouts import Interleaved
+from transferlab.backbone.processing.reserved_tokens import PROBE, reserved_in, reserved_words
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.errors import ModelError
 
@@ -47,6 +49,19 @@ class Chat:
             self.image_id = self._tokenizer.convert_tokens_to_ids(self.image_token)
         self.picture_id = self.image_id if picture_id is None else picture_id
         self._templated = bool(processor.chat_template) and layout.uses_chat_template
+        rendered = None
+        if self._templated:
+            rendered = self._render([_user_turn(PROBE, [])], add_generation_prompt=True)
+        words = map(re.escape, reserved_words(self._tokenizer, rendered))
+        self._reserved = re.compile("|".join(words) or r"(?!)")
+
+    def reserved_in(self, text: str) -> str | None:
+        """A word of a sample's text that the backbone would read as one of its own, or None.
+
+        In an answer "</s>" would end what is learned; in a question "<|assistant|>" would begin
+        one.
+        """
+        return reserved_in(text, self._reserved)
 
     def prompt_text(self, prompt: str, frames: Sequence[int], sounds: Sequence[bool] = ()) -> str:
         """The prompt as the model reads it, with one image token per frame.
@@ -141,7 +156,7 @@ def _turn(role: str, content: list[dict]) -> dict[str, Any]:
     return {"role": role, "content": content}
 
 
-def _user_turn(prompt: str, frames: Sequence[int], sounds: Sequence[bool]) -> dict[str, Any]:
+def _user_turn(prompt: str, frames: Sequence[int], sounds: Sequence[bool] = ()) -> dict[str, Any]:
     content: list[dict] = []
     for position, part in enumerate(prompt.split(MEDIA_SLOT)):
         if position:

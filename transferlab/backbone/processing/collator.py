@@ -104,6 +104,7 @@ class Collator:
         kept = self._prompts.get(key)
         if kept is not None:
             return kept
+        self._refuse_reserved(sample, sample.prompt, what="prompt")
         media = self.media.encode(sample.media)
         self._refuse_many(sample, sum(media.frames))
         sounds = tuple(ref.sound for ref in sample.media)
@@ -130,12 +131,13 @@ class Collator:
         """The tokens of ``answer`` after the sample's prompt, the end token included.
 
         Raises:
-            DataError: the answer holds the backbone's image token.
+            DataError: the answer holds one of the backbone's own tokens.
         """
         key = (sample.id, sample.prompt, answer)
         kept = self._answers.get(key)
         if kept is None:
             prompt = self.prompt(sample)
+            self._refuse_reserved(sample, answer, what="answer or a choice")
             kept = self.chat.answer_tokens(
                 sample.prompt, prompt.frames, answer, start=prompt.start, sounds=prompt.sounds
             )
@@ -146,6 +148,14 @@ class Collator:
                 )
             self._answers.put(key, kept, size_bytes=_ENTRY_BYTES + 8 * len(kept))
         return kept
+
+    def _refuse_reserved(self, sample: Sample, text: str, *, what: str) -> None:
+        found = self.chat.reserved_in(text)
+        if found is not None:
+            raise DataError(
+                f"sample '{sample.id}' of '{sample.domain}': its {what} holds '{found}', which "
+                f"'{self._name}' reads as a token of its own and not as text; remove it"
+            )
 
     def _batch(self, samples: Sequence[Sample], answers: Sequence[list[int]]) -> Batch:
         prompts = [self.prompt(sample) for sample in samples]

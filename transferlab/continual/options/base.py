@@ -63,6 +63,9 @@ class Needs:
     backbone_method: str = ""
     """A method of the backbone that not every one has: ``merge`` (``MergesAdapters``),
     ``split_weights`` (``SplitsWeights``) or ``expert_layers`` (``HasExperts``)."""
+    writes: bool = False
+    """It needs a backbone that writes answers token by token; one that compares pictures with given
+    answers has no vocabulary to hold and nothing to say."""
     moves_afterwards: bool = False
     """It puts other values into the parameters after a domain."""
 

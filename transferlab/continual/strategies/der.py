@@ -48,6 +48,7 @@ class DEROptions(MemoryOptions):
         "an answer does."
     )
     needs: ClassVar[Needs] = Needs(
+        writes=True,
         past_samples=True,
         keeps="logits of the remembered answers",
         extra_passes=REPLAYED_APART,

@@ -33,6 +33,7 @@ class ERACEOptions(MemoryOptions):
         "answers of the wrong domain."
     )
     needs: ClassVar[Needs] = Needs(
+        writes=True,
         past_samples=True,
         extra_passes=REPLAYED_APART,
         replaces_loss=True,

@@ -38,6 +38,7 @@ class FeatureDistillationOptions(StrategyOptions):
         "answers are told from."
     )
     needs: ClassVar[Needs] = Needs(
+        writes=True,
         previous_model=True,
         extra_passes="one forward of every batch through the previous model",
         adds_gradient=True,

@@ -40,6 +40,7 @@ class PseudoReplayOptions(StrategyOptions):
         "what it sees as it did; it protects ways of answering, not facts of a past domain."
     )
     needs: ClassVar[Needs] = Needs(
+        writes=True,
         extra_passes="answers to pseudo_samples questions before each domain, and a forward and "
         "backward of some in every step",
         adds_gradient=True,

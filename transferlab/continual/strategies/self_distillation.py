@@ -30,6 +30,7 @@ class SelfDistillationOptions(MemoryOptions):
         "answers of past domains may no longer be used."
     )
     needs: ClassVar[Needs] = Needs(
+        writes=True,
         past_samples=True,
         extra_passes="answers to all remembered prompts before each domain, and a forward and "
         "backward of some in every step",
