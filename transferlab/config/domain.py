@@ -1,5 +1,6 @@
 """The schema of domain.yaml: what a domain is made of."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -85,6 +86,9 @@ class ReportsSection(Section):
     its path relative to the data root, or "stem", its name without folder and ending."""
     optional: bool = False
     """Keep a file without a report, with empty columns; otherwise it is a bad row."""
+    normalise: Literal["number"] | None = None
+    """number: leading zeros and a final ".0", which spreadsheets take away or add, make no
+    difference; keys that would then be one are refused."""
 
 
 class HubSection(Section):
@@ -279,6 +283,16 @@ class DomainConfig(Section):
         media = {medium.kind for medium in self.source.media.values()}
         if self.privacy.dicom and self.source.kind != "dicom" and "dicom" not in media:
             raise ValueError("privacy.dicom: the source has no DICOM files")
+        return self
+
+    @model_validator(mode="after")
+    def _tasks_can_be_tracked(self) -> "DomainConfig":
+        for name in self.tasks:
+            if not re.fullmatch(r"\w[\w.\- ]*", name) or name.endswith((" ", ".")):
+                raise ValueError(
+                    f"tasks: '{name}' cannot be a task's name, as it becomes part of MLflow's "
+                    "names; use letters, digits, '_', '-', '.' and spaces between them"
+                )
         return self
 
     @model_validator(mode="after")

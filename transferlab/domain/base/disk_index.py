@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from transferlab.domain.base.join_keys import as_number
 from transferlab.domain.base.rows import WHERE, Row
-from transferlab.errors import EnvironmentProblem
+from transferlab.errors import DataError, EnvironmentProblem
 
 _MEMORY_KB = 2_000
 
@@ -63,21 +64,57 @@ class FirstOccurrences:
 class Reports:
     """The rows of a table by the values of one of its columns."""
 
-    def __init__(self, rows: Iterable[Row], column: str) -> None:
-        """Read them once; ``columns`` are then those that any of them has."""
+    def __init__(self, rows: Iterable[Row], column: str, *, as_numbers: bool = False) -> None:
+        """Read them once; ``columns`` are then those that any of them has.
+
+        Args:
+            rows: of the table.
+            column: that holds the key.
+            as_numbers: compare keys by ``as_number``.
+
+        Raises:
+            DataError: with ``as_numbers``, two different keys are then one.
+        """
+        self._as_numbers = as_numbers
+        self._written: dict[str, str] = {}
         self._index = DiskIndex(
-            "CREATE TABLE reports (id INTEGER PRIMARY KEY, key TEXT, content TEXT, "
+            "CREATE TABLE reports (id INTEGER PRIMARY KEY, key TEXT, number TEXT, content TEXT, "
             "pictures INTEGER DEFAULT 0);"
         )
         self.columns: set[str] = set()
         for row in rows:
             self.columns |= row.keys() - {WHERE}
-            key, content = row.get(column, "").strip(), json.dumps(row)
-            self._index.execute("INSERT INTO reports (key, content) VALUES (?, ?)", key, content)
+            written, content = row.get(column, "").strip(), json.dumps(row)
+            query = "INSERT INTO reports (key, number, content) VALUES (?, ?, ?)"
+            self._index.execute(query, self._key(written), as_number(written), content)
         self._index.execute("CREATE INDEX by_key ON reports (key)")
+        self._index.execute("CREATE INDEX by_number ON reports (number)")
+        self._written.clear()  # files may write the same keys in another way
 
-    def matching(self, key: str) -> list[tuple[Row, int]]:
-        """The rows of a key in their order, each with how many pictures it then has."""
+    def _key(self, written: str) -> str:
+        if not self._as_numbers:
+            return written
+        key = as_number(written)
+        other = self._written.setdefault(key, written)
+        if other != written:
+            raise DataError(
+                f"source.reports.normalise: '{other}' and '{written}' would be one key, and are "
+                "perhaps those of two sites; make them differ, or join by another element"
+            )
+        return key
+
+    def fits_as_number(self, key: str) -> bool:
+        """Whether a key without a report has one when both are compared as numbers."""
+        query = "SELECT 1 FROM reports WHERE number = ? LIMIT 1"
+        return self._index.execute(query, as_number(key)).fetchone() is not None
+
+    def matching(self, written: str) -> list[tuple[Row, int]]:
+        """The rows of a key in their order, each with how many pictures it then has.
+
+        Raises:
+            DataError: as when the reports were read.
+        """
+        key = self._key(written)
         self._index.execute("UPDATE reports SET pictures = pictures + 1 WHERE key = ?", key)
         query = "SELECT content, pictures FROM reports WHERE key = ? ORDER BY id"
         found = self._index.execute(query, key)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from transferlab.config.domain import SourceSection
+from transferlab.domain.base.join_keys import as_number, clash
 from transferlab.domain.base.rows import Row
 from transferlab.domain.onboarding.columns import Column, summarize_columns
 from transferlab.domain.onboarding.survey import Survey, read_as_found
@@ -26,6 +28,18 @@ KEYS = (
 )
 """What may tie a file to a report, the narrowest first: of equal ones it is the safest."""
 _MIN_SHARE = 0.5
+_SHORT = 4
+"""Digits of a number that may be met by chance; accession numbers and UIDs are longer."""
+_NAMES = {
+    "SOPInstanceUID": ("sop", "instance", "image"),
+    "file": ("file", "path", "image", "name"),
+    "stem": ("file", "stem", "image", "name"),
+    "SeriesInstanceUID": ("series",),
+    "StudyInstanceUID": ("study",),
+    "AccessionNumber": ("accession", "accno", "acc"),
+    "PatientID": ("patient", "subject", "pid", "mrn"),
+}
+"""What a column that is that element has in its name."""
 MARK = "xray"
 _UNREAD = "a table that cannot be read"
 
@@ -41,12 +55,25 @@ class _Join:
     reports: list[Row]
     share: float
     """Of the files that have a row."""
+    as_numbers: bool
+    """Whether keys are compared without leading zeros and ".0"."""
 
     @property
     def settings(self) -> dict[str, str]:
         """The content of source.reports."""
         encoding = {} if self.encoding == UTF8 else {"encoding": self.encoding}
-        return {"path": self.table, **encoding, "column": self.column, "tag": self.tag}
+        normalise = {"normalise": "number"} if self.as_numbers else {}
+        return {
+            "path": self.table,
+            **encoding,
+            "column": self.column,
+            "tag": self.tag,
+            **normalise,
+        }
+
+    def key(self, written: str) -> str:
+        """A key as the two sides are compared by it."""
+        return as_number(written.strip()) if self.as_numbers else written.strip()
 
 
 def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
@@ -78,9 +105,9 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
     joined = _best_join(found, files, notes)
     if joined is not None:
         source["reports"] = joined.settings
-        by_key = {report[joined.column].strip(): report for report in joined.reports}
-        tag = joined.tag
-        rows = [row | by_key[row[tag]] for row in files if row[tag] in by_key]
+        by_key = {joined.key(report[joined.column]): report for report in joined.reports}
+        keys = [joined.key(row[joined.tag]) for row in files]
+        rows = [row | by_key[key] for row, key in zip(files, keys, strict=True) if key in by_key]
         notes += _about(joined)
     elif found.tables:
         notes.append(f"no column of {', '.join(found.tables[:3])} ties its rows to the files")
@@ -112,6 +139,11 @@ def _about(joined: _Join) -> list[str]:
         f"source.reports: {joined.share:.0%} of the files have a row in {joined.table} by "
         f"{joined.tag}"
     ]
+    if joined.as_numbers:
+        notes.append(
+            f"source.reports.normalise: {joined.column} and {joined.tag} are written differently "
+            "(leading zeros or '.0'); see whether a report belongs to its picture"
+        )
     if joined.encoding != UTF8:
         notes.append(
             f"source.reports.encoding: {joined.table} is not UTF-8; see whether letters with "
@@ -146,29 +178,65 @@ def _group(rows: Sequence[Row]) -> str:
 
 
 def _best_join(found: Survey, files: Sequence[Row], notes: list[str]) -> _Join | None:
-    """The table that says something about the most files; of equal keys the narrowest."""
-    best: tuple[tuple[float, int], _Join] | None = None
+    """The table that says something about the most files; of equal keys those that are written
+    alike, then the narrowest."""
+    best: tuple[tuple[float, bool, int], _Join] | None = None
     for table in found.tables:
         try:
             reports, encoding = read_as_found(found.root / table)
         except DataError as error:
             notes.append(f"{_UNREAD}: {error}")
             continue
-        for name, column in summarize_columns(reports).items():
+        for column in summarize_columns(reports).values():
             for rank, tag in enumerate(KEYS):
-                share = _share(column, files, tag)
-                if share >= _MIN_SHARE and (best is None or (share, -rank) > best[0]):
+                for as_numbers in (False, True):
+                    share = _share(column, files, tag, as_numbers=as_numbers)
+                    order = (share, not as_numbers, -rank)
+                    if share < _MIN_SHARE or (best is not None and order <= best[0]):
+                        continue
+                    if not is_evidence(column, tag):
+                        note = _not_taken(column, tag, table)
+                        notes += [note] if note not in notes else []
+                        continue
                     join = _Join(
                         table=table,
                         encoding=encoding,
-                        column=name,
+                        column=column.name,
                         tag=tag,
                         reports=reports,
                         share=share,
+                        as_numbers=as_numbers,
                     )
-                    best = ((share, -rank), join)
+                    best = (order, join)
     return best[1] if best else None
 
 
-def _share(column: Column, files: Sequence[Row], tag: str) -> float:
-    return sum(row[tag] in column.counts for row in files if row[tag]) / len(files)
+def is_evidence(column: Column, tag: str) -> bool:
+    """Whether equal values in a column and an element cannot be chance.
+
+    Small numbers meet small numbers: a column that counts its rows fits every archive that numbers
+    its patients. Such a column is taken only where its name says that it is that element.
+    """
+    if any(len(value) > _SHORT or not value.isdigit() for value in column.counts):
+        return True
+    name = re.sub(r"[^a-z]", "", column.name.lower())
+    return any(word in name for word in _NAMES[tag])
+
+
+def _not_taken(column: Column, tag: str, table: str) -> str:
+    return (
+        f"column {column.name} of {table} holds small numbers that {tag} holds too, which may be "
+        f"chance; if it is that, say so: source.reports: {{path: {table}, column: {column.name}, "
+        f"tag: {tag}}}"
+    )
+
+
+def _share(column: Column, files: Sequence[Row], tag: str, *, as_numbers: bool) -> float:
+    """Of the files whose key the column has; 0 where keys would meet that are written apart."""
+    keys = [row[tag].strip() for row in files if row[tag].strip()]
+    if not as_numbers:
+        return sum(key in column.counts for key in keys) / len(files)
+    if clash(column.counts) or clash(keys):
+        return 0.0
+    known = {as_number(value) for value in column.counts}
+    return sum(as_number(key) in known for key in keys) / len(files)

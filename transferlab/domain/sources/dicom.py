@@ -122,7 +122,8 @@ class DicomTree:
         self._reports: Reports | None = None
         section = source.reports
         if section is not None:
-            self._reports = Reports(reports, section.column)
+            as_numbers = section.normalise == "number"
+            self._reports = Reports(reports, section.column, as_numbers=as_numbers)
             where = f"{file}: source.reports.column"
             check_columns([section.column], self._reports.columns, where=where)
 
@@ -177,19 +178,40 @@ class DicomTree:
             return
         reports.forget()
         empty = dict.fromkeys(reports.columns, "")
+        alone: list[tuple[str, str]] = []  # where, and the key that no report has
+        joined = 0
         for row in rows:
             if isinstance(row, BadItem):
                 yield row
                 continue
             key = row[section.tag].strip()
             matching = reports.matching(key) if key else []
+            joined += bool(matching)
             for report, pictures in matching:
                 yield row | report | {WHERE: f"{report[WHERE]}, picture {pictures}"}
             if not matching and section.optional:
                 yield row | empty
+            elif not matching and key:
+                alone.append((row[WHERE], key))
             elif not matching:
-                why = f"no report has its {section.tag}" if key else f"it has no {section.tag}"
-                yield BadItem(row[WHERE], why)
+                yield BadItem(row[WHERE], f"it has no {section.tag}")
+        yield from self._unjoined(alone, nothing_joined=not joined)
+
+    def _unjoined(
+        self, alone: Sequence[tuple[str, str]], *, nothing_joined: bool
+    ) -> Iterator[BadItem]:
+        """Files without a report and reports without a file; one item where one reason is all."""
+        section, reports = self._source.reports, self._reports
+        assert section is not None, "only what is joined comes here"
+        assert reports is not None, "they are read where there is a section"
+        if alone and nothing_joined and all(reports.fits_as_number(key) for _, key in alone):
+            yield BadItem(
+                "source.reports",
+                f"none of {len(alone)} files has a report by {section.tag} as it is written, and "
+                "all have one without leading zeros and '.0'; set source.reports.normalise: number",
+            )
+            return
+        yield from (BadItem(where, f"no report has its {section.tag}") for where, _ in alone)
         for where, key in reports.unmatched():
             why = f"no DICOM file has this {section.tag}" if key else f"'{section.column}' is empty"
             yield BadItem(where, why)
