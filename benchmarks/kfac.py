@@ -32,7 +32,7 @@ from transferlab.config.pipeline import (
 )
 from transferlab.continual.components.per_sample_gradients import (
     gradients_by_sample,
-    recording,
+    record_calls,
     uses_of,
 )
 from transferlab.continual.engine.learner import Learner
@@ -69,16 +69,16 @@ class Curvature:
         """Every batch, several times, with the layers' calls; answers are drawn from the model."""
         torch.manual_seed(0)
         for batch in [one for one in self._batches for _ in range(DRAWS)]:
-            with recording(self._uses) as calls:
+            with record_calls(self._uses) as calls:
                 logits = self._module(batch)
             drawn = torch.multinomial(logits.detach().softmax(-1), 1).squeeze(1)
             loss = nn.functional.cross_entropy(logits, drawn, reduction="sum")
             outputs = [call.output for made in calls.values() for call in made]
-            slopes = iter(torch.autograd.grad(loss, outputs))
+            grad_outputs = iter(torch.autograd.grad(loss, outputs))
             yield (
                 batch,
                 {
-                    layer: [call._replace(slope=next(slopes)) for call in made]
+                    layer: [call._replace(grad_output=next(grad_outputs)) for call in made]
                     for layer, made in calls.items()
                 },
             )
@@ -88,7 +88,7 @@ class Curvature:
         passes = DRAWS * len(self._batches)
         for name, (use,) in self._uses.items():
             (call,) = calls[use.layer]
-            given, slope = call.given.flatten(1, -2), call.slope.flatten(1, -2)
+            given, slope = call.given.flatten(1, -2), call.grad_output.flatten(1, -2)
             for kind, inputs, outputs in (
                 ("expand", given.flatten(0, 1), slope.flatten(0, 1)),
                 ("reduce", given.mean(1), slope.sum(1)),

@@ -13,8 +13,9 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import MediaRef, Sample
 from transferlab.domain.media.decoder import decode
-from transferlab.evaluation.pixel_classifier import PixelVectors, predict_from_pixels
+from transferlab.evaluation.controls.pixels import predict_from_pixels
 from transferlab.evaluation.scoring import evaluated_samples, metrics_of, outcomes_of
+from transferlab.evaluation.thumbnails import PixelVectors
 from transferlab.metrics.answers import measure
 from transferlab.pipeline.build import load_domains, training_samples
 from transferlab.tiny.architecture import ASSETS, model_for

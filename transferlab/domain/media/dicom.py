@@ -13,13 +13,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
 from PIL import Image
 from pydicom import pixels
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.multival import MultiValue
 
 from transferlab.core.records import Frames, MediaRef
 from transferlab.domain.base.archive_members import readable
@@ -44,6 +47,21 @@ _BROKEN = (
     struct.error,
 )
 _PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_GREY_ELEMENTS = frozenset(
+    [
+        *("PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation"),
+        *("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "RescaleType"),
+        *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
+        *("PixelPaddingValue", "PixelPaddingRangeLimit"),
+        *("RedPaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData"),
+        *("GreenPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableData"),
+        *("BluePaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableData"),
+        *("AlphaPaletteColorLookupTableDescriptor", "AlphaPaletteColorLookupTableData"),
+        *("SegmentedRedPaletteColorLookupTableData", "PaletteColorLookupTableUID"),
+        *("SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData"),
+    ]
+)
+"""What decides how stored values become grey or colour."""
 _OFTEN_EMPTY = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
 MAX_VALUES = 1 << 28
 """Of one frame: a mammogram has 2^24, the largest pathology tiles less."""
@@ -109,11 +127,16 @@ def one_sentence(path: Path) -> Iterator[None]:
             path, "the file is not a DICOM file (the marker 'DICM' is missing)"
         ) from None
     except _BROKEN as error:
-        # Not the library's own text, for the same reason as above.
+        # Not the library's own text, for the same reason as above; which elements it names may be
+        # said, as those are words of the standard.
+        named = [
+            word for word in re.findall(r"[A-Z][A-Za-z]+", str(error)) if tag_for_keyword(word)
+        ]
+        about = f"; it is about {', '.join(dict.fromkeys(named))}" if named else ""
         raise UnreadableMedium(
             path,
             "the DICOM file cannot be decoded: it is damaged, or its encoding is not supported "
-            f"({type(error).__name__})",
+            f"({type(error).__name__}{about})",
         ) from error
 
 
@@ -135,6 +158,7 @@ def _read(path: Path) -> Dataset:
             path,
             f"the DICOM file has no pixels ({modality}); leave it out of the table",
         )
+    _refuse_incomplete(path, dataset)
     size = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel
     if size > MAX_VALUES:
         raise UnreadableMedium(
@@ -151,10 +175,48 @@ def _read(path: Path) -> Dataset:
     return dataset
 
 
-def _render(dataset: Dataset, index: int) -> np.ndarray:
+NEEDED = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
+
+
+def _refuse_incomplete(path: Path, dataset: Dataset) -> None:
+    """
+    Raises:
+        UnreadableMedium: an element is missing without which pixels mean nothing, or nothing here
+            decodes them; the message names it.
+    """
     register_plugin()
-    stored = pixels.pixel_array(dataset, index=index)
-    _take_from_groups(dataset, index)
+    missing = [name for name in NEEDED if dataset.get(name) in (None, "")]
+    if missing:
+        raise UnreadableMedium(
+            path, f"the DICOM file lacks {', '.join(missing)}, without which pixels mean nothing"
+        )
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax is None:
+        raise UnreadableMedium(
+            path, "the DICOM file lacks TransferSyntaxUID, which says how its pixels are encoded"
+        )
+    if not syntax.is_transfer_syntax or syntax.is_private:
+        raise UnreadableMedium(
+            path,
+            f"the DICOM file's TransferSyntaxUID {syntax} is no transfer syntax of the standard",
+        )
+    if not syntax.is_compressed:
+        return
+    try:
+        known = pixels.get_decoder(syntax).is_available
+    except NotImplementedError:
+        known = False
+    if not known:
+        raise UnreadableMedium(
+            path,
+            f"the DICOM file's pixels are encoded as {syntax.name}, which nothing here decodes; "
+            "write it uncompressed or as JPEG 2000",
+        )
+
+
+def _render(dataset: Dataset, index: int) -> np.ndarray:
+    stored = _without_overlays(pixels.pixel_array(dataset, index=index), dataset)
+    dataset = _of_frame(dataset, index)
     photometric = dataset.PhotometricInterpretation
     if photometric == "PALETTE COLOR":
         stored = pixels.apply_color_lut(stored, dataset)
@@ -167,42 +229,108 @@ def _render(dataset: Dataset, index: int) -> np.ndarray:
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def _take_from_groups(dataset: Dataset, index: int) -> None:
-    """Put a frame's own rescale and window where pydicom's functions look for them.
+def _without_overlays(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Stored values without what stands in the bits above them (PS3.5 8.1.1)."""
+    kept, allocated = int(dataset.get("BitsStored") or 0), int(dataset.BitsAllocated)
+    if stored.ndim != 2 or not np.issubdtype(stored.dtype, np.integer) or not 0 < kept < allocated:
+        return stored
+    high = int(dataset.get("HighBit") or kept - 1)
+    if high != kept - 1:
+        return stored
+    values = stored.astype(np.int64) & ((1 << kept) - 1)
+    if int(dataset.get("PixelRepresentation") or 0):
+        values = np.where(values >= 1 << (kept - 1), values - (1 << kept), values)
+    return values.astype(stored.dtype)
+
+
+def _of_frame(dataset: Dataset, index: int) -> Dataset:
+    """The elements with a frame's own rescale and window where pydicom's functions look for them.
 
     Enhanced multi-frame objects keep them in functional groups (PS3.3 C.7.6.16), those of the frame
-    before those of all frames.
+    before those of all frames. Nothing of one frame is left for the next.
     """
-    groups: list[Dataset] = []
+    own = Dataset()
+    own.update({element.tag: element for element in dataset if element.keyword in _GREY_ELEMENTS})
     for name, number in (
         ("SharedFunctionalGroupsSequence", 0),
         ("PerFrameFunctionalGroupsSequence", index),
     ):
-        items = dataset.get(name) or []
-        groups += items[number : number + 1]
-    for group in groups:
-        for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
-            for element in (group.get(name) or [Dataset()])[0]:
-                dataset[element.tag] = element
+        for group in (dataset.get(name) or [])[number : number + 1]:
+            for part in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
+                own.update({one.tag: one for one in (group.get(part) or [Dataset()])[0]})
+    return own
 
 
 def _grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     """(H, W) stored values to (H, W) uint8, before any inversion."""
-    values = pixels.apply_modality_lut(stored, dataset)
+    values = _modality_values(stored, dataset)
     if dataset.get("VOILUTSequence"):
         bits = dataset.VOILUTSequence[0].LUTDescriptor[2]
         return _to_8_bits(pixels.apply_voi(values, dataset), 0, 2**bits - 1)
-    if "WindowCenter" in dataset and "WindowWidth" in dataset:
+    ends = _window_ends(dataset)
+    if ends is not None:
         # The window's own ends, not the image's: else a picture that does not reach them would be
         # stretched, and two exposures of one patient would look alike.
-        ends = pixels.apply_windowing(np.array([-_FAR, _FAR]), dataset)
-        return _to_8_bits(pixels.apply_windowing(values, dataset), ends[0], ends[1])
+        if isinstance(ends, tuple):
+            return _to_8_bits(values, *ends)
+        windowed = pixels.apply_windowing(values, dataset)
+        return _to_8_bits(windowed, float(ends[0]), float(ends[1]))
     if dataset.get("BitsStored", 0) == 8 and values is stored and stored.dtype == np.uint8:
         return stored
-    padding = dataset.get("PixelPaddingValue")
-    seen = values[stored != padding] if padding is not None else values
-    seen = seen if seen.size else values
+    seen = values[~_is_padding(stored, dataset) & np.isfinite(values)]
+    if not seen.size:
+        seen = np.nan_to_num(values, posinf=0.0, neginf=0.0)
     return _to_8_bits(values, float(seen.min()), float(seen.max()))
+
+
+def _modality_values(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Stored values by the modality's table or rescale; a table may have any number of bits."""
+    if not dataset.get("ModalityLUTSequence"):
+        return pixels.apply_modality_lut(stored, dataset)
+    item = dataset.ModalityLUTSequence[0]
+    count, first, bits = (int(value) for value in item.LUTDescriptor)
+    data = item.LUTData
+    if isinstance(data, bytes):
+        kind = "<u1" if bits <= 8 and len(data) < 2 * (count or 65_536) else "<u2"
+        data = np.frombuffer(data, kind)
+    table = np.asarray(data).astype(np.int64) & ((1 << bits) - 1)
+    if int(dataset.get("PixelRepresentation") or 0) and first > 32_767:
+        first -= 65_536  # written as if it were unsigned
+    return table[np.clip(stored.astype(np.int64) - first, 0, len(table) - 1)]
+
+
+def _window_ends(dataset: Dataset) -> tuple[float, float] | np.ndarray | None:
+    """Where the window ends: in modality values, or, as an array, in what pydicom makes of them.
+
+    None without a usable window, as of a width that is 0 or negative: the full range is then shown.
+    A width between 0 and 1, of values that are no whole numbers, is taken as it stands.
+    """
+    if "WindowCenter" not in dataset or "WindowWidth" not in dataset:
+        return None
+    centre, width = _first_number(dataset.WindowCenter), _first_number(dataset.WindowWidth)
+    if width <= 0:
+        return None
+    if width < 1:
+        return centre - width / 2, centre + width / 2
+    return pixels.apply_windowing(np.array([-_FAR, _FAR]), dataset)
+
+
+def _first_number(value: Any) -> float:
+    several = isinstance(value, MultiValue | list)
+    return float(value[0] if several else value)
+
+
+def _is_padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """(H, W) bool: what PixelPaddingValue, up to PixelPaddingRangeLimit, says is no picture."""
+    ends = [dataset.get(name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    given = [int(end) for end in ends if end is not None]
+    if not given or ends[0] is None:
+        return np.zeros(stored.shape, bool)
+    if int(dataset.get("PixelRepresentation") or 0):
+        # Often written as unsigned beside signed pixels.
+        allocated = int(dataset.get("BitsAllocated") or 16)
+        given = [end - (1 << allocated) if end >= 1 << (allocated - 1) else end for end in given]
+    return (stored >= min(given)) & (stored <= max(given))
 
 
 def _to_8_bits(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -213,5 +341,6 @@ def _to_8_bits(values: np.ndarray, low: float, high: float) -> np.ndarray:
     from monai.transforms import ScaleIntensityRange
 
     scale = ScaleIntensityRange(a_min=low, a_max=high, b_min=0, b_max=255, clip=True)
-    scaled = np.asarray(scale(values.astype(np.float32)))
+    finite = np.nan_to_num(values.astype(np.float32), nan=low, posinf=high, neginf=low)
+    scaled = np.asarray(scale(finite))
     return scaled.round().astype(np.uint8)

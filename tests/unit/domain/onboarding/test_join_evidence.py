@@ -97,7 +97,7 @@ def test_two_sites_numbers_are_not_made_one(tmp_path):
         tmp_path / "a", accession=accession,
         columns=lambda row, n: {"accession": n % 12 + 100, **labelled(n)},
     )  # fmt: skip
-    with pytest.raises(InputError, match="no column of reports.csv ties its rows"):
+    with pytest.raises(InputError, match=r"no column of reports\.csv ties its rows"):
         propose(folder)
 
 
