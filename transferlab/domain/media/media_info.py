@@ -25,6 +25,8 @@ class MediaInfo:
     where it was not asked for."""
     burned_in: bool = False
     """Whether a DICOM file says that text is burned into its pixels (BurnedInAnnotation)."""
+    note: str | None = None
+    """What the file says of its display that cannot be obeyed, and what is shown instead."""
 
 
 def picture_hash(picture: Image.Image) -> bytes:

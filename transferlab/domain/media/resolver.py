@@ -127,6 +127,7 @@ class MediaResolver:
             length_seconds=inspected.length_seconds,
             picture_hash=inspected.picture_hash,
             fingerprint=digest,
+            note=inspected.note,
         )
 
     def _why_burned_in(self, kind: MediaKind, path: Path) -> str | None:

@@ -25,6 +25,7 @@ from transferlab.domain.validation.counts import (
     empty_splits,
     thin_labels,
 )
+from transferlab.domain.validation.display_notes import find_display_notes
 from transferlab.domain.validation.findings import CheckReport, Labels, Problem, StreamReport
 from transferlab.domain.validation.leaks import find_leaks
 from transferlab.domain.validation.privacy_gaps import unscrubbed
@@ -111,6 +112,7 @@ def _check(
     reading.read()
     sample_index.index()
     problems = [*_in_settings(entry), *reading.problems, *find_repeats(sample_index, domain)]
+    problems += find_display_notes(sample_index, domain)
     unsplit = _assign_splits(sample_index, domain, entry)
     problems += unsplit
     labels: Labels = {}

@@ -23,7 +23,7 @@ from transferlab.errors import EnvironmentProblem
 _TABLES = """
 CREATE TABLE media (
     id INTEGER PRIMARY KEY, key BLOB UNIQUE, reason TEXT, seconds REAL, hash BLOB, digest BLOB,
-    mask INTEGER);
+    mask INTEGER, note TEXT);
 CREATE TABLE samples (
     id INTEGER PRIMARY KEY, domain INTEGER, task TEXT, owner TEXT, stratum TEXT, split INTEGER,
     position TEXT, question BLOB, answer BLOB, label TEXT, text INTEGER);
@@ -66,25 +66,26 @@ class SampleIndex:
     def get(self, key: str) -> FileProbe | None:
         """What is known about a file; None where it has not been looked at."""
         found = self.database.execute(
-            "SELECT reason, seconds, hash, digest, mask FROM media WHERE key = ?",
+            "SELECT reason, seconds, hash, digest, mask, note FROM media WHERE key = ?",
             (self._digest(key),),
         ).fetchone()
         if found is None:
             return None
-        reason, seconds, picture_hash, digest, mask = found
+        reason, seconds, picture_hash, digest, mask, note = found
         return FileProbe(
             reason=reason,
             length_seconds=seconds,
             picture_hash=picture_hash,
             fingerprint=digest.hex() if digest else "",
             mask_text=bool(mask),
+            note=note,
         )
 
     def put(self, key: str, probe: FileProbe) -> None:
         """Keep what was found out about a file."""
         self.database.execute(
-            "INSERT INTO media (key, reason, seconds, hash, digest, mask) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO media (key, reason, seconds, hash, digest, mask, note) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 self._digest(key),
                 probe.reason,
@@ -92,6 +93,7 @@ class SampleIndex:
                 probe.picture_hash,
                 bytes.fromhex(probe.fingerprint),
                 probe.mask_text,
+                probe.note,
             ),
         )
 
