@@ -77,6 +77,7 @@ def test_one_of_each_from_another_distribution(package):
         "arrays": "done",
     }
     assert (package / "out" / "exports" / "arrays" / "tensors.npz").exists()
+    assert result["domains"]["colours"]["source_kind"] == "named_pictures"
     assert result["steps"][0]["terms"]["pull_share"] == pytest.approx(0.05)
     assert "first choice" in done.stdout
 
@@ -94,6 +95,9 @@ def test_what_is_wrong_with_them_is_one_sentence(package):
         assert done.returncode == 2
         said = " ".join((done.stdout + done.stderr).split())
         assert "source.options.seperator: unknown key; did you mean 'separator'?" in said
+        done = transferlab(package, "validate", "my-lab.yaml")
+        assert done.returncode == 2
+        assert "source.options.seperator: unknown key" in " ".join(done.stderr.split())
     finally:
         file.write_text(sound)
     (package / "domains" / "colours" / "pictures" / "unlabelled.png").write_bytes(b"")

@@ -109,6 +109,10 @@ def show_report(console: Console, report: CheckReport) -> None:
         console.print(f"removed from texts: {counts}", soft_wrap=True)
     if report.sound:
         console.print("sound: nothing keeps it from being trained on")
+    elif {problem.kind for problem in report.errors} <= set(BAD_ROWS):
+        console.print(
+            "with data.on_bad_sample: quarantine a run leaves these rows out, and says so"
+        )
 
 
 def _show_counts(console: Console, report: CheckReport) -> None:

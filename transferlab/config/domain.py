@@ -112,7 +112,7 @@ class SourceSection(Section):
     """Relative to the domain's data root. Table and generated: the table; CSV, TSV, JSON, JSONL or
     Parquet by its ending. Chat: the JSON or JSONL file. Dicom: a folder ("." for the root) or a
     DICOMDIR. Video and files: a folder. Webdataset: a .tar shard, or a folder of them. Huggingface:
-    a folder that `save_to_disk` wrote."""
+    a folder that `save_to_disk` wrote. Left out: metadata.csv of a table, else the data root."""
     hub: HubSection | None = None
     """Huggingface: a dataset on the hub instead of ``path``."""
     encoding: Encoding = "utf-8"
@@ -138,6 +138,15 @@ class SourceSection(Section):
     options: dict[str, Any] = {}
     """Generated: options of the generator, e.g. samples and seed. A third party's kind: its own."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _default_path(cls, given: Any) -> Any:
+        """Kinds that read a folder look at the data root, unless told otherwise."""
+        if not isinstance(given, dict) or {"path", "hub"} & set(given):
+            return given
+        of_a_file = given.get("kind") in ("table", "generated", "chat")
+        return given if of_a_file else given | {"path": "."}
+
     @model_validator(mode="after")
     def _fits_the_kind(self) -> "SourceSection":
         if self.kind != "dicom":
@@ -145,7 +154,9 @@ class SourceSection(Section):
                 if getattr(self, name):
                     raise ValueError(f"{name}: only with kind 'dicom'")
         if self.kind not in ("files", "webdataset") and "pattern" in self.model_fields_set:
-            raise ValueError("pattern: only with kind 'files' or 'webdataset'")
+            raise ValueError(
+                "pattern: only with kind 'files' or 'webdataset'; a kind of your own has options"
+            )
         if self.hub is not None and (self.kind != "huggingface" or "path" in self.model_fields_set):
             raise ValueError("hub: only with kind 'huggingface', and instead of path")
         if self.kind != "table" and "encoding" in self.model_fields_set:

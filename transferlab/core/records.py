@@ -120,6 +120,8 @@ class DomainData:
     """Every metric of each task, as domain.yaml lists them; a task left out has its primary one."""
     removed: Mapping[str, int] = field(default_factory=dict)
     """What privacy.text removed from prompts, answers and attributes: how often, by kind."""
+    source_kind: str = ""
+    """What ``source.kind`` of domain.yaml says; empty where there is no such file."""
 
     @property
     def tasks(self) -> tuple[str, ...]:

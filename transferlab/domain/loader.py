@@ -55,6 +55,7 @@ def load_domain(
         version=config.version,
         title=config.title,
         licence=config.licence,
+        source_kind=config.source.kind,
         primary_metrics={name: task.metrics[0] for name, task in config.tasks.items()},
         splits=splits,
         digest=_digest(config, splits, domain.resolver),

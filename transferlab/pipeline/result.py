@@ -173,6 +173,7 @@ def _domains(parts: Parts) -> dict[str, Any]:
             "version": data.version,
             "title": data.title,
             "licence": data.licence,
+            "source_kind": data.source_kind,
             "digest": data.digest,
             "role": "source" if name == parts.config.source else "stream",
             "samples": {split: len(samples) for split, samples in data.splits.items()},

@@ -12,6 +12,7 @@ from transferlab.config.yaml_sections import load_yaml, locate
 from transferlab.continual.options.compatibility import check_strategies
 from transferlab.continual.options.registry import OPTIONS
 from transferlab.core.registry import did_you_mean
+from transferlab.domain.base.source_kinds import SOURCES
 from transferlab.domain.catalog import DomainEntry, find_domains
 from transferlab.errors import InputError, UnknownName
 from transferlab.export.exporter import EXPORTERS, Exporter
@@ -98,12 +99,22 @@ def _check_registered(config: PipelineConfig) -> list[str]:
     return problems
 
 
+def _check_source_options(entry: DomainEntry) -> list[str]:
+    """What is wrong with ``source.options``, which needs no data to be seen."""
+    try:
+        SOURCES.get(entry.config.source.kind).read_options(entry)
+    except InputError as error:
+        return [f"domain '{entry.name}': {error}"]
+    return []
+
+
 def _check_domain(config: PipelineConfig, entry: DomainEntry) -> list[str]:
     """What the backbone cannot hear or answer, and metrics that do not fit their tasks."""
     name, compares = entry.config.name, known_type(config.backbone) in CONTRASTIVE
     used = config.data.tasks.get(name, entry.config.tasks)
     tasks = {task: section for task, section in entry.config.tasks.items() if task in used}
     return [
+        *_check_source_options(entry),
         *(
             f"domain '{name}': source.media.{medium}.sound: the embedded backbone does not listen; "
             "set it to false, or choose one that does (docs/backbones.md)"

@@ -43,3 +43,33 @@ def test_strategies_that_need_a_writer_are_refused_with_a_backbone_that_compares
     assert len(found) == 1
     assert found[0].startswith(f"strategy.{name}: needs a backbone that writes answers")
     assert not [one for one in problems(backbone=clip, strategy=["ewc"]) if "strategy" in one]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "{kind: table, options: {samples: 3}}",
+            "source.options.samples: unknown key",
+        ),
+        ("{kind: generated, generator: scenes, options: {samples: 9, x: 3}}", "'x'"),
+    ],
+)
+def test_options_of_a_source_are_looked_at_without_its_data(tmp_path, source, said):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "domain.yaml").write_text(
+        f"""name: d
+version: 1
+title: A domain
+field: tests
+licence: none
+source: {source}
+group: patient
+tasks:
+  t: {{kind: classify, prompt: "What?", answer: "{{label}}", choices: [a, b], metrics: [accuracy]}}
+"""
+    )
+    given = {"name": "p", "stream": ["d"], "backbone": REAL, "export": []}
+    (problem,) = check(PipelineConfig.model_validate(given), domains=[tmp_path])
+    assert problem.startswith("domain 'd': ")
+    assert said in problem

@@ -24,13 +24,18 @@ FAMILIES = (
 """In the order in which people should read about them."""
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Strength = PositiveFloat | Literal["auto"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """Facts about a strategy that decide what it costs and what it can be combined with."""
+    """Facts about a strategy that decide what it costs and what it can be combined with.
+
+    `validate` knows nothing else of a strategy: one that moves parameters and does not say so is
+    combined with those that hold them, and what these keep is then wrong.
+    """
 
     alone: bool = False
     """It means the absence of every other strategy."""
@@ -67,7 +72,8 @@ class Needs:
     """It needs a backbone that writes answers token by token; one that compares pictures with given
     answers has no vocabulary to hold and nothing to say."""
     moves_afterwards: bool = False
-    """It puts other values into the parameters after a domain."""
+    """It puts other values into the parameters after a domain (``after_training_exp``), and must
+    stand before every strategy that remembers where they are then."""
 
 
 class StrategyOptions(Section):

@@ -99,7 +99,7 @@ class Source(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Row | BadItem]:
-        """Every row, and an ``Unread`` for each item that gives none; nothing is left out.
+        """Every row, and a ``BadItem`` for each item that gives none; nothing is left out.
 
         Columns are text. ``WHERE`` holds where the row stands, such as "rows.csv row 3".
         """

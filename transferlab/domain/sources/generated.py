@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +22,21 @@ class GeneratedSource(TableSource):
     name = "generated"
 
     @classmethod
-    def read_options(cls, entry: DomainEntry) -> None:
-        """The generator's own, which ``generate`` checks against its signature."""
+    def read_options(cls, entry: DomainEntry) -> dict[str, object]:
+        """Those that the generator's signature has.
+
+        Raises:
+            InputError: the generator does not exist or does not have such options.
+        """
+        options = {"seed": 0, **entry.config.source.options}
+        try:
+            inspect.signature(_generator(entry)).bind(Path(), **options)
+        except TypeError as error:
+            raise InputError(
+                f"{entry.file}: source.options do not fit generator "
+                f"'{entry.config.source.generator}': {error}"
+            ) from None
+        return options
 
     @classmethod
     def root(cls, entry: DomainEntry, *, data_root: Path | None, cache_root: Path | None) -> Path:
@@ -41,18 +55,7 @@ def generate(entry: DomainEntry, cache_root: Path | None = None) -> Path:
         InputError: the generator does not exist or does not have such options.
         EnvironmentProblem: the cache folder cannot be written.
     """
-    # Imported here, because listing domains must not import what generators draw with.
-    from transferlab.worlds import GENERATORS
-
-    source = entry.config.source
-    write = GENERATORS.get(str(source.generator))
-    options = {"seed": 0, **source.options}
-    try:
-        inspect.signature(write).bind(Path(), **options)
-    except TypeError as error:
-        raise InputError(
-            f"{entry.file}: source.options do not fit generator '{source.generator}': {error}"
-        ) from None
+    write, options = _generator(entry), GeneratedSource.read_options(entry)
     name = f"{entry.name}-{_key(entry, options)}"
     return write_once(name, lambda folder: write(folder, **options), cache_root)
 
@@ -64,6 +67,14 @@ def at_most(entry: DomainEntry, samples: int | None) -> DomainEntry:
         return entry
     smaller = source.model_copy(update={"options": {**source.options, "samples": samples}})
     return replace(entry, config=entry.config.model_copy(update={"source": smaller}))
+
+
+def _generator(entry: DomainEntry) -> Callable[..., None]:
+    # Imported here, because listing domains must not import what generators draw with.
+    from transferlab.worlds import GENERATORS
+
+    generator: Callable[..., None] = GENERATORS.get(str(entry.config.source.generator))
+    return generator
 
 
 def _key(entry: DomainEntry, options: dict[str, object]) -> str:
