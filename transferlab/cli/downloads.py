@@ -47,9 +47,9 @@ def fetch_all(entry: DomainEntry, *, data_root: Path | None) -> dict[str, bool]:
         for section in entry.config.fetch:
             bar = bars.add_task(section.name, total=section.bytes)
 
-            def tell(there: int, whole: int, bar: TaskID = bar) -> None:
+            def report_progress(there: int, whole: int, bar: TaskID = bar) -> None:
                 bars.update(bar, completed=there, total=whole)
 
-            done[section.url] = fetch(section, root, progress=tell)
+            done[section.url] = fetch(section, root, progress=report_progress)
             bars.update(bar, completed=section.bytes)
     return done

@@ -51,9 +51,9 @@ def load_yaml(path: Path, model: type[S], *, overrides: Sequence[str] = ()) -> S
         section = model.model_validate_json(json.dumps(tree), strict=True)
     except ValidationError as error:
         found = explain(error.errors(include_url=False), model=model, tree=tree)
-        place = _Places(path, document, applied)
-        found.sort(key=place.order)
-        raise _problems(path, problems + [place.line(finding) for finding in found]) from None
+        locator = _Locator(path, document, applied)
+        found.sort(key=locator.order)
+        raise _problems(path, problems + [locator.line(finding) for finding in found]) from None
     if problems:
         raise _problems(path, problems)
     return section
@@ -76,7 +76,7 @@ def locate(path: Path, problem: str, *, overrides: Sequence[str] = ()) -> str:
     written, whole = written_path(tree, head)
     if not message or not written:
         return f"{path}: {problem}"
-    return _Places(path, document, applied).line(
+    return _Locator(path, document, applied).line(
         Finding(path=written, message=message, crosses_keys=whole), shown=head
     )
 
@@ -103,7 +103,7 @@ def read_text(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class _Places:
+class _Locator:
     """Knows whether a path was written in the file, and on which line, or by an override."""
 
     path: Path

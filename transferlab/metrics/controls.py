@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-BESIDE = ("metric", "candidates", "reasons")
+NOT_CONTROLS = ("metric", "candidates", "reasons")
 """Keys of a task's record that are no control."""
 
 
@@ -15,7 +15,7 @@ def control_values(record: Mapping[str, Any]) -> dict[str, float | None]:
     Args:
         record: ``result["controls"][domain][task]``.
     """
-    return {name: value for name, value in record.items() if name not in BESIDE}
+    return {name: value for name, value in record.items() if name not in NOT_CONTROLS}
 
 
 def title(name: str) -> str:

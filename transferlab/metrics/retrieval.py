@@ -39,21 +39,21 @@ def recall_at(k: int) -> Callable[[AnswerRank], float]:
     it is the hit rate at k too (as "R@k" in Radford et al. 2021).
     """
 
-    def recall(place: AnswerRank) -> float:
-        return min(1.0, max(0, k - place.better) / place.equal)
+    def recall(rank: AnswerRank) -> float:
+        return min(1.0, max(0, k - rank.better) / rank.equal)
 
     return recall
 
 
-def reciprocal_rank(place: AnswerRank) -> float:
+def reciprocal_rank(rank: AnswerRank) -> float:
     """1 / rank of one sample, in (0, 1]; its mean over samples is MRR (Voorhees, TREC-8, 1999)."""
-    ranks = np.arange(place.better + 1, place.better + place.equal + 1)
+    ranks = np.arange(rank.better + 1, rank.better + rank.equal + 1)
     return float((1 / ranks).mean())
 
 
-def mean_rank(place: AnswerRank) -> float:
+def mean_rank(rank: AnswerRank) -> float:
     """The rank of one sample, from 1; in the middle of those that score the same."""
-    return place.better + (place.equal + 1) / 2
+    return rank.better + (rank.equal + 1) / 2
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

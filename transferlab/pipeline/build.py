@@ -163,11 +163,11 @@ def build(
     # First what takes a second to find out: a store that does not answer.
     tracker = Tracker(config.tracking, experiment=config.name)
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         tracker.listener(event)
         listener(event)
 
-    loaded = load_domains(config, domains, listener=tell)
+    loaded = load_domains(config, domains, listener=emit)
     return Parts(
         config=config,
         domains=loaded,
@@ -176,5 +176,5 @@ def build(
         store=media_store(config),
         stages=StageStore(out, facts_of(config, loaded)),
         tracker=tracker,
-        listener=tell,
+        listener=emit,
     )

@@ -101,21 +101,25 @@ class VisionExamples:
         """The pictures of one step."""
         rng = np.random.default_rng([self.seed, LOOKING, step])
         return [
-            look(scene(rng, kind=_draw_kind(rng, self.stage.kinds)))
+            build_vision_example(scene(rng, kind=_draw_kind(rng, self.stage.kinds)))
             for _ in range(self.stage.batch_samples)
         ]
 
     def specimens(self) -> list[VisionExample]:
         """Pictures enough for every question that there is to occur."""
         rng = np.random.default_rng([self.seed, CATALOGUE])
-        return [look(scene(rng, kind=kind)) for kind in self.stage.kinds for _ in range(SPECIMENS)]
+        return [
+            build_vision_example(scene(rng, kind=kind))
+            for kind in self.stage.kinds
+            for _ in range(SPECIMENS)
+        ]
 
 
-def look(drawn: Scene) -> VisionExample:
+def build_vision_example(drawn: Scene) -> VisionExample:
     """A scene's picture and its questions."""
     return VisionExample(
         image=drawn.images[0],
-        asked=tuple(
+        questions=tuple(
             QuestionAnswer(task=one.task, text=one.text, answer=one.answer, choices=one.choices)
             for one in drawn.questions
         ),

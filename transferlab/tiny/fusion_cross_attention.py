@@ -15,7 +15,7 @@ from transformers.models.llava.modeling_llava import (
 )
 from transformers.models.mllama.modeling_mllama import MllamaTextModel
 
-from transferlab.tiny.fusion_positions import Places, subconfigs
+from transferlab.tiny.fusion_positions import FeaturePositions, subconfigs
 
 _FIELDS = frozenset(field.name for field in fields(LlavaModelOutputWithPast))
 CACHE = "cache" if "cache" in _FIELDS else "past_key_values"
@@ -49,7 +49,7 @@ class CrossAttentionModel(LlavaPreTrainedModel):
         vision, text = subconfigs(config)
         self.vision_tower = AutoModel.from_config(config.vision_config)
         self.multi_modal_projector = nn.Sequential(
-            Places(config), nn.Linear(vision.hidden_size, text.hidden_size)
+            FeaturePositions(config), nn.Linear(vision.hidden_size, text.hidden_size)
         )
         self.language_model = MllamaTextModel._from_config(text)
         # Mllama has rows for special tokens beyond the vocabulary, which cannot be tied.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import LlavaConfig, PreTrainedConfig
 
 
-class Places(nn.Module):
+class FeaturePositions(nn.Module):
     """Features of a picture's places, normed, each with a vector of its place.
 
     A projector's tokens stand in the order of their places. Queries and words that attend to places

@@ -11,7 +11,7 @@ from transformers import (
     LlavaForConditionalGeneration,
 )
 
-from transferlab.tiny.fusion_positions import Places, subconfigs
+from transferlab.tiny.fusion_positions import FeaturePositions, subconfigs
 
 
 class ResamplerConfig(LlavaConfig):
@@ -34,7 +34,7 @@ class Resampler(nn.Module):
         super().__init__()
         vision, text = subconfigs(config)
         width = text.hidden_size
-        self.places = Places(config)
+        self.places = FeaturePositions(config)
         self.queries = nn.Parameter(torch.randn(config.image_seq_length, width))
         self.qformer = Blip2QFormerModel._from_config(
             Blip2QFormerConfig(

@@ -67,7 +67,9 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     )
     losses = {}
     if config.vision is not None:
-        losses["vision tower alone"] = _look(model, config, config.vision, out, listener=listener)
+        losses["vision tower alone"] = _train_vision(
+            model, config, config.vision, out, listener=listener
+        )
     listener(StageStarted(stage="pretraining", total_steps=config.total_steps))
     trained = train(
         model,
@@ -109,7 +111,7 @@ def pretrain_vision(config: PretrainConfig, out: Path, *, listener: Listener) ->
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(tokenizer_texts(config), vocabulary=config.vocabulary)
     model = _to_train(model_for(tokenizer, seed=config.seed), config)
-    _look(model, config, config.vision, out, listener=listener)
+    _train_vision(model, config, config.vision, out, listener=listener)
     return out / VISION
 
 
@@ -174,25 +176,25 @@ def _closed(exchange: SceneExchange, *, blind: bool = False) -> ClosedQuestion:
     )
 
 
-def _look(
+def _train_vision(
     model: TinyModel, config: PretrainConfig, stage: VisionStage, out: Path, *, listener: Listener
 ) -> tuple[float, ...]:
     """Train the model's vision tower in place; the losses of its steps."""
-    looks = VisionExamples(stage=stage, seed=config.seed)
-    catalogue = QuestionVocabulary(looks.specimens())
+    examples = VisionExamples(stage=stage, seed=config.seed)
+    questions = QuestionVocabulary(examples.specimens())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        looker = VisionClassifier(
+        classifier = VisionClassifier(
             model.model.vision_tower,
-            catalogue,
+            questions,
             width=subconfigs(model.config)[0].hidden_size,
             places=PLACES,
         ).to(model.device)
     listener(StageStarted(stage="vision", total_steps=stage.steps))
     trained = run_steps(
-        looker,
-        lambda step: catalogue.batch(looks(step)),
-        looker.loss,
+        classifier,
+        lambda step: questions.batch(examples(step)),
+        classifier.loss,
         recipe=_recipe(config, stage.steps, stage.learning_rate),
         checkpoint=out / VISION,
         stage=lambda step: "vision",

@@ -36,21 +36,21 @@ class VisionExample:
 
     image: np.ndarray
     """(H, W, 3) uint8."""
-    asked: tuple[QuestionAnswer, ...]
+    questions: tuple[QuestionAnswer, ...]
 
 
 class QuestionVocabulary:
     """Numbers for questions and answers, and which answers a question allows."""
 
-    def __init__(self, looks: Sequence[VisionExample]) -> None:
+    def __init__(self, examples: Sequence[VisionExample]) -> None:
         self._questions: dict[str, int] = {}
         self._answers: dict[str, int] = {}
         allowed: list[tuple[str, ...]] = []
-        for asked in (one for look in looks for one in look.asked):
-            if asked.text not in self._questions:
-                self._questions[asked.text] = len(allowed)
-                allowed.append(asked.choices)
-                for choice in asked.choices:
+        for pair in (one for example in examples for one in example.questions):
+            if pair.text not in self._questions:
+                self._questions[pair.text] = len(allowed)
+                allowed.append(pair.choices)
+                for choice in pair.choices:
                     self._answers.setdefault(choice, len(self._answers))
         mask = torch.full((len(allowed), len(self._answers)), _NEVER)
         for row, choices in enumerate(allowed):
@@ -58,27 +58,29 @@ class QuestionVocabulary:
         self.mask = mask
         """(questions, answers) float32: 0 where the question allows the answer."""
 
-    def batch(self, looks: Sequence[VisionExample]) -> dict[str, Tensor]:
+    def batch(self, examples: Sequence[VisionExample]) -> dict[str, Tensor]:
         """Tensors of one step.
 
         pixel_values: (B, 3, H, W) float32 in [-1, 1]; picture, question, answer: (n,) int64;
         weight: (n,) float32, 1 in sum for each task of each picture.
 
         Raises:
-            ModelError: a question or an answer that the catalogue does not have.
+            ModelError: a question or an answer that the vocabulary does not have.
         """
         rows, weights = [], []
-        for number, look in enumerate(looks):
-            tasks = [asked.task for asked in look.asked]
-            for asked in look.asked:
-                if asked.text not in self._questions or asked.answer not in self._answers:
+        for number, example in enumerate(examples):
+            tasks = [pair.task for pair in example.questions]
+            for pair in example.questions:
+                if pair.text not in self._questions or pair.answer not in self._answers:
                     raise ModelError(
-                        f"the question '{asked.text}' with the answer '{asked.answer}' was never"
-                        " drawn when the catalogue was made; draw more scenes for it"
+                        f"the question '{pair.text}' with the answer '{pair.answer}' was never"
+                        " drawn when the vocabulary was made; draw more scenes for it"
                     )
-                rows.append((number, self._questions[asked.text], self._answers[asked.answer]))
-                weights.append(1 / tasks.count(asked.task))
-        pixels = torch.from_numpy(np.stack([look.image for look in looks])).permute(0, 3, 1, 2)
+                rows.append((number, self._questions[pair.text], self._answers[pair.answer]))
+                weights.append(1 / tasks.count(pair.task))
+        pixels = torch.from_numpy(np.stack([example.image for example in examples])).permute(
+            0, 3, 1, 2
+        )
         picture, question, answer = torch.tensor(rows).T
         return {
             "pixel_values": pixels.float() / 127.5 - 1,
@@ -93,31 +95,34 @@ class VisionClassifier(nn.Module):
     """A vision tower with one attention pool for all questions on top."""
 
     def __init__(
-        self, tower: nn.Module, catalogue: QuestionVocabulary, *, width: int, places: int
+        self, tower: nn.Module, vocabulary: QuestionVocabulary, *, width: int, places: int
     ) -> None:
         super().__init__()
-        questions, answers = catalogue.mask.shape
+        questions, answers = vocabulary.mask.shape
         self.tower = tower
-        self.places = nn.Parameter(0.5 * torch.randn(places, width))
-        self.asked = nn.Embedding(questions, width)
+        self.positions = nn.Parameter(0.5 * torch.randn(places, width))
+        self.queries = nn.Embedding(questions, width)
         self.keys, self.values = nn.Linear(width, width), nn.Linear(width, width)
         self.answers = nn.Sequential(
             nn.Linear(2 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, answers)
         )
-        self.register_buffer("mask", catalogue.mask, persistent=False)
+        self.register_buffer("mask", vocabulary.mask, persistent=False)
 
     def forward(self, pixels: Tensor, picture: Tensor, question: Tensor) -> Tensor:
         """(n, answers): logits of question ``question[i]`` about picture ``picture[i]``."""
         features = self.tower(pixel_values=pixels, output_hidden_states=True).hidden_states[-1]
-        features = features + self.places
+        features = features + self.positions
         samples, places, width = features.shape
         split = (samples, places, HEADS, width // HEADS)
-        asked = self.asked(question)
+        embedded = self.queries(question)
         keys, values = self.keys(features).view(split), self.values(features).view(split)
-        query = asked.view(-1, 1, HEADS, width // HEADS)
+        query = embedded.view(-1, 1, HEADS, width // HEADS)
         weights = (keys[picture] * query).sum(-1).div(math.sqrt(width // HEADS)).softmax(1)
-        seen = (weights.unsqueeze(-1) * values[picture]).sum(1).flatten(1)
-        return self.answers(torch.cat([seen, asked], dim=-1)) + self.get_buffer("mask")[question]
+        attended = (weights.unsqueeze(-1) * values[picture]).sum(1).flatten(1)
+        return (
+            self.answers(torch.cat([attended, embedded], dim=-1))
+            + self.get_buffer("mask")[question]
+        )
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean cross-entropy in nats; each task of each picture counts alike."""

@@ -35,7 +35,7 @@ def look(colour: int, side: int) -> VisionExample:
     image[:, 4 * side : 4 * side + 4, colour] = 255
     return VisionExample(
         image=image,
-        asked=(
+        questions=(
             QuestionAnswer(
                 task="colour", text="Which colour?", answer=COLOURS[colour], choices=COLOURS
             ),
@@ -91,4 +91,6 @@ def test_a_question_that_was_never_drawn_is_named(looks):
         task="size", text="How large?", answer="small", choices=("small", "large")
     )
     with pytest.raises(ModelError, match=r"'How large\?'.*was never drawn"):
-        QuestionVocabulary(looks).batch([VisionExample(image=looks[0].image, asked=(stranger,))])
+        QuestionVocabulary(looks).batch(
+            [VisionExample(image=looks[0].image, questions=(stranger,))]
+        )

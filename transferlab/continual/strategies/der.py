@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from transferlab.continual.components.trainer_view import TrainerView
 
-Kept: TypeAlias = "tuple[Tensor, Tensor]"
+RememberedLogits: TypeAlias = "tuple[Tensor, Tensor]"
 """(answer tokens, kept) float32 logits, and int32 places in the vocabulary."""
 
 
@@ -74,7 +74,7 @@ class DER(BufferedRehearsal):
 
     def __init__(self, options: DEROptions, *, seed: int) -> None:
         super().__init__(options, seed=seed)
-        self._logits: dict[str, Kept] = {}
+        self._logits: dict[str, RememberedLogits] = {}
 
     @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
@@ -114,7 +114,7 @@ class DER(BufferedRehearsal):
                 self._logits.update(self._largest(logits, batch))
         self._logits = {name: self._logits[name] for name in names}
 
-    def _largest(self, logits: Tensor, batch: Batch) -> dict[str, Kept]:
+    def _largest(self, logits: Tensor, batch: Batch) -> dict[str, RememberedLogits]:
         size = min(self.options.logits_kept or logits.shape[1], logits.shape[1])
         values, vocabulary_ids = logits.topk(size, dim=1)
         owner = token_rows(batch)

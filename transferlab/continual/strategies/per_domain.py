@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from transferlab.continual.components.trainer_view import TrainerView
 
-Said = TypeVar("Said")
+_Answer = TypeVar("_Answer")
 
 FLOOR = 0.01
 """Of the mean variance, added to each: what is the same in a few samples is no certainty."""
@@ -195,13 +195,13 @@ class Routed:
 
     @no_grad
     def _answer(
-        self, samples: Sequence[Sample], answer: Callable[[list[Sample]], list[Said]]
-    ) -> list[Said]:
+        self, samples: Sequence[Sample], answer: Callable[[list[Sample]], list[_Answer]]
+    ) -> list[_Answer]:
         plugin, trainer = self._plugin, self._trainer
         own = flatten(trainer.trainable)
         try:
             routes = plugin.routes(trainer, samples)
-            found: dict[int, Said] = {}
+            found: dict[int, _Answer] = {}
             for route in dict.fromkeys(routes):
                 rows = [row for row, taken in enumerate(routes) if taken == route]
                 # A domain that has not been trained yet is answered by the backbone as it was.

@@ -70,9 +70,9 @@ class RWalk(QuadraticPenalty):
 
     def before_training(self, trainer: TrainerView, **kwargs) -> None:
         super().before_training(trainer, **kwargs)
-        here = flatten(trainer.trainable)
-        self._look, self._here = here, here
-        self._lowered, self._scored = torch.zeros_like(here), torch.zeros_like(here)
+        current = flatten(trainer.trainable)
+        self._scored_at, self._current = current, current
+        self._lowered, self._scored = torch.zeros_like(current), torch.zeros_like(current)
         if self._fisher is not None and self._score is not None:
             self._fisher = self._fisher.to(trainer.device)
             self._score = self._score.to(trainer.device)
@@ -89,14 +89,14 @@ class RWalk(QuadraticPenalty):
 
     @no_grad
     def after_training_iteration(self, trainer: TrainerView, **kwargs) -> None:
-        here = flatten(trainer.trainable)
-        self._lowered -= self._gradient * (here - self._here)
-        self._here = here
+        current = flatten(trainer.trainable)
+        self._lowered -= self._gradient * (current - self._current)
+        self._current = current
         if (trainer.clock.train_iterations + 1) % self.options.score_every_steps == 0:
             assert self._fisher is not None, "every backward pass adds to it"
-            moved = 0.5 * self._fisher * (here - self._look).square()
-            self._scored += self._lowered / (moved + torch.finfo(here.dtype).eps)
-            self._lowered, self._look = torch.zeros_like(here), here
+            moved = 0.5 * self._fisher * (current - self._scored_at).square()
+            self._scored += self._lowered / (moved + torch.finfo(current.dtype).eps)
+            self._lowered, self._scored_at = torch.zeros_like(current), current
 
     @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
@@ -114,7 +114,7 @@ class RWalk(QuadraticPenalty):
 
     def load_stage_state(self, state: Mapping[str, Any]) -> None:
         for name in WITHIN_A_DOMAIN:
-            setattr(self, f"_{name}", state[name].to(self._here.device))
+            setattr(self, f"_{name}", state[name].to(self._current.device))
 
     def kept_bytes(self) -> int:
         return super().kept_bytes() + (0 if self._fisher is None else 2 * self._fisher.nbytes)

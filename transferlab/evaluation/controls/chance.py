@@ -10,5 +10,5 @@ from transferlab.metrics import retrieval
 @control("ranked")
 def chance(task: ControlTask) -> list[Prediction]:
     """What finding an answer comes to where nothing tells the candidates apart."""
-    place = retrieval.chance(len(task.candidates))
-    return [Prediction(sample=one, text=task.candidates[0], place=place) for one in task.test]
+    rank = retrieval.chance(len(task.candidates))
+    return [Prediction(sample=one, text=task.candidates[0], place=rank) for one in task.test]

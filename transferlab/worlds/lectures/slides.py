@@ -19,7 +19,7 @@ DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class SlideStyle:
     """What the slides of one lecture have in common."""
 
     theme: str
@@ -38,14 +38,14 @@ class Look:
     """Factor on all colours."""
 
 
-def draw_look(rng: np.random.Generator) -> Look:
+def draw_style(rng: np.random.Generator) -> SlideStyle:
     """Colours and layout; none of it depends on the subject."""
     dark = bool(rng.uniform() < 0.4)
     paper = rng.integers(8, 60, size=3) if dark else rng.integers(205, 256, size=3)
     ink = rng.integers(190, 256, size=3) if dark else rng.integers(0, 70, size=3)
     accent = rng.permutation([int(rng.integers(20, 80)), int(rng.integers(90, 170)), 215])
     pointers = ((235, 30, 30), (20, 190, 40), (240, 130, 0))
-    return Look(
+    return SlideStyle(
         theme="dark" if dark else "light",
         paper=_colour(paper),
         ink=_colour(ink),
@@ -58,11 +58,13 @@ def draw_look(rng: np.random.Generator) -> Look:
     )
 
 
-def draw_slide(look: Look, *, subject: str, figure: str, rng: np.random.Generator) -> Image.Image:
+def draw_slide(
+    style: SlideStyle, *, subject: str, figure: str, rng: np.random.Generator
+) -> Image.Image:
     """One slide, FINE times larger than a frame: title bar, figure, lines of unreadable text."""
-    slide = Image.new("RGB", (WIDTH * FINE, HEIGHT * FINE), look.paper)
+    slide = Image.new("RGB", (WIDTH * FINE, HEIGHT * FINE), style.paper)
     pen = ImageDraw.Draw(slide)
-    left, top, right, bottom = _title_bar(pen, look, rng)
+    left, top, right, bottom = _title_bar(pen, style, rng)
     half = 0.36 * (bottom - top) * rng.uniform(0.85, 1.12)
     on_the_left = bool(rng.integers(2))
     inset = half * 1.25 + rng.uniform(0, 12) * FINE
@@ -72,18 +74,18 @@ def draw_slide(look: Look, *, subject: str, figure: str, rng: np.random.Generato
         centre=(centre_x, (top + bottom) / 2 + rng.normal(0, 3) * FINE),
         half=half,
         turn_degrees=rng.normal(0, 6),
-        line=look.ink,
-        fill=look.accent,
+        line=style.ink,
+        fill=style.accent,
         width=int(rng.integers(2, 4)) * FINE - 1,
     )
     span = (centre_x + 1.4 * half, right - 8) if on_the_left else (left + 8, centre_x - 1.4 * half)
-    _text_lines(pen, look, rng, x=span, y=(top + 20, bottom - 20))
+    _text_lines(pen, style, rng, x=span, y=(top + 20, bottom - 20))
     SUBJECTS[subject][figure](board, rng)
     return slide
 
 
 def _title_bar(
-    pen: ImageDraw.ImageDraw, look: Look, rng: np.random.Generator
+    pen: ImageDraw.ImageDraw, style: SlideStyle, rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
     """Draw the bar; returns the rest of the slide as (left, top, right, bottom)."""
     width, height = WIDTH * FINE, HEIGHT * FINE
@@ -93,18 +95,18 @@ def _title_bar(
         "bottom": ((0, height - thick, width, height), (0, 0, width, height - thick)),
         "left": ((0, 0, thick, height), (thick, 0, width, height)),
     }
-    bar, rest = areas[look.bar]
-    pen.rectangle(bar, fill=look.accent)
-    if look.bar != "left":
+    bar, rest = areas[style.bar]
+    pen.rectangle(bar, fill=style.accent)
+    if style.bar != "left":
         end = rng.uniform(0.3, 0.7) * width
         middle = (bar[1] + bar[3]) / 2
-        pen.line([(16, middle), (end, middle)], fill=look.paper, width=thick // 3)
+        pen.line([(16, middle), (end, middle)], fill=style.paper, width=thick // 3)
     return rest
 
 
 def _text_lines(
     pen: ImageDraw.ImageDraw,
-    look: Look,
+    style: SlideStyle,
     rng: np.random.Generator,
     *,
     x: tuple[float, float],
@@ -114,7 +116,7 @@ def _text_lines(
     room = x[1] - x[0]
     if room < 20 * FINE:
         return
-    grey = _colour(0.45 * np.array(look.ink) + 0.55 * np.array(look.paper))
+    grey = _colour(0.45 * np.array(style.ink) + 0.55 * np.array(style.paper))
     for height in np.arange(y[0], y[1], 13 * FINE):
         end = x[0] + room * rng.uniform(0.4, 1.0)
         pen.line([(x[0], float(height)), (end, float(height))], fill=grey, width=2 * FINE)
@@ -134,28 +136,28 @@ def draw_path(rng: np.random.Generator, *, direction: str, frames: int) -> np.nd
 
 
 def film_slide(
-    slide: Image.Image, path: np.ndarray, look: Look, *, rng: np.random.Generator
+    slide: Image.Image, path: np.ndarray, style: SlideStyle, *, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """One (HEIGHT, WIDTH, 3) uint8 frame per position in ``path``: the slide, pointer, noise."""
     for x, y in path:
         drawn = slide.copy()
-        _draw_pointer(ImageDraw.Draw(drawn), look, float(x) * FINE, float(y) * FINE)
-        frame = np.asarray(drawn.reduce(FINE), dtype=np.float32) * look.exposure
-        noise = rng.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32) * look.noise
+        _draw_pointer(ImageDraw.Draw(drawn), style, float(x) * FINE, float(y) * FINE)
+        frame = np.asarray(drawn.reduce(FINE), dtype=np.float32) * style.exposure
+        noise = rng.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32) * style.noise
         yield np.clip(frame + noise, 0, 255).astype(np.uint8)
 
 
-def _draw_pointer(pen: ImageDraw.ImageDraw, look: Look, x: float, y: float) -> None:
-    edge = (255, 255, 255) if look.theme == "dark" else (0, 0, 0)
-    if look.pointer == "dot":
+def _draw_pointer(pen: ImageDraw.ImageDraw, style: SlideStyle, x: float, y: float) -> None:
+    edge = (255, 255, 255) if style.theme == "dark" else (0, 0, 0)
+    if style.pointer == "dot":
         r = 7.5 * FINE
         pen.ellipse(
-            [x - r, y - r, x + r, y + r], fill=look.pointer_colour, outline=edge, width=FINE
+            [x - r, y - r, x + r, y + r], fill=style.pointer_colour, outline=edge, width=FINE
         )
         return
     arrow = [(0, 0), (0, 20), (5, 15.5), (8.5, 23), (12, 21.5), (8.5, 14), (14.5, 13.5)]
     corners = [(x + (a - 5) * FINE, y + (b - 11) * FINE) for a, b in arrow]
-    pen.polygon(corners, fill=look.pointer_colour)
+    pen.polygon(corners, fill=style.pointer_colour)
     pen.line([*corners, corners[0]], fill=edge, width=FINE)
 
 

@@ -14,10 +14,10 @@ from transferlab.worlds.lectures.slides import (
     DIRECTIONS,
     HEIGHT,
     WIDTH,
-    Look,
-    draw_look,
+    SlideStyle,
     draw_path,
     draw_slide,
+    draw_style,
     film_slide,
 )
 from transferlab.worlds.lectures.speech import Speech, write_speech
@@ -100,11 +100,11 @@ def _write_lecture(folder: Path, *, seed: int, number: int, most: int) -> list[d
     """The rows of one lecture of at most ``most`` slides, once its files are written."""
     rng = np.random.default_rng([seed, number])
     subject = list(SUBJECTS)[rng.integers(len(SUBJECTS))]
-    look = draw_look(rng)
+    style = draw_style(rng)
     slides = _plan(rng, subject)[:most]
     name = f"lecture-{number:04d}"
     frames = chain.from_iterable(
-        _frames(rng, slide, subject=subject, look=look) for slide in slides
+        _frames(rng, slide, subject=subject, style=style) for slide in slides
     )
     write_film(
         folder / "videos" / f"{name}.mp4",
@@ -123,7 +123,7 @@ def _write_lecture(folder: Path, *, seed: int, number: int, most: int) -> list[d
             "figure": slide.figure,
             "pointer": slide.pointer,
             "explanation": slide.speech.explanation,
-            "theme": look.theme,
+            "theme": style.theme,
         }
         for position, slide in enumerate(slides, start=1)
     ]
@@ -150,8 +150,8 @@ def _plan(rng: np.random.Generator, subject: str) -> list[Slide]:
 
 
 def _frames(
-    rng: np.random.Generator, slide: Slide, *, subject: str, look: Look
+    rng: np.random.Generator, slide: Slide, *, subject: str, style: SlideStyle
 ) -> Iterator[np.ndarray]:
-    picture = draw_slide(look, subject=subject, figure=slide.figure, rng=rng)
+    picture = draw_slide(style, subject=subject, figure=slide.figure, rng=rng)
     path = draw_path(rng, direction=slide.pointer, frames=slide.frames)
-    return film_slide(picture, path, look, rng=rng)
+    return film_slide(picture, path, style, rng=rng)

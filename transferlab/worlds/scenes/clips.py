@@ -39,7 +39,7 @@ def moving(rng: np.random.Generator) -> Scene:
         choices=tuple(MOTIONS),
         others=("In which direction does the object move?", "Where does the object move to?"),
     )
-    return _scene(frames, f"a {_look(thing)} moves {motion}.", question)
+    return _scene(frames, f"a {_describe(thing)} moves {motion}.", question)
 
 
 def growing(rng: np.random.Generator) -> Scene:
@@ -60,7 +60,7 @@ def growing(rng: np.random.Generator) -> Scene:
         choices=GROWTH,
         others=("What happens to the size of the object?",),
     )
-    return _scene(frames, f"a {_look(thing)} {answer}.", question)
+    return _scene(frames, f"a {_describe(thing)} {answer}.", question)
 
 
 def appearing(rng: np.random.Generator) -> Scene:
@@ -69,8 +69,8 @@ def appearing(rng: np.random.Generator) -> Scene:
     shown = []
     for colour in colours:
         thing = things_in(rng, 1)[0]
-        look = Thing(**{**vars(thing), "colour": colour})
-        shown.append((look, rng.integers(30, SIDE - 30, size=2), int(rng.integers(11, 18))))
+        changed = Thing(**{**vars(thing), "colour": colour})
+        shown.append((changed, rng.integers(30, SIDE - 30, size=2), int(rng.integers(11, 18))))
     frames = _frames(rng, lambda index: [shown[index]])
     ends = (("first", colours[0]), ("last", colours[-1]))
     end, answer = ends[int(rng.integers(2))]
@@ -89,11 +89,11 @@ def appearing(rng: np.random.Generator) -> Scene:
         choices=("before", "after"),
         others=(f"Is {colours[first]} shown before or after {colours[second]}?",),
     )
-    said = ", then ".join(f"a {_look(thing)}" for thing, _, _ in shown)
-    return _scene(frames, f"{said}.", asked, before)
+    sentence = ", then ".join(f"a {_describe(thing)}" for thing, _, _ in shown)
+    return _scene(frames, f"{sentence}.", asked, before)
 
 
-def _look(thing: Thing) -> str:
+def _describe(thing: Thing) -> str:
     return f"{thing.texture} {thing.colour} {thing.shape}"
 
 
@@ -103,10 +103,10 @@ def _frames(
 ) -> tuple[np.ndarray, ...]:
     """The pictures; ``at`` gives a frame's things, each with its centre (x, y) and radius."""
     # The same seed for every frame: grain, tilt and shade stay still while the object moves.
-    look = int(rng.integers(2**31))
+    changed = int(rng.integers(2**31))
     frames = []
     for index in range(CLIP_FRAMES):
-        same = np.random.default_rng(look)
+        same = np.random.default_rng(changed)
         canvas = background(same)
         for thing, centre, radius in at(index):
             paint(

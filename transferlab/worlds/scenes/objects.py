@@ -42,7 +42,7 @@ def things_in(rng: np.random.Generator, count: int) -> list[Thing]:
     ]
 
 
-def _place(
+def _paint_thing(
     canvas: np.ndarray, thing: Thing, radii: Mapping[str, tuple[int, int]], rng: np.random.Generator
 ) -> None:
     low, high = radii[thing.size]
@@ -70,7 +70,7 @@ def objects(rng: np.random.Generator, *, least: int = 1, most: int = 4) -> Scene
     things = things_in(rng, int(rng.integers(least, most + 1)))
     canvas = background(rng)
     for thing in things:
-        _place(canvas, thing, RADII_ALONE if len(things) == 1 else RADII, rng)
+        _paint_thing(canvas, thing, RADII_ALONE if len(things) == 1 else RADII, rng)
     parts = [f"a {thing} at the {PLACES[thing.cell]}" for thing in things]
     return Scene(
         kind="single" if most == 1 else "objects",
