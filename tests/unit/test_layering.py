@@ -72,7 +72,7 @@ DOORS = {
     "tokenizers": ("backbone/", "tiny/"),
     "pydicom": ("domain/", "worlds/"),
     "monai": ("domain/",),
-    "av": ("domain/", "worlds/"),
+    "av": ("core/libav.py", "domain/", "worlds/"),
     "webvtt": ("domain/", "worlds/"),
     "pyarrow": ("domain/",),
     "httpx": ("domain/",),

@@ -11,6 +11,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from transferlab.core.libav import open_input
 from transferlab.core.records import MediaRef
 from transferlab.domain.base.archive_members import readable
 from transferlab.domain.base.media_error import UnreadableMedium
@@ -99,9 +100,8 @@ def _zero_seconds(container: InputContainer, stream: AudioStream) -> float:
 
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
-    source = readable(path)
     try:
-        with av.open(str(source) if isinstance(source, Path) else source, mode="r") as container:
+        with open_input(readable(path)) as container:
             if not container.streams.audio:
                 raise UnreadableMedium(path, "the film has no sound track; set sound: false")
             yield container, container.streams.audio[0]

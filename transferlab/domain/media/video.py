@@ -16,6 +16,7 @@ from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from transferlab.core.libav import open_input
 from transferlab.core.records import Frames, MediaRef
 from transferlab.domain.base.archive_members import readable
 from transferlab.domain.base.media_error import UnreadableMedium
@@ -111,8 +112,7 @@ def _one_value(frame: av.VideoFrame) -> int | None:
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        source = readable(path)
-        with av.open(str(source) if isinstance(source, Path) else source, mode="r") as container:
+        with open_input(readable(path)) as container:
             stream = _pictures(container)
             if stream is None:
                 raise UnreadableMedium(path, "the file has no picture, only sound or data")

@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from transferlab.core.libav import open_output
 from transferlab.errors import EnvironmentProblem
 
 
@@ -46,7 +47,7 @@ def write_film(
         "g": str(2 * frames_per_second),
         "x264-params": "cpu-independent=1",
     }
-    with av.open(str(path), "w") as container:
+    with open_output(path) as container:
         stream = container.add_stream("libx264", rate=frames_per_second, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"

@@ -7,6 +7,8 @@ import av
 import numpy as np
 from PIL import Image
 
+from transferlab.core.libav import open_output
+
 FRAME_RATE = 8
 REPEATS = 4
 """Film frames per picture of a clip, so that a reader that samples in between meets it too."""
@@ -20,7 +22,7 @@ def write_picture(path: Path, image: np.ndarray) -> None:
 def write_film(path: Path, images: tuple[np.ndarray, ...]) -> None:
     """Write (H, W, 3) uint8 pictures as H.264 with next to no loss, in MP4."""
     height, width = images[0].shape[:2]
-    with av.open(str(path), "w") as film:
+    with open_output(path) as film:
         stream = film.add_stream("libx264", rate=Fraction(FRAME_RATE))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv444p"
         # One thread: the same scene is then the same bytes on every machine of one kind.

@@ -208,3 +208,13 @@ class Shown:
 )
 def test_pictures_are_turned_and_mirrored_as_the_file_says(matrix, expected):
     assert video._upright(Shown(matrix))[..., 0].tolist() == expected
+
+
+def test_messages_that_somebody_turned_on_are_off_while_films_are_read(film):
+    # With them FFmpeg's threads wait for Python's lock, which the closing thread holds for ever.
+    av.logging.set_level(av.logging.DEBUG)
+    try:
+        decode(MediaRef(kind="video", path=film))
+        assert av.logging.get_level() is None
+    finally:
+        av.logging.set_level(None)
