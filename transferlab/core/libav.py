@@ -1,8 +1,8 @@
 """FFmpeg, which PyAV wraps, without its messages.
 
-Whoever turned them on (torchvision does when it is imported) lets FFmpeg's threads wait for Python's
-lock with each message. The thread that closes a decoder holds that lock and waits for them, so that
-both wait for ever.
+Whoever turned them on (some versions of torchvision do when they are imported) lets FFmpeg's threads
+wait for Python's lock with each message. The thread that closes a decoder holds that lock and waits
+for them, so that both wait for ever.
 """
 
 from __future__ import annotations
