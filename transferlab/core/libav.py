@@ -1,7 +1,7 @@
 """FFmpeg, which PyAV wraps, without its messages.
 
-Whoever turned them on (some versions of torchvision do when they are imported) lets FFmpeg's threads
-wait for Python's lock with each message. The thread that closes a decoder holds that lock and waits
+Whoever turned them on (torchvision does, in some versions) lets FFmpeg's threads wait for
+Python's lock with each message. The thread that closes a decoder holds that lock and waits
 for them, so that both wait for ever.
 """
 
