@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from transferlab.continual.components.trainer_view import TrainerView
 
-WITHIN_A_DOMAIN = ("fisher", "look", "here", "lowered", "scored")
+WITHIN_A_DOMAIN = ("fisher", "scored_at", "current", "lowered", "scored")
 
 
 class RWalkOptions(PenaltyOptions):
