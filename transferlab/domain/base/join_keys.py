@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 _NUMBER = re.compile(r"0*(\d+?)(?:\.0+)?")
@@ -22,3 +23,8 @@ def clash(keys: Iterable[str]) -> tuple[str, str] | None:
         if other != key:
             return other, key
     return None
+
+
+def person_number(written: str) -> str:
+    """A person's number or code as persons are compared by it: in any case, any form of Unicode."""
+    return f"number {unicodedata.normalize('NFKC', written).strip().casefold()}"

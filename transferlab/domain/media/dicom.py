@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from transferlab.core.records import Frames, MediaRef
 from transferlab.domain.base.archive_members import open_medium, readable
+from transferlab.domain.base.join_keys import person_number
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.media.dicom_display import describe_fallback, render_frame
 from transferlab.domain.media.jpeg_extended import register_plugin
@@ -103,10 +105,27 @@ def check_dicom(path: Path, *, hashed: bool = False) -> MediaInfo:
         dataset = _read(path)
         (middle,) = _indices(path, dataset, 1)
         frame, note = _frame(path, dataset, middle), describe_fallback(dataset, middle)
+        persons = tuple(_persons(dataset)) if hashed else ()
     if frame.min() == frame.max():
         raise UnreadableMedium(path, FLAT)
     found = picture_hash(Image.fromarray(frame).convert("L")) if hashed else None
-    return MediaInfo(picture_hash=found, burned_in=_says_burned_in(path), note=note)
+    return MediaInfo(
+        picture_hash=found, burned_in=_says_burned_in(path), note=note, persons=persons
+    )
+
+
+def _persons(dataset: Dataset) -> Iterator[str]:
+    """Whom the file shows: by the number that one issuer gave, and by name with date of birth."""
+    number, issuer = (
+        str(dataset.get(name) or "").strip() for name in ("PatientID", "IssuerOfPatientID")
+    )
+    if number:
+        yield person_number(f"{issuer} {number}" if issuer else number)
+    name, born = (
+        str(dataset.get(one) or "").strip() for one in ("PatientName", "PatientBirthDate")
+    )
+    if name.strip("^=") and born:
+        yield f"name {unicodedata.normalize('NFKC', name).casefold()}, born {born}"
 
 
 def _says_burned_in(path: Path) -> bool:

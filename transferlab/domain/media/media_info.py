@@ -25,6 +25,8 @@ class MediaInfo:
     where it was not asked for."""
     burned_in: bool = False
     """Whether a DICOM file says that text is burned into its pixels (BurnedInAnnotation)."""
+    persons: tuple[str, ...] = ()
+    """What a DICOM file says of whom it shows: a number, and a name with a date of birth."""
     note: str | None = None
     """What the file says of its display that cannot be obeyed, and what is shown instead."""
 

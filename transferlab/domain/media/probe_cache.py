@@ -18,6 +18,8 @@ class FileProbe:
     """SHA-256 of its bytes, in hex."""
     mask_text: bool = False
     """Whether it says that text is burned into its pixels, which is to be painted over."""
+    persons: tuple[str, ...] = ()
+    """Whom it says it shows, where it was asked for; a cache on disk keeps digests alone."""
     note: str | None = None
     """What it says of its display that cannot be obeyed."""
 

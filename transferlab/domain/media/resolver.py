@@ -128,6 +128,7 @@ class MediaResolver:
             picture_hash=inspected.picture_hash,
             fingerprint=digest,
             note=inspected.note,
+            persons=inspected.persons,
         )
 
     def _why_burned_in(self, kind: MediaKind, path: Path) -> str | None:

@@ -115,6 +115,7 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
         questions = _questions(rows, keys=[joined.column] if joined else [])
     except InputError as error:
         raise InputError(_nothing_to_ask(found, files, joined, notes, error)) from None
+    notes += _about_group(rows)
     notes.append(
         "privacy: nothing is removed until it says {dicom: deidentify, text: scrub}; see "
         "docs/privacy.md"
@@ -170,11 +171,28 @@ def _nothing_to_ask(
 
 
 def _group(rows: Sequence[Row]) -> str:
-    """The patient, if every file names one; else the study, else the file."""
-    for tag in ("PatientID", "StudyInstanceUID"):
-        if all(row[tag] for row in rows):
-            return tag
-    return "file"
+    """The patient, if any file names one; else the study, else the file.
+
+    Files that name none are then bad rows, since nothing says whose they are.
+    """
+    if any(row["PatientID"] for row in rows):
+        return "PatientID"
+    return "StudyInstanceUID" if all(row["StudyInstanceUID"] for row in rows) else "file"
+
+
+def _about_group(rows: Sequence[Row]) -> list[str]:
+    without = sum(not row["PatientID"] for row in rows)
+    if without == len(rows):
+        return [
+            "group: no file has a PatientID, so what belongs together is said by "
+            f"{_group(rows)}; a patient who came twice may be on two sides"
+        ]
+    if without:
+        return [
+            f"group: {without} of {len(rows)} files have no PatientID; nothing says whose they "
+            "are, so they cannot be used (data.on_bad_sample: quarantine leaves them out)"
+        ]
+    return []
 
 
 def _best_join(found: Survey, files: Sequence[Row], notes: list[str]) -> _Join | None:

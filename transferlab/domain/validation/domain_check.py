@@ -28,6 +28,7 @@ from transferlab.domain.validation.counts import (
 from transferlab.domain.validation.display_notes import find_display_notes
 from transferlab.domain.validation.findings import CheckReport, Labels, Problem, StreamReport
 from transferlab.domain.validation.leaks import find_leaks
+from transferlab.domain.validation.persons import find_shared_persons, persons_of
 from transferlab.domain.validation.privacy_gaps import unscrubbed
 from transferlab.domain.validation.sample_index import SampleIndex, open_sample_index
 from transferlab.errors import DataError
@@ -119,6 +120,7 @@ def _check(
     if not unsplit:
         problems += empty_splits(sample_index, domain, entry)
         problems += find_leaks(sample_index, domain)
+        problems += find_shared_persons(sample_index, domain)
         labels = count_labels(sample_index, domain, entry)
     return CheckReport(
         domain=entry.name,
@@ -200,7 +202,10 @@ class _Reading:
         closed = task.kind == "classify" and not isinstance(task.choices, str)
         media_keys = [self._resolver.key(ref.kind, ref.path) for ref in built.sample.media]
         label = built.sample.answer if closed else None
-        self._sample_index.add(self._domain, built, label=label, media_keys=media_keys)
+        text = f"{built.sample.prompt} {built.sample.answer} {built.own_text}"
+        self._sample_index.add(
+            self._domain, built, label=label, media_keys=media_keys, persons=persons_of(row, text)
+        )
         for ref, key in zip(built.sample.media, media_keys, strict=True):
             wanted = self.burned_in.wants(ref)
             if wanted and self._sample_index.is_first_search(f"{key}:{ref.frames}"):

@@ -27,6 +27,8 @@ CREATE TABLE media (
 CREATE TABLE samples (
     id INTEGER PRIMARY KEY, domain INTEGER, task TEXT, owner TEXT, stratum TEXT, split INTEGER,
     position TEXT, question BLOB, answer BLOB, label TEXT, text INTEGER);
+CREATE TABLE persons (sample INTEGER, key BLOB);
+CREATE TABLE medium_persons (medium INTEGER, key BLOB);
 CREATE TABLE searched (key BLOB PRIMARY KEY);
 CREATE TABLE shown (sample INTEGER, medium INTEGER);
 CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB UNIQUE, pieces BLOB);
@@ -83,7 +85,7 @@ class SampleIndex:
 
     def put(self, key: str, probe: FileProbe) -> None:
         """Keep what was found out about a file."""
-        self.database.execute(
+        added = self.database.execute(
             "INSERT INTO media (key, reason, seconds, hash, digest, mask, note) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -96,6 +98,7 @@ class SampleIndex:
                 probe.note,
             ),
         )
+        self._name("medium_persons", added.lastrowid, probe.persons)
 
     def is_first_search(self, key: str) -> bool:
         """Whether this is asked of a file for the first time."""
@@ -105,7 +108,13 @@ class SampleIndex:
         return added.rowcount == 1
 
     def add(
-        self, domain: int, built: BuiltSample, *, label: str | None, media_keys: Iterable[str]
+        self,
+        domain: int,
+        built: BuiltSample,
+        *,
+        label: str | None,
+        media_keys: Iterable[str],
+        persons: Iterable[str] = (),
     ) -> None:
         """Keep a sample.
 
@@ -114,6 +123,7 @@ class SampleIndex:
             asked: the sample and its row.
             label: its class, where it has one.
             media_keys: of its media, as ``put`` knows them.
+            persons: whom its row says it is of.
         """
         # Imported here: it brings scipy, and nothing else of a check needs it.
         from transferlab.domain.validation.text_duplicates import sketch
@@ -140,6 +150,7 @@ class SampleIndex:
         )
         shown = [(added.lastrowid, medium) for medium, _ in media]
         self.database.executemany("INSERT INTO shown VALUES (?, ?)", shown)
+        self._name("persons", added.lastrowid, persons)
 
     def samples(self, domain: int) -> int:
         """How many a domain has."""
@@ -261,6 +272,11 @@ class SampleIndex:
         rows = [(band, added) for band in bands]
         self.database.executemany("INSERT INTO bands VALUES (?, ?)", rows)
         return int(added or 0)
+
+    def _name(self, table: str, of: int | None, persons: Iterable[str]) -> None:
+        """Keep digests of persons."""
+        rows = [(of, self._digest(one)) for one in persons]
+        self.database.executemany(f"INSERT INTO {table} VALUES (?, ?)", rows)
 
     def _digest(self, text: str) -> bytes:
         return hashlib.blake2b(text.encode(), digest_size=16, key=self._secret).digest()
