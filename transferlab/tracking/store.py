@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from filelock import FileLock
-
 from transferlab.config.pipeline import TrackingSection
 from transferlab.errors import EnvironmentProblem, InputError
+from transferlab.tracking.database import SQLITE, whole_database
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-SQLITE = "sqlite:///"
 SERVERS = ("http", "https")
 DATABASES = ("postgresql", "mysql", "mssql")
 TRAINING_VIEW = {"mlflow.experimentKind": "custom_model_development"}
@@ -61,16 +59,26 @@ def open_store(section: TrackingSection, *, experiment: str) -> Store:
     client = connect(uri)
     name = section.experiment or experiment
     with reported(uri, "be opened"), _asked_briefly():
-        found = client.get_experiment_by_name(name)
-        if found is None:
-            found_id = client.create_experiment(
-                name, artifact_location=artifact_root(section, uri), tags=TRAINING_VIEW
-            )
-        else:
-            found_id = found.experiment_id
-            if found.lifecycle_stage != "active":
-                client.restore_experiment(found_id)
+        found_id = _experiment_id(client, name, artifact_root(section, uri))
     return Store(client=client, uri=uri, experiment_id=found_id)
+
+
+def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """The experiment of a name; made when it is new, restored when it was deleted."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client.create_experiment(name, artifact_location=artifacts, tags=TRAINING_VIEW)
+        except MlflowException:
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            # Another run was quicker: two began it at once.
+    if found.lifecycle_stage != "active":
+        client.restore_experiment(found.experiment_id)
+    return found.experiment_id
 
 
 def resolve(uri: str) -> str:
@@ -113,8 +121,11 @@ def connect(uri: str) -> MlflowClient:
     # A new database is announced, with every step of its making, on the user's terminal.
     for name in ("mlflow.store.db.utils", "mlflow.system_metrics", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    with reported(uri, "be opened"), _one_at_a_time(uri):
-        return client(uri)
+    with reported(uri, "be opened"):
+        if urlsplit(uri).scheme in SERVERS:
+            return client(uri)
+        with whole_database(uri):
+            return client(uri)
 
 
 def client_class() -> type[MlflowClient]:
@@ -125,13 +136,6 @@ def client_class() -> type[MlflowClient]:
     from mlflow.tracking import MlflowClient
 
     return MlflowClient
-
-
-def _one_at_a_time(uri: str) -> AbstractContextManager[object]:
-    """MLflow makes a local database in many steps; two runs that start at once would collide."""
-    if not uri.startswith(SQLITE):
-        return nullcontext()
-    return FileLock(f"{uri.removeprefix(SQLITE)}.lock")
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import FrameType
 
 from transferlab.errors import EnvironmentProblem, InputError
-from transferlab.tracking.store import SERVERS, SQLITE, resolve, without_password
+from transferlab.tracking.database import SQLITE, is_half_made, whole_database
+from transferlab.tracking.store import SERVERS, resolve, without_password
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 10
@@ -42,6 +43,7 @@ def serve(uri: str, port: int) -> int:
             "store with --tracking-uri"
         )
     _check_port(port)
+    _mend(store)
     process = subprocess.Popen(
         command(store, port), env=_environment(store), start_new_session=True
     )
@@ -56,6 +58,15 @@ def command(store: str, port: int) -> list[str]:
         artifacts = Path(store.removeprefix(SQLITE)).parent / "artifacts"
         options += ["--default-artifact-root", str(artifacts)]
     return [sys.executable, "-m", "mlflow", "ui", *options]
+
+
+def _mend(store: str) -> None:
+    """Make a database anew whose making was stopped: MLflow's UI cannot open it."""
+    path = Path(store.removeprefix(SQLITE))
+    # An empty file is no trouble to the UI.
+    if store.startswith(SQLITE) and path.stat().st_size and is_half_made(path):
+        with whole_database(store):
+            pass
 
 
 def _environment(store: str) -> dict[str, str]:
