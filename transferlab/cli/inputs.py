@@ -9,6 +9,7 @@ from pathlib import Path
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.errors import EnvironmentProblem, InputError
+from transferlab.tracking.connection import UNSENT_FILE
 
 RESULT = "result.json"
 
@@ -41,7 +42,8 @@ def prepare_output(given: Path | None, *, name: str, overwrite: bool) -> Path:
     out = given or _new_folder(Path("runs"), name)
     try_writing(out)
     result = out / RESULT
-    if result.exists() and not overwrite:
+    # A run that its tracking server lacks is given again to send it.
+    if result.exists() and not overwrite and not (out / UNSENT_FILE).exists():
         raise InputError(
             f"{result}: this directory holds a finished run; choose another --out, or add "
             "--overwrite to run again into it"

@@ -70,8 +70,10 @@ def run_joint(parts: Parts, stream: StreamOutcome) -> ArmOutcome:
     backbone = parts.backbone(sharing=stream.backbone)
     union, budget = joint_budget(parts.config, parts.train)
     learner = parts.learner(backbone, naive=True, train=budget)
-    with parts.tracker.child_run("joint", tags={"arm": "joint", "domain": "all"}):
-        report = _train(parts, "joint/all", backbone, learner, union, domain="joint")
+    stage = "joint/all"
+    tags = {"arm": "joint", "domain": "all"}
+    with parts.tracker.child_run("joint", tags=tags, curve=parts.stages.curve(stage)):
+        report = _train(parts, stage, backbone, learner, union, domain="joint")
         scores = score_all(parts, backbone, "joint/scores")
         parts.tracker.log_step(report, scores)
     return ArmOutcome(scores=scores, reports={"all": report})
@@ -111,8 +113,9 @@ def _one_by_one(
     for name in parts.config.stream:
         backbone.load_trainable_state(start)
         learner = parts.learner(backbone, naive=True, learning_rate=learning_rate)
-        with parts.tracker.child_run(f"{arm}: {name}", tags={"arm": arm, "domain": name}):
-            stage = f"{arm}/{name}"
+        stage, tags = f"{arm}/{name}", {"arm": arm, "domain": name}
+        curve = parts.stages.curve(stage)
+        with parts.tracker.child_run(f"{arm}: {name}", tags=tags, curve=curve):
             reports[name] = _train(parts, stage, backbone, learner, parts.train[name], domain=name)
             scores[name] = score_all(parts, backbone, f"{stage}/scores", only=name)[name]
             if arm == "single" and parts.config.evaluation.controls:

@@ -14,7 +14,7 @@ from transferlab.backbone.processing.media_store import MediaStore
 from transferlab.config.pipeline import PipelineConfig, StrategySpec, TrainSection
 from transferlab.continual.engine.learner import Learner
 from transferlab.continual.engine.precision import autocast_dtype
-from transferlab.core.events import Event, Listener, ignore, stage_events
+from transferlab.core.events import Event, Listener, Warned, ignore, stage_events
 from transferlab.core.paths import default_cache
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import Decode, DomainData, Sample
@@ -161,7 +161,9 @@ def build(
         EnvironmentProblem: the output directory or the tracking store cannot be written.
     """
     # First what takes a second to find out: a store that does not answer.
-    tracker = Tracker(config.tracking, experiment=config.name)
+    tracker = Tracker(
+        config.tracking, experiment=config.name, tell=lambda text: listener(Warned(text=text))
+    )
 
     def emit(event: Event) -> None:
         tracker.listener(event)

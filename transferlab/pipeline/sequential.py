@@ -115,14 +115,16 @@ def run_stream(parts: Parts, backbone: Backbone) -> StreamOutcome:
     if parts.config.source and parts.config.protect_source and not begun:
         learner.consolidate(parts.train[parts.config.source], domain=parts.config.source)
     for step, name in enumerate(parts.config.stream, start=1):
+        stage = train_stage(parts.config, step)
         with parts.tracker.child_run(
-            f"sequential {step}: {name}", tags={"arm": "sequential", "domain": name}
+            f"sequential {step}: {name}",
+            tags={"arm": "sequential", "domain": name},
+            curve=parts.stages.curve(stage),
         ):
             similarity[name] = measure_similarity(parts, backbone, name)
             parts.tracker.log_similarity(name, similarity[name])
             cosines[name] = measure_interference(parts, learner, name)
             parts.tracker.log_interference(cosines[name])
-            stage = train_stage(parts.config, step)
             record = parts.stages.load(stage)
             if record is None:
                 label = f"sequential {step}/{len(parts.config.stream)}: {name}"

@@ -120,9 +120,15 @@ class StageStore:
 
         Its name says by which facts it was made, so that other settings never go on from it.
         """
+        return self._path(stage, f"{self._digest(stage)}.unfinished")
+
+    def curve(self, stage: str) -> Path:
+        """Where the training metrics of a stage are kept, under a name that says the same."""
+        return self._path(stage, f"{self._digest(stage)}.curve")
+
+    def _digest(self, stage: str) -> str:
         text = json.dumps(self._facts.of(stage), sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        return self._path(stage, f"{digest[:12]}.unfinished")
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def reuse(self) -> Reuse:
         """Which finished stages fit, and why the others are made anew."""

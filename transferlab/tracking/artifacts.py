@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from transferlab.tracking.store import Store, reported
+from transferlab.tracking.connection import Connection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,26 +16,30 @@ if TYPE_CHECKING:
 class Artifacts:
     """The files of one run. Every method raises EnvironmentProblem when they cannot be kept."""
 
-    def __init__(self, store: Store, run_id: str) -> None:
-        self._store, self._run_id = store, run_id
+    def __init__(self, connection: Connection, run_id: str) -> None:
+        self._connection, self._run_id = connection, run_id
 
     def log_text(self, name: str, text: str) -> None:
-        with reported(self._store.uri, f"keep the artifact {name}"):
-            self._store.client.log_text(self._run_id, text, name)
+        self._connection.ask(
+            f"keep the artifact {name}", lambda client: client.log_text(self._run_id, text, name)
+        )
 
     def log_json(self, name: str, content: Any) -> None:
         """``content`` as indented JSON; NaN and the infinities, which JSON lacks, become null."""
         self.log_text(name, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 
     def log_yaml(self, name: str, content: Mapping[str, Any]) -> None:
-        with reported(self._store.uri, f"keep the artifact {name}"):
-            self._store.client.log_dict(self._run_id, dict(content), name)
+        self._connection.ask(
+            f"keep the artifact {name}",
+            lambda client: client.log_dict(self._run_id, dict(content), name),
+        )
 
     def log_figure(self, name: str, figure: Figure) -> None:
-        with reported(self._store.uri, f"keep the artifact {name}"):
-            self._store.client.log_figure(
-                self._run_id, figure, name, save_kwargs={"dpi": 150, "bbox_inches": "tight"}
-            )
+        style = {"dpi": 150, "bbox_inches": "tight"}
+        self._connection.ask(
+            f"keep the artifact {name}",
+            lambda client: client.log_figure(self._run_id, figure, name, save_kwargs=style),
+        )
 
 
 def _finite(content: Any) -> Any:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 from transferlab.config.pipeline import TrackingSection
+from transferlab.core.files import advice, machine_error, why
+from transferlab.core.secrets import hide, hide_in_text, without_secrets
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.tracking.database import SQLITE, whole_database
 
@@ -38,7 +40,7 @@ class Store:
     @property
     def public_uri(self) -> str:
         """The URI as it may be printed and written down."""
-        return without_password(self.uri)
+        return without_secrets(self.uri)
 
 
 def open_store(section: TrackingSection, *, experiment: str) -> Store:
@@ -58,7 +60,7 @@ def open_store(section: TrackingSection, *, experiment: str) -> Store:
         _make_folder(Path(uri.removeprefix(SQLITE)).parent)
     client = connect(uri)
     name = section.experiment or experiment
-    with reported(uri, "be opened"), _asked_briefly():
+    with reported(uri, "be opened"), asked_briefly():
         found_id = _experiment_id(client, name, artifact_root(section, uri))
     return Store(client=client, uri=uri, experiment_id=found_id)
 
@@ -89,14 +91,25 @@ def resolve(uri: str) -> str:
     """
     if uri.startswith(SQLITE):
         return SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute())
-    scheme = urlsplit(uri).scheme
+    scheme = scheme_of(uri)
+    if scheme in SERVERS and re.search(r"[?#]", uri):
+        raise InputError(
+            f"tracking.uri: '{without_secrets(uri)}' is no address of a tracking server, which has "
+            "neither ? nor #; give a token in $MLFLOW_TRACKING_TOKEN, or a name and a password in "
+            "$MLFLOW_TRACKING_USERNAME and $MLFLOW_TRACKING_PASSWORD"
+        )
     if scheme in SERVERS or scheme.partition("+")[0] in DATABASES:
         return uri
     raise InputError(
-        f"tracking.uri: '{without_password(uri)}' is no store that runs can be kept in; give "
+        f"tracking.uri: '{without_secrets(uri)}' is no store that runs can be kept in; give "
         "'sqlite:///mlruns/mlflow.db', a tracking server's http(s) address, or a postgresql, "
         "mysql or mssql URI"
     )
+
+
+def scheme_of(uri: str) -> str:
+    """What stands before ``://``, in lower case; a password may keep the rest from being parsed."""
+    return uri.partition("://")[0].lower() if "://" in uri else ""
 
 
 def artifact_root(section: TrackingSection, uri: str) -> str | None:
@@ -108,7 +121,7 @@ def artifact_root(section: TrackingSection, uri: str) -> str | None:
         return section.artifacts
     if uri.startswith(SQLITE):
         return str(Path(uri.removeprefix(SQLITE)).parent / "artifacts")
-    return None if urlsplit(uri).scheme in SERVERS else "mlruns/artifacts"
+    return None if scheme_of(uri) in SERVERS else "mlruns/artifacts"
 
 
 def connect(uri: str) -> MlflowClient:
@@ -119,13 +132,23 @@ def connect(uri: str) -> MlflowClient:
     """
     client = client_class()
     # A new database is announced, with every step of its making, on the user's terminal.
-    for name in ("mlflow.store.db.utils", "mlflow.system_metrics", "alembic"):
+    for name in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It gives up at the first trouble of a server; that is told once, by transferlab.
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
+    for handler in logging.getLogger("mlflow").handlers:
+        handler.addFilter(_without_secrets)
     with reported(uri, "be opened"):
-        if urlsplit(uri).scheme in SERVERS:
+        if scheme_of(uri) in SERVERS:
             return client(uri)
         with whole_database(uri):
             return client(uri)
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    """A filter of logging that lets everything pass, without the secrets of addresses."""
+    record.msg, record.args = hide_in_text(record.getMessage()), None
+    return True
 
 
 def client_class() -> type[MlflowClient]:
@@ -133,6 +156,8 @@ def client_class() -> type[MlflowClient]:
     # MLflow reads this when it is imported: by default it sends usage figures to its makers, which
     # a hospital's machine must not do unasked. Who wants it sets the variable to "false".
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # Whenever a run ends MLflow prints its server's address, with the password in it.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     from mlflow.tracking import MlflowClient
 
     return MlflowClient
@@ -154,28 +179,26 @@ def reported(uri: str, what: str) -> Iterator[None]:
         raise EnvironmentProblem(_sentence(uri, what, error)) from error
 
 
-def without_password(uri: str) -> str:
-    """``uri`` with the password of ``scheme://user:password@host`` replaced by stars."""
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))
-
-
 def _sentence(uri: str, what: str, error: Exception) -> str:
-    shown = without_password(uri)
-    reason = str(error).replace(uri, shown).strip().partition("\n")[0]
+    shown = without_secrets(uri)
+    reason = hide(str(error), uri).strip().partition("\n")[0]
     if isinstance(error, ModuleNotFoundError):
         return (
             f"tracking.uri: the driver '{error.name}' of the store at {shown} is not installed; "
             f"pip install {error.name}, or use another store"
         )
-    if urlsplit(uri).scheme in SERVERS:
+    if scheme_of(uri) in SERVERS:
+        answer = hide(_answer(error), uri)
         return (
-            f"tracking.uri: the tracking server at {shown} {_answer(error)}, so the store cannot "
+            f"tracking.uri: the tracking server at {shown} {answer}, so the store cannot "
             f"{what}; start it (mlflow server) or set tracking.uri to a local store such as "
             "'sqlite:///mlruns/mlflow.db'"
+        )
+    number = machine_error(error)
+    if number is not None:
+        return (
+            f"tracking.uri: the tracking store at {shown} cannot {what}: {why(number)}; "
+            f"{advice(number)}, and give the same command again: what is finished is kept"
         )
     return (
         f"tracking.uri: the tracking store at {shown} cannot {what}; check that it is an MLflow "
@@ -215,7 +238,7 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _asked_briefly() -> Iterator[None]:
+def asked_briefly() -> Iterator[None]:
     """MLflow asks a silent server for many minutes; here it is a newcomer who waits."""
     brief = {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",

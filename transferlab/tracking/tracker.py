@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -12,21 +12,25 @@ from typing import TYPE_CHECKING, Any
 from transferlab.config.pipeline import PipelineConfig, TrackingSection
 from transferlab.core.events import Event, TrainStep, Warned
 from transferlab.core.records import DomainData, DomainScore, SplitName, StepReport
+from transferlab.core.secrets import without_secrets
 from transferlab.errors import EnvironmentProblem
 from transferlab.metrics.similarity import Similarity
 from transferlab.tracking import metric_names
 from transferlab.tracking.artifacts import Artifacts
+from transferlab.tracking.connection import Connection, bounded_requests, note_unsent
+from transferlab.tracking.curves import Curve, Point
 from transferlab.tracking.datasets import dataset_input
 from transferlab.tracking.metric_buffer import MetricBuffer
 from transferlab.tracking.params import BATCH_PARAMS, flatten, shorten
 from transferlab.tracking.provenance import provenance
 from transferlab.tracking.run_stack import RunStack
 from transferlab.tracking.stale_runs import close_abandoned
-from transferlab.tracking.store import open_store, reported, without_password
+from transferlab.tracking.store import open_store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 DESCRIPTION_TAG = "mlflow.note.content"
 """MLflow's own tag: the text at the top of a run's page."""
@@ -43,67 +47,113 @@ class Tracker:
     """
 
     def __init__(
-        self, section: TrackingSection, *, experiment: str, flush_seconds: float = 5.0
+        self,
+        section: TrackingSection,
+        *,
+        experiment: str,
+        tell: Callable[[str], None] = _logger.warning,
+        flush_seconds: float = 5.0,
     ) -> None:
         """
+        Args:
+            section: which store.
+            experiment: used when the section names none.
+            tell: is told in a sentence when the store's server stays away.
+            flush_seconds: between two batches of metrics.
+
         Raises:
             InputError: ``section.uri`` is of a kind that cannot be used.
             EnvironmentProblem: the store cannot be written, or its server does not answer.
         """
-        self._store = open_store(section, experiment=experiment)
-        self._buffer = MetricBuffer(self._store, every_seconds=flush_seconds)
-        self._runs = RunStack(self._store, self._buffer, system_metrics=section.system_metrics)
+        store = open_store(section, experiment=experiment)
+        self._connection = Connection(store, tell=tell)
+        self._buffer = MetricBuffer(self._connection, every_seconds=flush_seconds)
+        self._runs = RunStack(self._connection, self._buffer, system_metrics=section.system_metrics)
+        self._curve: Curve | None = None
         self._warnings: list[str] = []
-        for run_id in close_abandoned(self._store):
+        for run_id in close_abandoned(store):
             _logger.warning("run %s was left by a process that died; marked as FAILED", run_id)
 
     @property
     def uri(self) -> str:
         """The store, absolute, without a password."""
-        return self._store.public_uri
+        return self._connection.store.public_uri
 
     @property
     def run_id(self) -> str | None:
-        """The parent run, while it is open."""
-        return self._runs.parent_id if self._runs.any_open else None
+        """The parent run, while it is open; None where its server was away."""
+        return (self._runs.parent_id or None) if self._runs.any_open else None
 
     def address(self) -> dict[str, str | None]:
         """Where the parent run is found again: ``tracking_uri`` and ``run_id``."""
         return {"tracking_uri": self.uri, "run_id": self.run_id}
 
     @contextmanager
-    def pipeline_run(self, config: PipelineConfig, out: Path) -> Iterator[Run]:
-        """The parent run, with the settings, the versions and the machine.
+    def pipeline_run(self, config: PipelineConfig, out: Path) -> Iterator[Run | None]:
+        """The parent run, with the settings, the versions and the machine; None without a server.
 
-        It ends FINISHED, KILLED on Ctrl-C, and FAILED on any other way out of the block.
+        It ends FINISHED, KILLED on Ctrl-C, and FAILED on any other way out of the block. Where the
+        server stayed away, ``out`` gets a note, by which the run can be given again to send it all.
         """
         settings = loggable(config)
         tags = {f"env.{name}": value for name, value in provenance().items()}
         tags |= {"seed": str(config.seed), "out": out.name, "stream": ", ".join(config.stream)}
         self._buffer.start()
         try:
-            with self._runs.run(config.name, tags) as run:
-                self.log_params(flatten(settings))
-                self.log_yaml("config.yaml", settings)
-                try:
-                    yield run
-                finally:
-                    self._keep_warnings()
+            with bounded_requests(self._connection.store):
+                with self._runs.run(config.name, tags) as run:
+                    self.log_params(flatten(settings))
+                    self.log_yaml("config.yaml", settings)
+                    try:
+                        yield run
+                    finally:
+                        self._keep_warnings()
+                note_unsent(out, self._connection)
         finally:
             self._buffer.stop()
 
     @contextmanager
-    def child_run(self, name: str, *, tags: Mapping[str, str]) -> Iterator[Run]:
-        """A step of the stream or an arm, under the open run; it ends as ``pipeline_run`` does."""
+    def child_run(
+        self, name: str, *, tags: Mapping[str, str], curve: Path | None = None
+    ) -> Iterator[Run | None]:
+        """A step of the stream or an arm, under the open run; it ends as ``pipeline_run`` does.
+
+        Args:
+            name: of the run.
+            tags: its own.
+            curve: the file that keeps its training metrics for later processes; what earlier ones
+                kept there is logged too, so that a run that is gone on with has the whole curve.
+        """
         with self._runs.run(name, tags) as run:
-            yield run
+            self._curve = None if curve is None else Curve(curve)
+            try:
+                yield run
+                if self._curve is not None and not self._curve.begun:
+                    self._log_points(self._curve.points())  # trained before this process
+            finally:
+                self._curve = None
+
+    def _log_points(self, points: Iterable[Point]) -> None:
+        for one in points:
+            self._buffer.add(
+                self._runs.current_id, one.values, step=one.step, milliseconds=one.milliseconds
+            )
+
+    def _log_training(self, event: TrainStep) -> None:
+        values = metric_names.training(event)
+        if self._curve is None:
+            self.log_metrics(values, step=event.step)
+            return
+        if not self._curve.begun:
+            self._log_points(self._curve.begin(event.step))
+        self._log_points([self._curve.add(event.step, values)])
 
     def listener(self, event: Event) -> None:
         """A ``core.events.Listener``: training steps become metrics, warnings a file."""
         if isinstance(event, Warned):
             self._warnings.append(event.text)
         elif isinstance(event, TrainStep):
-            self.log_metrics(metric_names.training(event), step=event.step)
+            self._log_training(event)
 
     def log_metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
         self._buffer.add(self._runs.current_id, dict(values), step=step)
@@ -117,10 +167,13 @@ class Tracker:
             if short[key] != value:
                 self.log_text(f"params/{key}.txt", value)
         rows = [Param(key, value) for key, value in short.items()]
-        with reported(self._store.uri, "take params"):
+        run_id = self._runs.current_id
+
+        def send(client: MlflowClient) -> None:
             for start in range(0, len(rows), BATCH_PARAMS):
-                batch = rows[start : start + BATCH_PARAMS]
-                self._store.client.log_batch(self._runs.current_id, params=batch)
+                client.log_batch(run_id, params=rows[start : start + BATCH_PARAMS])
+
+        self._connection.ask("take params", send)
 
     def log_dataset(self, data: DomainData, *, split: SplitName, context: str) -> None:
         """Log which data a run saw: name, version, digest, licence and counts; no content, no ids.
@@ -130,10 +183,10 @@ class Tracker:
             split: the part that was used.
             context: what for, e.g. "train" or "test".
         """
-        with reported(self._store.uri, "take a dataset"):
-            self._store.client.log_inputs(
-                self._runs.current_id, datasets=[dataset_input(data, split, context)]
-            )
+        run_id, inputs = self._runs.current_id, [dataset_input(data, split, context)]
+        self._connection.ask(
+            "take a dataset", lambda client: client.log_inputs(run_id, datasets=inputs)
+        )
 
     def log_scores(self, scores: Mapping[str, DomainScore], *, after: str, step: int) -> None:
         """One row of the score matrix: ``score/<domain>`` over the steps of the stream.
@@ -181,10 +234,10 @@ class Tracker:
         """ACC, BWT and the like, as result.json has them."""
         self.log_metrics(metric_names.summary(summary))
         self.log_json("summary.json", dict(summary))
-        with reported(self._store.uri, "take a description"):
-            self._store.client.set_tag(
-                self._runs.current_id, DESCRIPTION_TAG, metric_names.summary_note(summary)
-            )
+        run_id, note = self._runs.current_id, metric_names.summary_note(summary)
+        self._connection.ask(
+            "take a description", lambda client: client.set_tag(run_id, DESCRIPTION_TAG, note)
+        )
 
     def log_text(self, name: str, text: str) -> None:
         self._artifacts().log_text(name, text)
@@ -200,7 +253,7 @@ class Tracker:
         self._artifacts().log_figure(name, figure)
 
     def _artifacts(self) -> Artifacts:
-        return Artifacts(self._store, self._runs.current_id)
+        return Artifacts(self._connection, self._runs.current_id)
 
     def _keep_warnings(self) -> None:
         """Called on every way out of a pipeline: trouble here must not hide what ended it."""
@@ -213,7 +266,13 @@ class Tracker:
 
 
 def loggable(config: PipelineConfig) -> dict[str, Any]:
-    """The checked settings as plain values, a store's password left out."""
-    settings = config.model_dump(mode="json")
-    settings["tracking"]["uri"] = without_password(config.tracking.uri)
-    return settings
+    """The checked settings as plain values, the secrets of addresses left out."""
+    return {key: _public(value) for key, value in config.model_dump(mode="json").items()}
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _public(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_public(item) for item in value]
+    return without_secrets(value) if isinstance(value, str) else value

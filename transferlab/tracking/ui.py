@@ -11,9 +11,10 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from transferlab.core.secrets import without_secrets
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.tracking.database import SQLITE, is_half_made, whole_database
-from transferlab.tracking.store import SERVERS, resolve, without_password
+from transferlab.tracking.store import SERVERS, resolve
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 10
@@ -47,7 +48,7 @@ def serve(uri: str, port: int) -> int:
     process = subprocess.Popen(
         command(store, port), env=_environment(store), start_new_session=True
     )
-    print(f"MLflow UI of {without_password(store)}: http://{HOST}:{port} (Ctrl-C stops it)")
+    print(f"MLflow UI of {without_secrets(store)}: http://{HOST}:{port} (Ctrl-C stops it)")
     return _wait(process)
 
 

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from transferlab.config.pipeline import TrackingSection
 from transferlab.errors import EnvironmentProblem, InputError
-from transferlab.tracking.store import open_store, resolve, without_password
+from transferlab.tracking.store import open_store, resolve
 
 
 def refusal(uri: str, error: type[Exception] = EnvironmentProblem) -> str:
@@ -133,11 +133,6 @@ def test_other_kinds_of_uri_are_the_users_mistake(uri):
     text = refusal(uri, InputError)
     assert f"'{uri}'" in text
     assert "sqlite:///mlruns/mlflow.db" in text
-
-
-def test_passwords_are_not_shown():
-    assert without_password("postgresql://me:hush@db:5432/x") == "postgresql://me:***@db:5432/x"
-    assert without_password("sqlite:////a/b.db") == "sqlite:////a/b.db"
 
 
 def test_resolve_keeps_an_absolute_path():

@@ -1,0 +1,140 @@
+"""Asking a store that may go away: patiently for a while, and then not any more.
+
+A run does not wait for its tracking. What a server does not take is made again from the run's
+directory when the same command is given again, so nothing has to be kept for it here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from transferlab.errors import EnvironmentProblem
+from transferlab.tracking.database import SQLITE
+from transferlab.tracking.store import SERVERS, Store, reported, scheme_of
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+PATIENCE_SECONDS = 45.0
+"""How long a server that does not answer is asked again, all in all, while the run waits."""
+REQUEST_SECONDS = 15
+"""How long one request may take; the last may begin when patience is almost at its end."""
+PAUSE_SECONDS = 2.0
+UNSENT_FILE = "tracking.unsent"
+"""Lies in the directory of a finished run whose tracking server lacks some of it."""
+_TRANSIENT = (401, 403, 408, 429)
+"""HTTP statuses below 500 that say nothing about what was sent."""
+
+Answer = TypeVar("Answer")
+
+
+class Connection:
+    """The way to a store. A local database answers or its trouble is raised; a server may be away.
+
+    Once a server has stayed away, nothing is asked of it any more.
+    """
+
+    def __init__(self, store: Store, *, tell: Callable[[str], None]) -> None:
+        """
+        Args:
+            store: an open one.
+            tell: is told once, in a sentence, when a server stays away.
+        """
+        self.store, self._tell = store, tell
+        self._local = store.uri.startswith(SQLITE)
+        self.away: str | None = None
+        """Why nothing is asked any more, in a sentence; None while the store is used."""
+
+    def ask(self, what: str, request: Callable[[MlflowClient], Answer]) -> Answer | None:
+        """Make a request, again and again while a server does not answer.
+
+        Args:
+            what: completes "the store cannot ...", for the sentence.
+            request: may be called several times.
+
+        Returns:
+            The answer; None where the server is away.
+
+        Raises:
+            EnvironmentProblem: a local store did not take it, or a server refuses it for good.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.away is None:
+            try:
+                return self.ask_once(what, request)
+            except EnvironmentProblem as problem:
+                if self._local or refuses(problem):
+                    raise
+                if time.monotonic() + PAUSE_SECONDS >= deadline:
+                    self._give_up(problem)
+                else:
+                    time.sleep(PAUSE_SECONDS)
+        return None
+
+    def ask_once(self, what: str, request: Callable[[MlflowClient], Answer]) -> Answer:
+        """Make a request once.
+
+        Raises:
+            EnvironmentProblem: the store did not take it.
+        """
+        with reported(self.store.uri, what):
+            return request(self.store.client)
+
+    def _give_up(self, problem: EnvironmentProblem) -> None:
+        sentence = str(problem).removeprefix("tracking.uri: ")
+        self.away = sentence.partition(", so the store cannot")[0].partition("; ")[0]
+        self._tell(
+            f"{self.away}; the run goes on without it and loses nothing: when it is back, give the "
+            "same command with the same --out, and everything is sent"
+        )
+
+
+def refuses(problem: EnvironmentProblem) -> bool:
+    """Whether a server answered that it will never take a request."""
+    from mlflow.exceptions import RestException
+
+    cause = problem.__cause__
+    if not isinstance(cause, RestException):
+        return False
+    status = cause.get_http_status_code()
+    return 400 <= status < 500 and status not in _TRANSIENT
+
+
+@contextmanager
+def bounded_requests(store: Store) -> Iterator[None]:
+    """Keep MLflow from repeating a request to a silent server for half an hour by itself.
+
+    What the user has set in the environment holds.
+    """
+    if scheme_of(store.uri) not in SERVERS:
+        yield
+        return
+    bounds = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(REQUEST_SECONDS),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    }
+    ours = {name: value for name, value in bounds.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+
+
+def note_unsent(out: Path, connection: Connection) -> None:
+    """Leave a note in the directory of a run whose server lacks some of it, or take it away.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    note = out / UNSENT_FILE
+    if connection.away is None:
+        note.unlink(missing_ok=True)
+    else:
+        note.write_text(f"{connection.away}\n", "utf-8")
