@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 import typer
 
 from transferlab.cli.options import Session
+from transferlab.core.files import advice, is_full, machine_error, why
 from transferlab.errors import (
     EnvironmentProblem,
     InputError,
@@ -28,17 +28,6 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 """128 + SIGPIPE: what shells report for a program whose reader went away."""
 UNEXPECTED = 1
-
-_MACHINE = {
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.EROFS: "the file system is read-only",
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EMFILE: "too many files are open",
-    errno.ENFILE: "too many files are open",
-    errno.EIO: "the disk does not answer",
-}
 
 # Typer lost, and its own copy of click hides, the name of this class; its child is public.
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]
@@ -97,7 +86,9 @@ def _report(error: BaseException, session: Session) -> int:
         traceback.print_exception(error)
     known = _as_ours(error)
     if known is not None:
-        _say(str(known))
+        # What the machine lacked can be there in a minute, and then the run goes on.
+        goes_on = isinstance(known, EnvironmentProblem) and session.out is not None
+        _say(f"{known}; go on with --out {session.out}" if goes_on else str(known))
         return known.exit_code
     if isinstance(error, KeyboardInterrupt):
         resume = f"; go on with --out {session.out}" if session.out else ""
@@ -118,9 +109,11 @@ def _as_ours(error: BaseException) -> TransferlabError | None:
     if isinstance(error, _UsageError):
         where = error.ctx.command_path if error.ctx else "transferlab"
         return InputError(f"{error.format_message().rstrip('.')}; see `{where} --help`")
-    if isinstance(error, OSError) and error.errno in _MACHINE:
-        place = f"{error.filename}: " if error.filename else ""
-        return EnvironmentProblem(f"{place}{_MACHINE[error.errno]}; free or change it, and retry")
+    number = machine_error(error)
+    if number is not None and (isinstance(error, OSError) or is_full(number)):
+        place = getattr(error, "filename", None)
+        reason = f"{place}: {why(number)}" if place else why(number)
+        return EnvironmentProblem(f"{reason}; {advice(number)}, and give the same command again")
     if isinstance(error, MemoryError):
         return EnvironmentProblem("the memory is used up; lower train.batch_samples")
     torch = sys.modules.get("torch")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -11,14 +10,19 @@ from typing import Any
 
 import torch
 
+from transferlab.core.files import replacing
 from transferlab.errors import ModelError
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write beside, then rename: a killed run leaves the old file, never half of a new one."""
-    temporary = path.with_suffix(".writing")
-    torch.save(dict(state), temporary)
-    os.replace(temporary, path)
+    """Write beside, then rename: a killed run leaves the old file, never half of a new one.
+
+    Raises:
+        EnvironmentProblem: the disk is full, or does not take it for another reason.
+    """
+    # A file of Python's: what torch says of one that it opens itself does not tell why it failed.
+    with replacing(path) as beside, beside.open("wb") as file:
+        torch.save(dict(state), file)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -54,6 +54,11 @@ def machine_error(error: BaseException | None) -> int | None:
     return None
 
 
+def is_full(number: int) -> bool:
+    """Whether an errno of ``machine_error`` says that there is no room."""
+    return number in _FULL
+
+
 def why(number: int) -> str:
     """An errno of ``machine_error`` in words."""
     return _REASONS[number]
@@ -61,7 +66,7 @@ def why(number: int) -> str:
 
 def advice(number: int) -> str:
     """What to do about an errno of ``machine_error``."""
-    return "make room" if number in _FULL else "free or change it"
+    return "make room" if is_full(number) else "free or change it"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transferlab.core.files import write_text, writing
 from transferlab.core.records import DomainScore, StepReport
 from transferlab.errors import InputError
 from transferlab.evaluation.control import Controls
@@ -94,15 +95,14 @@ def assemble(
 def retire_result(out: Path) -> None:
     """Put an earlier result aside: it must not be taken for one of a run that fails."""
     if (out / RESULT_FILE).exists():
-        os.replace(out / RESULT_FILE, out / PREVIOUS_RESULT_FILE)
+        with writing(out / PREVIOUS_RESULT_FILE):
+            os.replace(out / RESULT_FILE, out / PREVIOUS_RESULT_FILE)
 
 
 def write_result(out: Path, result: Mapping[str, Any]) -> Path:
     """Write ``out/result.json`` beside and rename; NaN is refused: not every reader takes it."""
-    temporary = out / f"{RESULT_FILE}.partial"
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
-    temporary.write_text(text + "\n", "utf-8")
-    os.replace(temporary, out / RESULT_FILE)
+    write_text(out / RESULT_FILE, text + "\n")
     return out / RESULT_FILE
 
 

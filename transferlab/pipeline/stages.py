@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
+from transferlab.core.files import replacing
 from transferlab.core.records import DomainScore, TaskScore
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.pipeline.stage_facts import StageFacts
@@ -153,9 +153,8 @@ class StageStore:
         return _path(self._folder, stage, suffix)
 
     def _write(self, path: Path, content: bytes) -> None:
-        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
-            file.write(content)
-        os.replace(file.name, path)
+        with replacing(path) as beside:
+            beside.write_bytes(content)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from torch import nn
 
 from transferlab.config.pretrain import PretrainConfig, VisionStage
 from transferlab.core.events import Listener, StageFinished, StageStarted
+from transferlab.core.files import write_text, writing
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.errors import InputError
 from transferlab.tiny.architecture import (
@@ -84,16 +85,17 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     listener(StageFinished(stage="pretraining", seconds=trained.seconds))
     losses["answers"] = trained.losses
     model = _plain(model, fresh())
-    save(model, processor, out)
-    learning_curves(losses).savefig(out / CURVES, dpi=110)
+    with writing(out):
+        save(model, processor, out)
+        learning_curves(losses).savefig(out / CURVES, dpi=110)
 
     listener(StageStarted(stage="scoring", total_steps=0))
     scores = score(model, fresh(), Conversations(processor), held_out(config))
-    (out / "scores.json").write_text(
-        json.dumps({task: vars(one) for task, one in scores.items()}, indent=2) + "\n", "utf-8"
-    )
+    by_task = {task: vars(one) for task, one in scores.items()}
+    write_text(out / "scores.json", json.dumps(by_task, indent=2) + "\n")
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    write_card(out / "README.md", config, scores, parameters=parameters)
+    with writing(out):
+        write_card(out / "README.md", config, scores, parameters=parameters)
     return scores
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from transferlab.core.files import write_text
 from transferlab.errors import EnvironmentProblem
 from transferlab.tracking.database import SQLITE
 from transferlab.tracking.store import SERVERS, Store, reported, scheme_of
@@ -131,10 +132,10 @@ def note_unsent(out: Path, connection: Connection) -> None:
     """Leave a note in the directory of a run whose server lacks some of it, or take it away.
 
     Raises:
-        OSError: the directory cannot be written.
+        EnvironmentProblem: the directory cannot be written.
     """
     note = out / UNSENT_FILE
     if connection.away is None:
         note.unlink(missing_ok=True)
     else:
-        note.write_text(f"{connection.away}\n", "utf-8")
+        write_text(note, f"{connection.away}\n")

@@ -72,6 +72,34 @@ def test_what_the_machine_lacks_is_an_environment_problem(failing, error, expect
     assert done.err.startswith(f"transferlab: {expected}")
 
 
+def test_a_full_disk_behind_a_librarys_error_is_no_fault_of_ours(failing):
+    error = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")
+    error.__context__ = OSError(errno.ENOSPC, "No space left on device")
+    done = failing(error)
+    assert (done.code, done.err) == (
+        5,
+        "transferlab: the disk is full; make room, and give the same command again\n",
+    )
+
+
+def test_a_fault_after_a_refusal_that_was_dealt_with_stays_a_fault(failing):
+    error = KeyError("oops")
+    error.__context__ = PermissionError(errno.EACCES, "Permission denied", "x")
+    assert failing(error).code == 1
+
+
+def test_what_the_machine_lacks_says_where_the_run_goes_on(command, monkeypatch, tmp_path):
+    def fail(*args, **kwargs):
+        raise EnvironmentProblem("the disk is full")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("transferlab.pipeline.run.run", fail)
+    done = command("run", ROOT / "pipelines" / "smoke.yaml", "--domains", ROOT / "domains")
+    folder = next((tmp_path / "runs").iterdir()).relative_to(tmp_path)
+    assert done.code == 5
+    assert done.err == f"transferlab: the disk is full; go on with --out {folder}\n"
+
+
 def test_anything_else_is_one_line_and_points_to_debug(failing):
     done = failing(RuntimeError("shapes differ\nand a second line"))
     assert done.code == 1

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
-from transferlab.errors import ModelError
+from transferlab.errors import EnvironmentProblem, ModelError
 
 
 def test_what_was_saved_is_read_again(tmp_path):
@@ -22,14 +22,32 @@ def test_a_save_that_is_killed_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.pt"
     save_checkpoint(path, {"value": 1})
 
-    def killed(state, extra_inputs) -> None:
-        extra_inputs.write_bytes(b"half")
+    def killed(state, file) -> None:
+        file.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(path, {"value": 2})
     assert load_checkpoint(path) == {"value": 1}
+    assert [one.name for one in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_a_full_disk_is_one_sentence_and_the_old_file_stays(tmp_path, few_bytes):
+    path = tmp_path / "a.pt"
+    save_checkpoint(path, {"value": 1})
+    with (
+        few_bytes(4096),
+        pytest.raises(EnvironmentProblem, match=r"a\.pt: ") as caught,
+    ):
+        save_checkpoint(path, {"weights": torch.zeros(100_000)})
+    assert "make room, and give the same command again: what is finished is kept" in str(
+        caught.value
+    )
+    assert load_checkpoint(path) == {"value": 1}
+    assert [one.name for one in tmp_path.iterdir()] == ["a.pt"]
+    save_checkpoint(path, {"value": 2})
+    assert load_checkpoint(path) == {"value": 2}
 
 
 class Code:

@@ -21,6 +21,7 @@ from transferlab.backbone.base.library_messages import (
     suppress_retry_messages,
 )
 from transferlab.config.backbone import BackboneSection
+from transferlab.core.files import is_full, machine_error, why
 from transferlab.errors import EnvironmentProblem, MissingExtra, ModelError
 
 
@@ -46,6 +47,12 @@ def translate_load_errors(section: BackboneSection) -> Iterator[None]:
             f"backbone '{name}' needs a library that is not installed: {library}"
         ) from error
     except OSError as error:
+        number = machine_error(error)
+        if number is not None and is_full(number):
+            raise EnvironmentProblem(
+                f"backbone '{name}' cannot be kept on this machine ({why(number)}); make room, or "
+                "name another folder in $HF_HOME"
+            ) from error
         raise ModelError(_why_not_found(section, error)) from error
     except (ValueError, KeyError, RuntimeError) as error:
         raise ModelError(_why_unusable(section, error)) from error

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from transferlab.core.files import writing
 from transferlab.core.paths import CACHE_VARIABLE, default_cache
 from transferlab.errors import EnvironmentProblem
 
@@ -30,7 +31,8 @@ def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None
             f"name a writable folder in ${CACHE_VARIABLE}"
         ) from None
     try:
-        write(temporary)
+        with writing(root):
+            write(temporary)
         _rename(temporary, final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # nothing is left of it after a rename

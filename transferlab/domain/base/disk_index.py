@@ -6,8 +6,10 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from transferlab.core.files import machine_error, why
 from transferlab.domain.base.join_keys import as_number
 from transferlab.domain.base.rows import WHERE, Row
 from transferlab.errors import DataError, EnvironmentProblem
@@ -23,10 +25,11 @@ class DiskIndex:
 
     def __init__(self, tables: str) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
-        self._database.executescript(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; "
-            f"PRAGMA cache_size = -{_MEMORY_KB}; {tables}"
-        )
+        with _reported():
+            self._database.executescript(
+                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; "
+                f"PRAGMA cache_size = -{_MEMORY_KB}; {tables}"
+            )
 
     def execute(self, query: str, *given: Any) -> sqlite3.Cursor:
         """Run one statement.
@@ -34,13 +37,21 @@ class DiskIndex:
         Raises:
             EnvironmentProblem: the disk is full, or the folder cannot be written.
         """
-        try:
+        with _reported():
             return self._database.execute(query, given)
-        except sqlite3.OperationalError as error:
-            raise EnvironmentProblem(
-                f"rows that do not fit into memory cannot be kept in the folder for temporary "
-                f"files ({error}); make room, or name another folder with TMPDIR"
-            ) from error
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        number = machine_error(error)
+        reason = error if number is None else why(number)
+        raise EnvironmentProblem(
+            "rows that do not fit into memory cannot be kept in the folder for temporary files "
+            f"({reason}); make room, or name another folder with TMPDIR"
+        ) from error
 
 
 class FirstOccurrences:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from transferlab.core.files import writing
 from transferlab.core.paths import CACHE_VARIABLE, default_cache
 from transferlab.errors import EnvironmentProblem
 
@@ -51,7 +52,8 @@ def write_for_now(name: str, write: Callable[[Path], None], cache_root: Path | N
             f"name a writable folder in ${CACHE_VARIABLE}"
         ) from None
     atexit.register(_remove, folder, lock, os.getpid())
-    write(folder)
+    with writing(root):
+        write(folder)
     _here[name, root] = folder
     return folder
 

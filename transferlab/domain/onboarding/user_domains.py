@@ -10,6 +10,7 @@ from typing import Any
 
 from transferlab.config.section import NAME_PATTERN
 from transferlab.config.yaml_text import dump_yaml
+from transferlab.core.files import write_text
 from transferlab.core.paths import user_domains_folder
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.catalog import DOMAIN_FILE, DomainEntry, find_domains, read_entry
@@ -62,7 +63,7 @@ def write_domain(settings: Mapping[str, Any], *, to: Path | None = None) -> Doma
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / DOMAIN_FILE).write_text(dump_yaml(dict(settings)), "utf-8")
+        write_text(folder / DOMAIN_FILE, dump_yaml(dict(settings)))
     except OSError as error:
         raise EnvironmentProblem(
             f"{folder}: cannot be written ({error.strerror}); choose another place with --to"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.config.domain import HubSection, SourceSection
+from transferlab.core.files import advice, machine_error, why
 from transferlab.core.optional import require
 from transferlab.core.paths import safe_join
 from transferlab.domain.base.cached_folder import write_once
@@ -117,6 +118,12 @@ def _from_hub(datasets: Any, hub: HubSection, cache: Path | None) -> Mapping[str
             "`hf auth login` names you to it"
         ) from error
     except (ConnectionError, OSError) as error:
+        number = machine_error(error)
+        if number is not None:
+            raise EnvironmentProblem(
+                f"source.hub: '{hub.id}' cannot be kept on this machine ({why(number)}); "
+                f"{advice(number)}, or name another folder in $HF_HOME"
+            ) from error
         raise EnvironmentProblem(
             f"source.hub: the hub cannot be reached for '{hub.id}' ({type(error).__name__}); save "
             "the dataset elsewhere with `save_to_disk`, and name that folder as source.path"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transferlab.core.files import write_text, writing
 from transferlab.core.records import SPLITS, DomainData, SplitName
-from transferlab.errors import DataError, EnvironmentProblem
+from transferlab.errors import DataError
 
 FORMAT = "transferlab-splits"
 FORMAT_VERSION = 1
@@ -41,13 +41,9 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     Raises:
         EnvironmentProblem: it cannot be written.
     """
-    temporary = path.with_name(path.name + ".partial")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise EnvironmentProblem(f"{path}: cannot be written ({error.strerror})") from None
+    write_text(path, json.dumps(manifest, indent=1) + "\n")
 
 
 def read_manifest(path: Path, *, domain: str) -> dict[str, SplitName]:

@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from safetensors import SafetensorError
+
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.core.files import machine_error, why
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
 from transferlab.export.exporter import Exporter, ExportRecord, TunedModel
 
@@ -84,10 +87,12 @@ def export_adapter(
             _replace(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        number = machine_error(error)
+        reason = why(number) if number is not None else getattr(error, "strerror", None) or error
         raise EnvironmentProblem(
-            f"{folder}: the adapter cannot be written ({error.strerror or error}); "
-            "choose another folder or make room"
+            f"{folder}: the adapter cannot be written ({reason}); choose another folder or make "
+            "room"
         ) from error
     return record
 
