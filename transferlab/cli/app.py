@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from transferlab.cli import domains, strategies
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
-from transferlab.cli.terminal import output
+from transferlab.cli.terminal import output, say, say_json
 from transferlab.errors import InputError
 
 app = typer.Typer(
@@ -33,7 +32,7 @@ def root(
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        say(context.get_help())
 
 
 @app.command()
@@ -104,7 +103,7 @@ def validate(
     if schema:
         from transferlab.config.schema import pipeline_schema
 
-        typer.echo(json.dumps(pipeline_schema(), indent=2))
+        say_json(pipeline_schema())
         return
     if pipeline is None:
         raise InputError("name a pipeline to validate, or ask for the JSON schema with --schema")
@@ -117,7 +116,7 @@ def validate(
         from transferlab.cli.domain_checks import check_pipeline_data
 
         check_pipeline_data(config, domains=domains or [])
-    typer.echo(f"{path}: sound ({len(config.stream)} domain(s): {', '.join(config.stream)})")
+    say(f"{path}: sound ({len(config.stream)} domain(s): {', '.join(config.stream)})")
 
 
 @app.command()
@@ -137,7 +136,7 @@ def export(
 
     for folder, target in targets.items():
         for written in export_result(folder, target, domains=domains or []):
-            typer.echo(written)
+            say(written)
 
 
 @app.command()

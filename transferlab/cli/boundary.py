@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 import typer
 
 from transferlab.cli.options import Session
+from transferlab.cli.terminal import complain, safe_messages, show_traceback
 from transferlab.core.files import advice, is_full, machine_error, why
 from transferlab.errors import (
     EnvironmentProblem,
@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = typer.main.get_command(app)
         arguments = list(sys.argv[1:] if argv is None else argv)
         with (
+            safe_messages(),
             _library_warnings(shown="--debug" in arguments),
             command.make_context("transferlab", arguments, obj=session) as context,
         ):
@@ -83,19 +84,19 @@ def _report(error: BaseException, session: Session) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     if session.debug:
-        traceback.print_exception(error)
+        show_traceback(error)
     known = _as_ours(error)
     if known is not None:
         # What the machine lacked can be there in a minute, and then the run goes on.
         goes_on = isinstance(known, EnvironmentProblem) and session.out is not None
-        _say(f"{known}; go on with --out {session.out}" if goes_on else str(known))
+        complain(f"{known}; go on with --out {session.out}" if goes_on else str(known))
         return known.exit_code
     if isinstance(error, KeyboardInterrupt):
         resume = f"; go on with --out {session.out}" if session.out else ""
-        _say(f"interrupted{resume}")
+        complain(f"interrupted{resume}")
         return INTERRUPTED
     first_line = str(error).strip().partition("\n")[0][:300]
-    _say(
+    complain(
         f"unexpected {type(error).__name__}: {first_line}; this is a fault in transferlab or in a "
         "library it uses: --debug shows the traceback"
     )
@@ -123,10 +124,6 @@ def _as_ours(error: BaseException) -> TransferlabError | None:
             "train.accumulation_steps, and evaluation.batch_samples"
         )
     return None
-
-
-def _say(text: str) -> None:
-    print(f"transferlab: {text}", file=sys.stderr)
 
 
 def _treat_termination_as_interruption() -> None:

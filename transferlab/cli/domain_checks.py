@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from itertools import groupby
 from pathlib import Path
 
-import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from transferlab.cli.terminal import output
+from transferlab.cli.terminal import output, say_json
 from transferlab.config.pipeline import BackboneSection, PipelineConfig
 from transferlab.core.records import SPLITS
+from transferlab.core.sanitizers import sanitize_line
 from transferlab.domain.catalog import DomainEntry, find_domains
 from transferlab.domain.sources.generated import at_most
 from transferlab.domain.validation.domain_check import BAD_ROWS, check_stream
@@ -60,7 +59,7 @@ def check_and_show(
     found = check_stream(entries, data_root=data_root, ruler=ruler)
     if as_json:
         record = found.reports[0].to_record() if len(entries) == 1 else found.to_record()
-        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        say_json(record)
     else:
         show_stream(output(), found)
     problems = found.problems if strict else found.errors
@@ -137,6 +136,6 @@ def _show_problems(console: Console, problems: Sequence[Problem]) -> None:
 def _show_kind(console: Console, kind: str, members: list[Problem]) -> None:
     console.print(f"{members[0].severity}: {kind.replace('_', ' ')} ({len(members):,})")
     for one in members[:SHOWN]:
-        console.print(f"  {one.where}: {one.reason}", soft_wrap=True)
+        console.print(f"  {sanitize_line(f'{one.where}: {one.reason}')}", soft_wrap=True)
     if len(members) > SHOWN:
         console.print(f"  and {len(members) - SHOWN:,} more; --json lists all", soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 
 from transferlab.cli.options import Debug, Domains
-from transferlab.cli.terminal import output
+from transferlab.cli.terminal import output, say, say_json
 from transferlab.domain.catalog import DomainEntry, find_domains, find_entry
 from transferlab.errors import InputError
 
@@ -32,7 +32,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.callback(invoke_without_command=True)
 def root(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        say(context.get_help())
 
 
 @app.command("list")
@@ -40,7 +40,7 @@ def list_domains(domains: Domains = None, as_json: Json = False, debug: Debug = 
     """Every domain on the search path."""
     entries = find_domains(domains or [])
     if as_json:
-        typer.echo(json.dumps([_brief(entry) for entry in entries.values()], indent=2))
+        say_json([_brief(entry) for entry in entries.values()])
         return
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("name", no_wrap=True)
@@ -67,7 +67,7 @@ def show_domain(
     entry = find_entry(name, domains or [])
     if as_json:
         content = {**entry.config.model_dump(mode="json"), "folder": str(entry.folder)}
-        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        say_json(content)
         return
     _show(entry)
 
@@ -121,7 +121,7 @@ def preview_domain(
 
     page = out or Path(f"{entry.name}-preview.html")
     write_preview(entry, page, model=backbone, samples=samples, data_root=data_root)
-    typer.echo(json.dumps({"page": str(page)}) if as_json else f"written: {page}")
+    _say_either({"page": str(page)}, f"written: {page}", as_json=as_json)
 
 
 @app.command("split")
@@ -141,7 +141,7 @@ def split_domain(
     manifest = split_manifest(load_domain(entry, data_root=data_root))
     write_manifest(out, manifest)
     brief = {"manifest": str(out), "digest": manifest["digest"], "samples": manifest["samples"]}
-    typer.echo(json.dumps(brief) if as_json else f"written: {out} ({manifest['digest'][:12]})")
+    _say_either(brief, f"written: {out} ({manifest['digest'][:12]})", as_json=as_json)
 
 
 @app.command("fetch")
@@ -158,7 +158,7 @@ def fetch_domain(
     entry = find_entry(name, domains or [])
     done = fetch_all(entry, data_root=data_root)
     if as_json:
-        typer.echo(json.dumps(done))
+        say_json(done)
 
 
 @app.command("unpack")
@@ -173,9 +173,9 @@ def unpack_parquet(
 
     done = unpack(folder, to)
     for name, rows in done.items() if not as_json else ():
-        typer.echo(f"written: {to / name} ({rows:,} rows)")
+        say(f"written: {to / name} ({rows:,} rows)")
     if as_json:
-        typer.echo(json.dumps(done))
+        say_json(done)
 
 
 @app.command("remove")
@@ -186,7 +186,7 @@ def remove_domain(
     from transferlab.domain.onboarding.user_domains import remove_domain as remove
 
     gone = remove(find_entry(name, domains or []))
-    typer.echo(json.dumps({"removed": str(gone)}) if as_json else f"removed {gone}; the data stay")
+    _say_either({"removed": str(gone)}, f"removed {gone}; the data stay", as_json=as_json)
 
 
 @app.command("check")
@@ -227,6 +227,13 @@ def check_domains(
     elif max_length_tokens is not None:
         raise InputError("--max-length-tokens: needs --backbone, which counts the tokens")
     check_and_show(entries, data_root=data_root, backbone=section, strict=strict, as_json=as_json)
+
+
+def _say_either(record: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    if as_json:
+        say_json(record)
+    else:
+        say(text)
 
 
 def _show(entry: DomainEntry) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -14,6 +13,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from transferlab.cli.terminal import SafeConsole, shown
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.data_root import data_folder
 from transferlab.domain.download.downloader import fetch
@@ -38,14 +38,14 @@ def fetch_all(entry: DomainEntry, *, data_root: Path | None) -> dict[str, bool]:
     done = {}
     # On standard error: standard output may be read as JSON.
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=SafeConsole(stderr=True)) as bars:
         for section in entry.config.fetch:
-            bar = bars.add_task(section.name, total=section.bytes)
+            bar = bars.add_task(shown(section.name), total=section.bytes)
 
             def report_progress(there: int, whole: int, bar: TaskID = bar) -> None:
                 bars.update(bar, completed=there, total=whole)

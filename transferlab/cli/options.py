@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from transferlab import __version__
+from transferlab.cli.terminal import say
 
 
 @dataclass(kw_only=True)
@@ -22,7 +23,7 @@ class Session:
 
 def show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"transferlab {__version__}")
+        say(f"transferlab {__version__}")
         raise typer.Exit
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import typer
-
 from transferlab.cli.domain_checks import show_report
-from transferlab.cli.terminal import output
+from transferlab.cli.terminal import output, say, say_json
 from transferlab.config.yaml_text import dump_yaml
 from transferlab.domain.onboarding.proposal import Proposal
 from transferlab.domain.onboarding.user_domains import write_domain
@@ -24,21 +21,21 @@ def register(proposal: Proposal, *, to: Path | None, dry_run: bool, as_json: boo
     """
     text = dump_yaml(proposal.settings)
     if not as_json:
-        typer.echo(text)
+        say(text)
         for note in proposal.notes:
-            typer.echo(f"look at {note}")
+            say(f"look at {note}")
     record = {"settings": proposal.settings, "notes": proposal.notes}
     if dry_run:
         if as_json:
-            typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+            say_json(record)
         return
     entry = write_domain(proposal.settings, to=to)
     if not as_json:
-        typer.echo(f"\nwritten: {entry.file}\n")
+        say(f"\nwritten: {entry.file}\n")
     report = check_domain(entry)
     if as_json:
         record |= {"file": str(entry.file), "check": report.to_record()}
-        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        say_json(record)
     else:
         show_report(output(), report)
     if not report.sound:
@@ -48,7 +45,7 @@ def register(proposal: Proposal, *, to: Path | None, dry_run: bool, as_json: boo
             f"domains check {entry.name}`"
         )
     if not as_json:
-        typer.echo(_next_steps(entry.name))
+        say(_next_steps(entry.name))
 
 
 def _next_steps(name: str) -> str:

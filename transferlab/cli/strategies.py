@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from transferlab.cli.options import Debug
-from transferlab.cli.terminal import output
+from transferlab.cli.terminal import output, say, say_json
 from transferlab.continual.options.reference_page import describe
 from transferlab.continual.options.registry import OPTIONS
 from transferlab.continual.options.unsupported import EXCLUDED
@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.callback(invoke_without_command=True)
 def root(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        say(context.get_help())
 
 
 @app.command("list")
@@ -34,7 +34,7 @@ def list_strategies(as_json: Json = False, debug: Debug = False) -> None:
     described = [describe(name) for name in OPTIONS]
     if as_json:
         brief = ("name", "summary", "use", "paper", "needs")
-        typer.echo(json.dumps([{key: one[key] for key in brief} for one in described], indent=2))
+        say_json([{key: one[key] for key in brief} for one in described])
         return
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("name", no_wrap=True)
@@ -57,7 +57,7 @@ def show_strategy(name: str, as_json: Json = False, debug: Debug = False) -> Non
         )
     one = describe(name)
     if as_json:
-        typer.echo(json.dumps(one, indent=2, ensure_ascii=False))
+        say_json(one)
         return
     console, grid = output(), Table.grid(padding=(0, 2))
     facts = {"strategy": name, "what": one["summary"], "when": one["use"], "paper": one["paper"]}

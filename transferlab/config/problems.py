@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from transferlab.config.section import NAME_PATTERN
 from transferlab.config.yaml_text import YamlPath
+from transferlab.core.sanitizers import sanitize_line
+from transferlab.core.secrets import without_secrets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def explain(
 
 def dotted(path: YamlPath) -> str:
     """``train.learning_rate``, ``stream.0``."""
-    return ".".join(str(part) for part in path)
+    return sanitize_line(".".join(str(part) for part in path))
 
 
 def _split(text: str) -> YamlPath:
@@ -147,7 +149,8 @@ def show(value: Any) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)} item(s)" if value else "an empty list"
     if isinstance(value, str):
-        return f"the text '{value[:40]}{'...' if len(value) > 40 else ''}'"
+        safe = sanitize_line(without_secrets(value))
+        return f"the text '{safe[:40]}{'...' if len(safe) > 40 else ''}'"
     return _scalar(value)[:40]
 
 

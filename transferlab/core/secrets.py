@@ -90,7 +90,7 @@ def _shown_user(scheme: str, user: str) -> str:
 
 
 def _shown_rest(rest: str) -> str:
-    rest, fragment, _ = rest.partition("#")
+    rest, _, fragment = rest.partition("#")
     path, mark, query = rest.partition("?")
     path = re.sub(r";([^;=]*)=[^;]*", lambda found: f";{_shown_item(found[0][1:])}", path)
     items = re.sub(r"[^&;]+", lambda found: _shown_item(found[0]), query)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from transferlab.core.sanitizers import escape_json, sanitize_markdown
 from transferlab.metrics.controls import control_values, title
 
 EMBEDDED = "transferlab/tiny"
@@ -56,7 +57,10 @@ def _front_matter(result: Mapping[str, Any]) -> str:
         fields["license"] = licences[0]
     else:
         fields |= {"license": "other", "license_name": "see-the-licences-of-the-data"}
-    rows = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
+    rows = [
+        f"{key}: {escape_json(json.dumps(value, ensure_ascii=False))}"
+        for key, value in fields.items()
+    ]
     return "\n".join(["---", *rows, "---"])
 
 
@@ -67,11 +71,13 @@ def _base_name(model: str) -> str:
 
 def _head(result: Mapping[str, Any], after: str) -> str:
     pipeline = result["pipeline"]
-    names = [one["name"] for one in pipeline["strategy"]]
+    strategy = " + ".join(one["name"] for one in pipeline["strategy"])
+    base = sanitize_markdown(_base_name(pipeline["backbone"]["model"]))
     return (
-        f"# {pipeline['name']}: {_base_name(pipeline['backbone']['model'])} after {after}\n\n"
-        f"A PEFT adapter that transferlab made by training on {' then '.join(pipeline['stream'])} "
-        f"with the strategy {' + '.join(names)} (seed {result['seed']})."
+        f"# {sanitize_markdown(pipeline['name'])}: {base} after {sanitize_markdown(after)}\n\n"
+        "A PEFT adapter that transferlab made by training on "
+        f"{sanitize_markdown(' then '.join(pipeline['stream']))} with the strategy "
+        f"{sanitize_markdown(strategy)} (seed {result['seed']})."
     )
 
 
@@ -105,7 +111,10 @@ def _scores(scores: Mapping[str, Any]) -> str:
         [row["after"], *(_number(row["values"][domain]) for domain in domains)]
         for row in scores["rows"]
     ]
-    metrics = "\n".join(f"- {one['domain']}: {one['metric']}" for one in scores["columns"])
+    metrics = "\n".join(
+        f"- {sanitize_markdown(one['domain'])}: {sanitize_markdown(one['metric'])}"
+        for one in scores["columns"]
+    )
     return (
         "## Scores\n\nRows: after which step. Columns: on which domain's test split.\n\n"
         f"{_table(['after', *domains], rows)}\n\n{metrics}"
@@ -117,7 +126,7 @@ def _summary(summary: Mapping[str, Mapping[str, Any]]) -> str:
         [name, _number(one["value"]), _interval(one["interval"]), one.get("definition", "")]
         for name, one in summary.items()
     ]
-    return f"## Summary\n\n{_table(['', 'value', 'interval', 'definition'], rows)}"
+    return f"## Summary\n\n{_table(['', 'value', 'interval', 'definition'], rows, own=[2, 3])}"
 
 
 def _controls(arms: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]) -> str:
@@ -129,7 +138,8 @@ def _controls(arms: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]
         for task, one in tasks.items():
             scored = arms["sequential"][domain]["tasks"][task]
             found = [_number(control_values(one).get(control)) for control in names]
-            rows.append([domain, task, scored["metric"], f"**{_number(scored['value'])}**", *found])
+            own = f"**{_number(scored['value'])}**"
+            rows.append([domain, task, scored["metric"], own, *found])
     if not rows:
         return "## Controls\n\nNone were measured: these scores have nothing to be held against."
     head = ["domain", "task", "metric", "this adapter", *map(title, names)]
@@ -137,7 +147,7 @@ def _controls(arms: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]
         "## Controls\n\nA score means something only where it is above what needs no "
         "understanding: the most frequent answer, the same model without the image, logistic "
         "regression on raw pixels, a copied training answer, chance.\n\n"
-        f"{_table(head, rows)}"
+        f"{_table(head, rows, own=[3])}"
     )
 
 
@@ -164,7 +174,8 @@ def _licences(domains: Mapping[str, Mapping[str, Any]]) -> str:
     barred = [name for name, one in domains.items() if non_commercial(one["licence"])]
     text = f"## Licences of the data\n\n{table}"
     if barred:
-        text += f"\n\n**Not for commercial use:** the licence of {', '.join(barred)} forbids it."
+        named = sanitize_markdown(", ".join(barred))
+        text += f"\n\n**Not for commercial use:** the licence of {named} forbids it."
     return text
 
 
@@ -176,13 +187,14 @@ def _limits() -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, own: Sequence[int] = ()) -> str:
+    """A Markdown table. What stands in it is text, but for the columns ``own``, by position, which
+    hold Markdown of our own."""
+    lines = [list(map(sanitize_markdown, head)), ["---"] * len(head)]
+    for row in rows:
+        safe = [cell if at in own else sanitize_markdown(cell) for at, cell in enumerate(row)]
+        lines.append(safe)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _number(value: float | None) -> str:

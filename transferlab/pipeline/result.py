@@ -11,6 +11,7 @@ from typing import Any
 
 from transferlab.core.files import write_text, writing
 from transferlab.core.records import DomainScore, StepReport
+from transferlab.core.sanitizers import escape_json
 from transferlab.errors import InputError
 from transferlab.evaluation.control import Controls
 from transferlab.evaluation.matrix import PRETRAINED, ScoreMatrix
@@ -102,7 +103,7 @@ def retire_result(out: Path) -> None:
 def write_result(out: Path, result: Mapping[str, Any]) -> Path:
     """Write ``out/result.json`` beside and rename; NaN is refused: not every reader takes it."""
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(out / RESULT_FILE, text + "\n")
+    write_text(out / RESULT_FILE, escape_json(text) + "\n")
     return out / RESULT_FILE
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from transferlab.core.events import TrainStep
 from transferlab.core.records import DomainScore, StepReport
+from transferlab.core.sanitizers import sanitize_markdown
 from transferlab.metrics.similarity import Similarity
 
 
@@ -105,5 +106,5 @@ def summary_note(record: Mapping[str, Mapping[str, Any]]) -> str:
     for name, one in record.items():
         value = "-" if one["value"] is None else f"{one['value']:.3f}"
         low_high = "" if one["interval"] is None else "[{:.3f}, {:.3f}]".format(*one["interval"])
-        rows.append(f"| {name} | {value} | {low_high} | {one['definition']} |")
+        rows.append(f"| {sanitize_markdown(name)} | {value} | {low_high} | {one['definition']} |")
     return "\n".join(rows)

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from transferlab.core.sanitizers import sanitize_line
 from transferlab.core.secrets import without_secrets
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.tracking.database import SQLITE, is_half_made, whole_database
@@ -48,7 +49,8 @@ def serve(uri: str, port: int) -> int:
     process = subprocess.Popen(
         command(store, port), env=_environment(store), start_new_session=True
     )
-    print(f"MLflow UI of {without_secrets(store)}: http://{HOST}:{port} (Ctrl-C stops it)")
+    place = sanitize_line(without_secrets(store))
+    print(f"MLflow UI of {place}: http://{HOST}:{port} (Ctrl-C stops it)")
     return _wait(process)
 
 

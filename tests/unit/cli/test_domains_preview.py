@@ -1,15 +1,19 @@
 """``domains preview`` and ``domains split``: one page, one manifest."""
 
 import base64
+import hashlib
+import html
 import io
 import json
 import re
 import sys
 import wave
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "domain"))
@@ -35,11 +39,64 @@ def test_the_page_shows_what_the_backbone_sees(command, toys, tmp_path):
     with Image.open(io.BytesIO(base64.b64decode(pictures[0]))) as first:
         assert first.size == (112, 112)
         assert np.ptp(np.asarray(first)) > 100
-    assert "metadata.csv row 4: medium &#39;image&#39;: the file is not a picture" in text
+    seen = html.unescape(text)
+    assert "metadata.csv row 4: medium 'image': the file is not a picture" in seen
     assert "&lt;b&gt;bold &amp; brash&lt;/b&gt;" in text
     assert "<b>bold" not in text
     assert "Labels of finding" in text
-    assert "http" not in re.sub(r"data:image[^\"]+", "", text), "the page must need no network"
+    assert "://" not in re.sub(r"data:image[^\"]+", "", text), "the page must need no network"
+
+
+class Page(HTMLParser):
+    """Which tags a page has, and what its policy is."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.policy, self.style, self._in_style = [], "", "", False
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append((tag, set(given)))
+        self._in_style = tag == "style"
+        if given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given["content"]
+
+    def handle_endtag(self, tag):
+        self._in_style = False
+
+    def handle_data(self, data):
+        if self._in_style:
+            self.style += data
+
+
+def test_nothing_of_the_data_is_obeyed_by_a_browser(command, tmp_path):
+    hostile = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>\x1b\u202e</style>{{ 1 }}"
+    rows = toy_rows(12)
+    for row in rows:
+        row["note"] = hostile
+        row["finding"] = {"nodule": hostile}.get(row["finding"], row["finding"])
+    folder = write_domain(tmp_path / "toys", rows=rows).folder
+    file = folder / "domain.yaml"
+    settings = yaml.safe_load(file.read_text())
+    settings |= {"title": hostile, "licence": hostile}
+    file.write_text(json.dumps(settings))
+    done = command("domains", "preview", folder, "--out", tmp_path / "page.html")
+    assert (done.code, done.err) == (0, "")
+    text, page = (tmp_path / "page.html").read_text(), Page()
+    page.feed(text)
+    assert {tag for tag, _ in page.tags} <= {
+        "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "table", "tr", "th",
+        "td", "ul", "li", "div", "img", "span", "audio", "progress",
+    }  # fmt: skip
+    assert not [names for _, names in page.tags if any(one.startswith("on") for one in names)]
+    assert not [names for _, names in page.tags if "style" in names]
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    digest = base64.b64encode(hashlib.sha256(page.style.encode()).digest()).decode()
+    assert page.policy.split("; ") == [
+        "default-src 'none'", f"style-src 'sha256-{digest}'", "img-src data:", "media-src data:",
+        "base-uri 'none'", "form-action 'none'",
+    ]  # fmt: skip
 
 
 def test_a_page_that_cannot_be_written(command, toys, tmp_path):

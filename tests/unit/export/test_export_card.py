@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 
 import pytest
@@ -127,3 +128,35 @@ def test_the_code_to_load_it_is_python(result, model, revision, expected):
 
 def test_limits_are_stated(result):
     assert "not for clinical use" in render_card(result, after="lectures")
+
+
+HOSTILE = (
+    "[x](javascript:alert(1)) <script>alert(1)</script> ![](http://a/b) \x1b[2J\u202e | `\n# h"
+)
+
+
+def test_nothing_of_data_is_markup_in_the_card(result):
+    """Titles, licences, tasks, metrics and names of others' controls and strategies."""
+    pipeline = result["pipeline"]
+    pipeline["backbone"]["model"] = HOSTILE
+    pipeline["strategy"] = [{"name": HOSTILE, "options": {}}]
+    for one in result["domains"].values():
+        one["title"] = one["licence"] = one["version"] = HOSTILE
+    for column in result["scores"]["columns"]:
+        column["metric"] = HOSTILE
+    for tasks in result["controls"].values():
+        for name in list(tasks):
+            tasks[HOSTILE] = tasks.pop(name)
+    for arm in result["arms"].values():
+        for one in arm.values():
+            for name in list(one["tasks"]):
+                one["tasks"][HOSTILE] = {**one["tasks"].pop(name), "metric": HOSTILE}
+    card = render_card(result, after="lectures")
+    body = card.split("---\n", 2)[2]
+    shown = body.replace("```python", "").replace(json.dumps(HOSTILE), "")
+    assert "<script" not in shown
+    assert not re.search(r"(?<!\\)\]\(", shown)
+    assert "\x1b" not in card
+    assert "\u202e" not in card
+    assert not [line for line in shown.splitlines() if line.startswith("# h")]
+    assert front_matter(card)["base_model"] == HOSTILE

@@ -13,8 +13,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from transferlab.core.events import TrainStep, Warned
+from transferlab.core.secrets import without_secrets
 from transferlab.metrics.similarity import Similarity
 from transferlab.tracking.params import MAX_CHARACTERS, flatten, shorten
+from transferlab.tracking.store import Store
 from transferlab.tracking.tracker import Tracker, loggable
 
 
@@ -93,7 +95,7 @@ def test_what_the_store_refuses_is_sent_again(tracker, client, config, tmp_path,
     assert [m.step for m in history] == [1, 2]
 
 
-def test_settings_are_params_and_a_file_without_the_password(tracker, client, config, tmp_path):
+def test_settings_are_params_and_a_file(tracker, client, config, tmp_path):
     with tracker.pipeline_run(config, tmp_path) as run:
         pass
     params = client.get_run(run.info.run_id).data.params
@@ -104,8 +106,24 @@ def test_settings_are_params_and_a_file_without_the_password(tracker, client, co
     assert params["data_root"] == "null"
     saved = yaml.safe_load(read(tracker.uri, run.info.run_id, "config.yaml", tmp_path))
     assert saved == loggable(config)
-    secret = config.tracking.model_copy(update={"uri": "postgresql://me:hush@db/mlflow"})
-    assert "hush" not in str(loggable(config.model_copy(update={"tracking": secret})))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://me:hush@db/mlflow",
+        "postgresql://me:hu/hush@db/mlflow",
+        "mysql://db/mlflow?password=hush",
+        "https://host/files?token=hush",
+        "ftp://me:hush@host/files",
+    ],
+)
+def test_no_secret_of_an_address_is_logged_or_in_the_result(config, uri):
+    secret = config.tracking.model_copy(update={"uri": uri, "artifacts": uri})
+    settings = loggable(config.model_copy(update={"tracking": secret}))
+    assert "hush" not in str(settings)
+    assert settings["tracking"]["uri"] == settings["tracking"]["artifacts"] == without_secrets(uri)
+    assert "hush" not in Store(client=None, uri=uri, experiment_id="1").public_uri
 
 
 def test_a_long_param_is_cut_with_a_mark_and_kept_whole(tracker, client, config, tmp_path):
