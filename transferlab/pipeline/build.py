@@ -138,11 +138,7 @@ def training_samples(
 
 
 def media_store(config: PipelineConfig) -> MediaStore | None:
-    """Where processed media are kept between epochs and runs; None where the pipeline keeps none.
-
-    Raises:
-        EnvironmentProblem: the folder cannot be made.
-    """
+    """Where processed media are kept for later; None where the pipeline keeps none."""
     if not config.data.cache_media:
         return None
     return MediaStore(

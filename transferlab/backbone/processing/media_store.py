@@ -13,6 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from transferlab import __version__
+from transferlab.core.files import machine_error, why
 from transferlab.core.records import MediaRef
-from transferlab.errors import EnvironmentProblem, TransferlabWarning
+from transferlab.errors import TransferlabWarning
 
 FORMAT = 1
 """Raise it when the same bytes are decoded or processed to something else than before."""
 SUFFIX = ".safetensors"
+PARTIAL = ".partial"
 HOT_SECONDS = 3600
 """What was used within so many seconds is not evicted: a training run larger than the cache would
 otherwise throw out, again and again, what it reads next."""
@@ -44,7 +47,8 @@ class MediaStore:
     """A folder of entries that several processes may read and write at once.
 
     An entry is written beside and renamed, so that no reader sees half of one, and a reader of an
-    entry that is being evicted keeps what it has mapped.
+    entry that is being evicted keeps what it has mapped. Where the folder cannot be written, what
+    is there is read, and what is not is made when it is needed, which is said once.
     """
 
     def __init__(self, folder: Path, *, limit_bytes: int, hot_seconds: float = HOT_SECONDS) -> None:
@@ -54,9 +58,6 @@ class MediaStore:
             folder: of the entries alone.
             limit_bytes: of all entries together; each process that writes may pass it by 5 %.
             hot_seconds: entries that were used within this time are not evicted.
-
-        Raises:
-            EnvironmentProblem: the folder cannot be made.
         """
         self._folder, self._limit_bytes, self._hot_seconds = folder, limit_bytes, hot_seconds
         self._used_bytes = 0
@@ -68,10 +69,9 @@ class MediaStore:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise EnvironmentProblem(
-                f"processed media cannot be kept in {folder} ({error.strerror}); name a writable "
-                "folder in $TRANSFERLAB_CACHE, or set data.cache_media: false"
-            ) from None
+            self._stop(error)
+            return
+        self._sweep()
 
     def read(self, key: str) -> Entry | None:
         """An entry, its tensors mapped into memory; None where it is not there."""
@@ -80,25 +80,29 @@ class MediaStore:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 facts = json.loads((file.metadata() or {})["facts"])
-            if key not in self._touched:
-                os.utime(path)  # what counts for eviction is the latest use
-                self._touched.add(key)
-        except (FileNotFoundError, RuntimeError):
+        except (FileNotFoundError, NotADirectoryError, RuntimeError):
             # The second: evicted between the header and torch's own opening of the file.
             return None
         except (SafetensorError, KeyError, ValueError, OSError):
-            path.unlink(missing_ok=True)  # damaged: it is made again
+            with suppress(OSError):  # what cannot be removed is made again in every epoch
+                path.unlink(missing_ok=True)  # damaged
             return None
+        if key not in self._touched:
+            self._touched.add(key)
+            with suppress(OSError):  # of a folder that can only be read nothing is evicted
+                os.utime(path)  # what counts for eviction is the latest use
         return tensors, facts
 
     def write(self, key: str, entry: Entry) -> None:
         """Keep an entry, if it fits; older ones that are not in use make room."""
         tensors, facts = entry
         size_bytes = sum(tensor.nbytes for tensor in tensors.values())
-        if self._stopped or not self._make_room(size_bytes):
+        if self._stopped:
             return
         try:
-            handle, extra_inputs = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".partial")
+            if not self._make_room(size_bytes):
+                return
+            handle, extra_inputs = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=PARTIAL)
             os.close(handle)
             try:
                 plain = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -107,17 +111,31 @@ class MediaStore:
             finally:
                 Path(extra_inputs).unlink(missing_ok=True)
         except (OSError, SafetensorError) as error:
-            self._stopped = True
-            warnings.warn(
-                f"processed media are no longer kept in {self._folder} ({error}); every epoch "
-                "decodes what is not kept",
-                TransferlabWarning,
-                stacklevel=2,
-            )
+            self._stop(error)
             return
         self._touched.add(key)
         self._used_bytes = (self._used_bytes or 0) + size_bytes
         self._uncounted_bytes += size_bytes
+
+    def _stop(self, error: Exception) -> None:
+        """Write no more, and say why."""
+        self._stopped = True
+        number = machine_error(error)
+        reason = error if number is None else why(number)
+        warnings.warn(
+            f"processed media are no longer kept in {self._folder} ({reason}); every epoch decodes "
+            "what is not kept",
+            TransferlabWarning,
+            stacklevel=3,
+        )
+
+    def _sweep(self) -> None:
+        """Remove what processes that were killed had begun to write: nobody takes so long."""
+        oldest = time.time() - HOT_SECONDS
+        for left in self._folder.glob(f".*{PARTIAL}"):
+            with suppress(OSError):
+                if left.stat().st_mtime < oldest:
+                    left.unlink()
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}{SUFFIX}"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from transferlab.core.files import writing
 from transferlab.core.paths import CACHE_VARIABLE, default_cache
+from transferlab.domain.base.owned_folder import OwnedFolder, sweep
 from transferlab.errors import EnvironmentProblem
+
+PREFIX = ".writing-"
+"""Folders of this name are being written, or were when their process was killed."""
 
 
 def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None) -> Path:
@@ -21,10 +23,10 @@ def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None
     root = cache_root or default_cache()
     final = root / name
     if final.is_dir():
+        sweep(root, PREFIX)
         return final
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=root))
+        beside = OwnedFolder(root, PREFIX)
     except OSError as error:
         raise EnvironmentProblem(
             f"data cannot be kept in {root} ({error.strerror}); "
@@ -32,10 +34,10 @@ def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None
         ) from None
     try:
         with writing(root):
-            write(temporary)
-        _rename(temporary, final)
+            write(beside.path)
+            _rename(beside.path, final)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # nothing is left of it after a rename
+        beside.remove()
     return final
 
 

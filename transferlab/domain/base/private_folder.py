@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from transferlab.core.files import writing
 from transferlab.core.paths import CACHE_VARIABLE, default_cache
+from transferlab.domain.base.owned_folder import OwnedFolder
 from transferlab.errors import EnvironmentProblem
 
 PREFIX = ".private-"
-_LOCK = ".lock"
 
 _here: dict[tuple[str, Path], Path] = {}
 """Of this process, by name and place."""
@@ -39,45 +35,20 @@ def write_for_now(name: str, write: Callable[[Path], None], cache_root: Path | N
     known = _here.get((name, root))
     if known is not None and known.is_dir():
         return known
-    folder = root / f"{PREFIX}{uuid.uuid4().hex}"
-    lock = FileLock(_lock_of(folder))
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        _sweep(root)
-        lock.acquire(blocking=False)  # before there is a folder that another process could sweep
-        folder.mkdir(mode=0o700)
+        folder = OwnedFolder(root, PREFIX)
     except OSError as error:
         raise EnvironmentProblem(
             f"data cannot be kept in {root} ({error.strerror}); "
             f"name a writable folder in ${CACHE_VARIABLE}"
         ) from None
-    atexit.register(_remove, folder, lock, os.getpid())
+    atexit.register(_remove, folder, os.getpid())
     with writing(root):
-        write(folder)
-    _here[name, root] = folder
-    return folder
+        write(folder.path)
+    _here[name, root] = folder.path
+    return folder.path
 
 
-def _sweep(root: Path) -> None:
-    """Remove the folders of processes that are no more: nobody holds their locks."""
-    for folder in root.glob(f"{PREFIX}*"):
-        if folder.suffix == _LOCK:
-            continue
-        lock = FileLock(_lock_of(folder))
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            continue
-        _remove(folder, lock, os.getpid())
-
-
-def _remove(folder: Path, lock: FileLock, owner: int) -> None:
-    if os.getpid() != owner:
-        return  # a copy of the process: the folder is not its own
-    shutil.rmtree(folder, ignore_errors=True)
-    lock.release()
-    _lock_of(folder).unlink(missing_ok=True)
-
-
-def _lock_of(folder: Path) -> Path:
-    return folder.with_name(folder.name + _LOCK)
+def _remove(folder: OwnedFolder, owner: int) -> None:
+    if os.getpid() == owner:  # else this is a copy of the process, and the folder is not its own
+        folder.remove()

@@ -1,19 +1,29 @@
 """Processed media on disk: the same as made anew, within the limit, safe with several processes."""
 
+import errno
 import multiprocessing
 import os
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from backbone_cases import Pictures, sample
+from filelock import FileLock
 
 from transferlab.backbone.loader import load_backbone
-from transferlab.backbone.processing.media_store import MediaStore, entry_key, settings_digest
+from transferlab.backbone.processing.media_store import (
+    HOT_SECONDS,
+    SUFFIX,
+    MediaStore,
+    entry_key,
+    settings_digest,
+)
 from transferlab.config.pipeline import BackboneSection
 from transferlab.core.records import MediaRef
-from transferlab.errors import EnvironmentProblem
+from transferlab.errors import TransferlabWarning
 
 KILOBYTE = 1024
 
@@ -124,16 +134,49 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("transferlab.backbone.processing.media_store.save_file", full)
     store = MediaStore(tmp_path, limit_bytes=100 * KILOBYTE)
-    with pytest.warns(UserWarning, match="no longer kept in .* No space left"):
+    with pytest.warns(TransferlabWarning, match=r"no longer kept in .* \(the disk is full\)"):
         store.write("a", entry(1))
     store.write("b", entry(1))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
+def test_a_folder_that_cannot_be_made_is_told_once_and_stops_nothing(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(EnvironmentProblem, match=r"set data.cache_media: false"):
-        MediaStore(tmp_path / "file" / "media", limit_bytes=1)
+    with pytest.warns(TransferlabWarning, match=r"no longer kept in .*file/media") as told:
+        store = MediaStore(tmp_path / "file" / "media", limit_bytes=KILOBYTE)
+    store.write("a", entry(1))
+    assert store.read("a") is None
+    assert len(told) == 1
+
+
+def test_a_folder_that_can_only_be_read_is_read(tmp_path, monkeypatch):
+    """Root may write anywhere, so the refusals are made up; a mounted folder was tried by hand."""
+    MediaStore(tmp_path, limit_bytes=100 * KILOBYTE).write("a", entry(1))
+    (tmp_path / f"damaged{SUFFIX}").write_bytes(b"x" * 100)
+
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    store = MediaStore(tmp_path, limit_bytes=3 * KILOBYTE)
+    found = store.read("a")
+    assert found is not None
+    assert torch.equal(found[0]["pixel_values"], entry(1)[0]["pixel_values"])
+    assert store.read("damaged") is None
+    with pytest.warns(TransferlabWarning, match="the file system is read-only"):
+        store.write("b", entry(1, kilobytes=2))
+    assert store.read("a") is not None
+
+
+def test_what_a_killed_process_had_begun_to_write_is_removed_once_it_is_old(tmp_path):
+    for name, seconds in ((".old.partial", 2 * HOT_SECONDS), (".new.partial", 10)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - seconds,) * 2)
+    MediaStore(tmp_path, limit_bytes=KILOBYTE)
+    assert [one.name for one in tmp_path.iterdir()] == [".new.partial"]
 
 
 def _work(folder, seed):
