@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,12 +13,15 @@ from pathlib import Path
 import httpx
 
 from transferlab.config.domain import ArchiveSection
+from transferlab.core.secrets import without_secrets
+from transferlab.domain.base.owned_folder import OwnedFolder
 from transferlab.domain.download.archives import is_archive, unpack_archive
 from transferlab.errors import DataError, EnvironmentProblem
 
 ATTEMPTS = 5
 _TIMEOUT_SECONDS, _PAUSE_SECONDS = 30.0, 0.5
 _PARTIAL = ".partial"
+_UNPACKING = ".unpacking-"
 _DONE = ".fetched"
 """A file of digests beside the data: what has been unpacked is not fetched again."""
 
@@ -75,7 +77,7 @@ def _need_room(root: Path, section: ArchiveSection) -> None:
     free = shutil.disk_usage(root).free
     if free < section.bytes + section.unpacked_bytes:
         raise EnvironmentProblem(
-            f"{root}: has {free:,} bytes free; {section.url} needs {section.bytes:,} and "
+            f"{root}: has {free:,} bytes free; {without_secrets(section.url)} needs {section.bytes:,} and "
             f"{section.unpacked_bytes:,} unpacked"
         )
 
@@ -95,7 +97,7 @@ def _download(section: ArchiveSection, partial: Path, *, progress: Progress) -> 
         idle = 0 if there > before else idle + 1
         if idle == ATTEMPTS:
             raise DataError(
-                f"{section.url}: {ATTEMPTS} attempts in a row brought nothing ({last}); "
+                f"{without_secrets(section.url)}: {ATTEMPTS} attempts in a row brought nothing ({last}); "
                 f"{there:,} of {section.bytes:,} bytes are there: give the command again to go on"
             )
 
@@ -118,7 +120,7 @@ def _continue(section: ArchiveSection, partial: Path, *, progress: Progress) -> 
             there = 0  # a server that does not know ranges begins again
         elif response.status_code != httpx.codes.PARTIAL_CONTENT:
             raise DataError(
-                f"{section.url}: the server answers {response.status_code}; is the address right?"
+                f"{without_secrets(section.url)}: the server answers {response.status_code}; is the address right?"
             )
         with partial.open("ab" if there else "wb") as file:
             # As they come: larger pieces would be lost where the connection breaks inside one.
@@ -128,7 +130,7 @@ def _continue(section: ArchiveSection, partial: Path, *, progress: Progress) -> 
                     file.close()
                     partial.unlink()
                     raise DataError(
-                        f"{section.url}: is larger than the {section.bytes:,} bytes that "
+                        f"{without_secrets(section.url)}: is larger than the {section.bytes:,} bytes that "
                         "domain.yaml says; it is another file"
                     )
                 file.write(chunk)
@@ -141,24 +143,32 @@ def _verify(section: ArchiveSection, partial: Path) -> None:
     if found != section.sha256:
         partial.unlink()
         raise DataError(
-            f"{section.url}: its SHA-256 is {found[:12]}..., not {section.sha256[:12]}... as "
+            f"{without_secrets(section.url)}: its SHA-256 is {found[:12]}..., not {section.sha256[:12]}... as "
             "domain.yaml says; it was changed or damaged, and is thrown away"
         )
 
 
 def _put(section: ArchiveSection, partial: Path, root: Path) -> None:
     """Unpack beside and move into place, so that half an archive is never taken for a whole."""
-    temporary = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=root))
+    beside = OwnedFolder(root, _UNPACKING)
     try:
         if is_archive(section.name):
-            unpack_archive(partial, temporary, name=section.name, most_bytes=section.unpacked_bytes)
+            _unpack(section, partial, beside.path)
         else:
-            os.replace(partial, temporary / section.name)
+            os.replace(partial, beside.path / section.name)
         target = root / section.to
         target.mkdir(parents=True, exist_ok=True)
-        _merge(temporary, target)
+        _merge(beside.path, target)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        beside.remove()
+
+
+def _unpack(section: ArchiveSection, partial: Path, to: Path) -> None:
+    try:
+        unpack_archive(partial, to, name=section.name, most_bytes=section.unpacked_bytes)
+    except DataError:
+        partial.unlink()  # it will be no better the next time, and nothing of it is to be kept
+        raise
 
 
 def _merge(source: Path, target: Path) -> None:

@@ -205,7 +205,22 @@ def test_a_trap_leaves_nothing_behind(server, tmp_path, case):
     with pytest.raises(DataError, match=says):
         bring(section(server, name, content()), root)
     assert [path for path in tmp_path.rglob("*") if "evil" in path.name or path.name == "big"] == []
-    assert [one for one in left_over(root) if not one.endswith(".partial")] == []
+    assert left_over(root) == []
+
+
+def test_a_killed_unpacking_is_cleaned_up_by_the_next(server, tmp_path):
+    (tmp_path / ".unpacking-0123").mkdir()
+    (tmp_path / ".unpacking-0123" / "half").write_text("x")
+    bring(section(server, "t.zip", zipped(a="text")), tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".unpacking")]
+
+
+@pytest.mark.parametrize("name", ["t.zip?token=hush", "t.zip?sig=hush&se=1"])
+def test_no_token_of_an_address_is_said(server, tmp_path, name):
+    one = section(server, "t.zip", b"x").model_copy(update={"url": server.url(f"no-{name}")})
+    with pytest.raises(DataError, match="the server answers 404") as caught:
+        bring(one, tmp_path)
+    assert "hush" not in str(caught.value)
 
 
 def test_what_is_there_is_not_written_over(server, tmp_path):
