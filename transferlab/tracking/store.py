@@ -136,6 +136,8 @@ def connect(uri: str) -> MlflowClient:
         logging.getLogger(name).setLevel(logging.WARNING)
     # It gives up at the first trouble of a server; that is told once, by transferlab.
     logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
+    # The same error is raised, and becomes one sentence.
+    logging.getLogger("mlflow.store.db.utils").addFilter(_no_second_account)
     for handler in logging.getLogger("mlflow").handlers:
         handler.addFilter(_without_secrets)
     with reported(uri, "be opened"):
@@ -149,6 +151,11 @@ def _without_secrets(record: logging.LogRecord) -> bool:
     """A filter of logging that lets everything pass, without the secrets of addresses."""
     record.msg, record.args = hide_in_text(record.getMessage()), None
     return True
+
+
+def _no_second_account(record: logging.LogRecord) -> bool:
+    """A filter of logging that drops tracebacks of errors that are raised as well."""
+    return record.exc_info is None
 
 
 def client_class() -> type[MlflowClient]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from transferlab.config.pipeline import PipelineConfig, TrackingSection
 from transferlab.core.events import Event, TrainStep, Warned
 from transferlab.core.records import DomainData, DomainScore, SplitName, StepReport
+from transferlab.core.sanitizers import sanitize_line
 from transferlab.core.secrets import without_secrets
 from transferlab.errors import EnvironmentProblem
 from transferlab.metrics.similarity import Similarity
@@ -260,7 +261,8 @@ class Tracker:
         if not self._warnings:
             return
         try:
-            self.log_text("warnings.txt", "\n".join(self._warnings) + "\n")
+            lines = "\n".join(map(sanitize_line, self._warnings))
+            self.log_text("warnings.txt", f"{lines}\n")
         except EnvironmentProblem as problem:
             _logger.warning("warnings.txt could not be kept: %s", problem)
 

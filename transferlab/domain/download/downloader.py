@@ -73,11 +73,16 @@ def _writing(root: Path) -> Iterator[None]:
         ) from None
 
 
+def _place(section: ArchiveSection) -> str:
+    """The address for messages: a query may hold a token."""
+    return without_secrets(section.url)
+
+
 def _need_room(root: Path, section: ArchiveSection) -> None:
     free = shutil.disk_usage(root).free
     if free < section.bytes + section.unpacked_bytes:
         raise EnvironmentProblem(
-            f"{root}: has {free:,} bytes free; {without_secrets(section.url)} needs {section.bytes:,} and "
+            f"{root}: has {free:,} bytes free; {_place(section)} needs {section.bytes:,} and "
             f"{section.unpacked_bytes:,} unpacked"
         )
 
@@ -97,7 +102,7 @@ def _download(section: ArchiveSection, partial: Path, *, progress: Progress) -> 
         idle = 0 if there > before else idle + 1
         if idle == ATTEMPTS:
             raise DataError(
-                f"{without_secrets(section.url)}: {ATTEMPTS} attempts in a row brought nothing ({last}); "
+                f"{_place(section)}: {ATTEMPTS} attempts in a row brought nothing ({last}); "
                 f"{there:,} of {section.bytes:,} bytes are there: give the command again to go on"
             )
 
@@ -120,7 +125,8 @@ def _continue(section: ArchiveSection, partial: Path, *, progress: Progress) -> 
             there = 0  # a server that does not know ranges begins again
         elif response.status_code != httpx.codes.PARTIAL_CONTENT:
             raise DataError(
-                f"{without_secrets(section.url)}: the server answers {response.status_code}; is the address right?"
+                f"{_place(section)}: the server answers {response.status_code}; is the address "
+                "right?"
             )
         with partial.open("ab" if there else "wb") as file:
             # As they come: larger pieces would be lost where the connection breaks inside one.
@@ -130,7 +136,7 @@ def _continue(section: ArchiveSection, partial: Path, *, progress: Progress) -> 
                     file.close()
                     partial.unlink()
                     raise DataError(
-                        f"{without_secrets(section.url)}: is larger than the {section.bytes:,} bytes that "
+                        f"{_place(section)}: is larger than the {section.bytes:,} bytes that "
                         "domain.yaml says; it is another file"
                     )
                 file.write(chunk)
@@ -143,7 +149,7 @@ def _verify(section: ArchiveSection, partial: Path) -> None:
     if found != section.sha256:
         partial.unlink()
         raise DataError(
-            f"{without_secrets(section.url)}: its SHA-256 is {found[:12]}..., not {section.sha256[:12]}... as "
+            f"{_place(section)}: its SHA-256 is {found[:12]}..., not {section.sha256[:12]}... as "
             "domain.yaml says; it was changed or damaged, and is thrown away"
         )
 
