@@ -13,6 +13,7 @@ from rich.table import Table
 from transferlab.cli.inputs import RESULT
 from transferlab.cli.tables import ARMS, show_result
 from transferlab.config.pipeline import TrackingSection
+from transferlab.tracking.connection import UNSENT_FILE
 
 
 def show_closing(
@@ -28,6 +29,10 @@ def show_closing(
     made = [one for one in result.get("exports") or [] if one["status"] == "done"]
     places += [("export", str(out / one["path"])) for one in made]
     places.append(("MLflow", _how_to_see_runs(tracking_uri, result["mlflow"]["tracking_uri"])))
+    unsent = out / UNSENT_FILE
+    if unsent.exists():
+        lack = unsent.read_text("utf-8").strip()
+        places.append(("unsent", f"{lack}; give the same command with --out {out} to send it all"))
     console.print()
     for label, place in places:
         console.print(f"{label:7} {place}", soft_wrap=True)

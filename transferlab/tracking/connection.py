@@ -50,6 +50,8 @@ class Connection:
         self._local = store.uri.startswith(SQLITE)
         self.away: str | None = None
         """Why nothing is asked any more, in a sentence; None while the store is used."""
+        self._silent_since: float | None = None
+        """When the first request began that the run waits for; None while the store answers."""
 
     def ask(self, what: str, request: Callable[[MlflowClient], Answer]) -> Answer | None:
         """Make a request, again and again while a server does not answer.
@@ -64,17 +66,22 @@ class Connection:
         Raises:
             EnvironmentProblem: a local store did not take it, or a server refuses it for good.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
         while self.away is None:
+            begun = time.monotonic()
             try:
-                return self.ask_once(what, request)
+                answer = self.ask_once(what, request)
             except EnvironmentProblem as problem:
                 if self._local or refuses(problem):
                     raise
-                if time.monotonic() + PAUSE_SECONDS >= deadline:
+                # Patience is for all requests together: after Ctrl-C too the last ones are tried.
+                self._silent_since = self._silent_since or begun
+                if time.monotonic() + PAUSE_SECONDS >= self._silent_since + PATIENCE_SECONDS:
                     self._give_up(problem)
                 else:
                     time.sleep(PAUSE_SECONDS)
+            else:
+                self._silent_since = None
+                return answer
         return None
 
     def ask_once(self, what: str, request: Callable[[MlflowClient], Answer]) -> Answer:

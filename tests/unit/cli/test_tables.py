@@ -118,6 +118,15 @@ def test_the_end_says_where_to_look(shown, result, tmp_path):
     assert "1 quarantined sample(s): see result.json" in text
 
 
+def test_the_end_says_what_the_server_lacks(shown, result, tmp_path):
+    (tmp_path / "tracking.unsent").write_text("the tracking server at http://h does not answer\n")
+    text = shown(show_closing, result, out=tmp_path, tracking_uri="http://h")
+    assert text.splitlines()[-1] == (
+        "unsent  the tracking server at http://h does not answer; give the same command with "
+        f"--out {tmp_path} to send it all"
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

@@ -23,7 +23,7 @@ SERVER = "http://127.0.0.1:9"
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 1.0)
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.05)
 
 
@@ -56,7 +56,7 @@ def test_one_that_stays_away_is_said_once_and_not_asked_again(said):
 
     begun = time.monotonic()
     assert server.ask("take metrics", ask) is None
-    assert 0.2 < time.monotonic() - begun < 1
+    assert 0.8 < time.monotonic() - begun < 3
     assert len(asked) > 2
     before = len(asked)
     assert server.ask("end a run", ask) is None
@@ -68,6 +68,21 @@ def test_one_that_stays_away_is_said_once_and_not_asked_again(said):
     ]
 
 
+def test_patience_is_for_all_requests_of_a_silence_together(said):
+    """After Ctrl-C a run tries to say its last word; it must not begin to wait anew."""
+    server, begun = connection_to(SERVER, said), time.monotonic()
+
+    def interrupted_late(client):
+        if time.monotonic() - begun > 0.7:
+            raise KeyboardInterrupt
+        refused_connection()
+
+    with pytest.raises(KeyboardInterrupt):
+        server.ask("take metrics", interrupted_late)
+    assert server.ask("end a run", refused_connection) is None
+    assert time.monotonic() - begun < 1.5
+
+
 def test_what_a_server_refuses_for_good_is_raised_at_once(said):
     def refuse(client):
         raise RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "no such name"})
@@ -75,7 +90,7 @@ def test_what_a_server_refuses_for_good_is_raised_at_once(said):
     begun = time.monotonic()
     with pytest.raises(EnvironmentProblem, match=r"refused .*no such name"):
         connection_to(SERVER, said).ask("take metrics", refuse)
-    assert time.monotonic() - begun < 0.2
+    assert time.monotonic() - begun < 0.8
 
 
 @pytest.mark.parametrize("code", ["INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "PERMISSION_DENIED"])
@@ -119,7 +134,7 @@ def test_a_silent_server_holds_a_request_for_a_moment_only(said, monkeypatch):
         begun = time.monotonic()
         with bounded_requests(server.store):
             assert server.ask("end a run", lambda client: client.set_terminated("1")) is None
-        assert time.monotonic() - begun < 2.5
+        assert time.monotonic() - begun < 4
     assert "does not answer (timed out)" in said[0]
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
 

@@ -105,5 +105,8 @@ def _kept(content: bytes, to: Path, *, where: str) -> str:
         raise DataError(f"{where}: holds bytes that are no picture")
     relative = f"{MEDIA}/{hashlib.sha256(content).hexdigest()[:32]}{ending}"
     if not (to / relative).exists():
-        (to / relative).write_bytes(content)
+        # Its name promises its content, so half a picture must never have it.
+        beside = to / f"{relative}.partial"
+        beside.write_bytes(content)
+        beside.rename(to / relative)
     return relative
