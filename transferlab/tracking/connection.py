@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from transferlab.core.files import write_text
+from transferlab.core.secrets import hide
 from transferlab.errors import EnvironmentProblem
 from transferlab.tracking.database import SQLITE
 from transferlab.tracking.store import SERVERS, Store, reported, scheme_of
@@ -96,6 +97,9 @@ class Connection:
     def _give_up(self, problem: EnvironmentProblem) -> None:
         sentence = str(problem).removeprefix("tracking.uri: ")
         self.away = sentence.partition(", so the store cannot")[0].partition("; ")[0]
+        if scheme_of(self.store.uri) not in SERVERS:
+            reason = hide(str(problem.__cause__), self.store.uri).strip().partition("\n")[0]
+            self.away += f" ({reason})"
         self._tell(
             f"{self.away}; the run goes on without it and loses nothing: when it is back, give the "
             "same command with the same --out, and everything is sent"
