@@ -7,8 +7,10 @@ directory when the same command is given again, so nothing has to be kept for it
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -26,6 +28,9 @@ PATIENCE_SECONDS = 45.0
 """How long a server that does not answer is asked again, all in all, while the run waits."""
 REQUEST_SECONDS = 15
 """How long one request may take; the last may begin when patience is almost at its end."""
+ANSWER_SECONDS = 40.0
+"""How long the whole of a request may take, also where what sends it knows no limit: drivers of
+databases wait for hours for a machine that fell off the network."""
 PAUSE_SECONDS = 2.0
 UNSENT_FILE = "tracking.unsent"
 """Lies in the directory of a finished run whose tracking server lacks some of it."""
@@ -92,7 +97,9 @@ class Connection:
             EnvironmentProblem: the store did not take it.
         """
         with reported(self.store.uri, what):
-            return request(self.store.client)
+            if self._local:
+                return request(self.store.client)
+            return within(ANSWER_SECONDS, lambda: request(self.store.client))
 
     def _give_up(self, problem: EnvironmentProblem) -> None:
         sentence = str(problem).removeprefix("tracking.uri: ")
@@ -104,6 +111,31 @@ class Connection:
             f"{self.away}; the run goes on without it and loses nothing: when it is back, give the "
             "same command with the same --out, and everything is sent"
         )
+
+
+def within(seconds: float, work: Callable[[], Answer]) -> Answer:
+    """What ``work`` returns or raises, if that takes no longer than so many seconds.
+
+    It goes on in a thread of its own where it does, which nobody waits for any more.
+
+    Raises:
+        TimeoutError: it takes longer.
+    """
+    found: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # raised again by whoever waits
+            found.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return found.result(seconds)
+    except TimeoutError as error:
+        if found.done():
+            raise
+        raise TimeoutError(f"timed out after {seconds:g} seconds") from error
 
 
 def refuses(problem: EnvironmentProblem) -> bool:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own tag: by it the UI shows child runs under their parent."""
 
+FINISH_SECONDS = 30.0
+"""How long the last system metrics of a run are waited for."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -124,11 +127,10 @@ class RunStack:
         return monitor
 
     def _stop_watching(self, monitor: Any) -> None:
-        if self._connection.away is None:
-            monitor.finish()
-        else:
-            # It sends the rest, and would wait for the server: let it do so by itself.
-            threading.Thread(target=monitor.finish, daemon=True).start()
+        # It sends the rest, and would wait for a server: where one is away, let it do so by itself.
+        finishing = threading.Thread(target=monitor.finish, daemon=True)
+        finishing.start()
+        finishing.join(0 if self._connection.away is not None else FINISH_SECONDS)
 
 
 def _id(run: Run | None) -> str:

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from transferlab.core.events import TrainStep
 from transferlab.errors import EnvironmentProblem
 from transferlab.tracking import connection as module
-from transferlab.tracking.connection import UNSENT_FILE, Connection, bounded_requests
+from transferlab.tracking.connection import UNSENT_FILE, Connection, bounded_requests, within
 from transferlab.tracking.store import Store
 from transferlab.tracking.tracker import Tracker
 
@@ -140,6 +140,22 @@ def test_a_silent_server_holds_a_request_for_a_moment_only(said, monkeypatch):
         assert time.monotonic() - begun < 4
     assert "does not answer (timed out)" in said[0]
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+def test_a_driver_that_knows_no_limit_is_given_up(said, monkeypatch):
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.3)
+    database = connection_to("postgresql://db/mlflow", said)
+    begun = time.monotonic()
+    assert database.ask("take metrics", lambda client: time.sleep(20)) is None
+    assert time.monotonic() - begun < 3
+    assert "cannot take metrics (timed out after 0.3 seconds)" in said[0]
+
+
+def test_what_a_request_raises_is_raised_by_whoever_waits():
+    with pytest.raises(TimeoutError, match="its own"):
+        within(5, lambda: (_ for _ in ()).throw(TimeoutError("its own")))
+    assert within(5, lambda: "answer") == "answer"
 
 
 def test_a_users_own_bounds_hold(monkeypatch, said):
