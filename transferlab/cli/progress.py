@@ -30,6 +30,7 @@ from transferlab.core.events import (
     TrainStep,
     Warned,
 )
+from transferlab.core.sanitizers import sanitize_line
 
 LINES_PER_STAGE = 10
 WIDE_COLUMNS = 100
@@ -116,7 +117,7 @@ class PlainLines:
             state = self._stages.pop(event.stage, StageState(total_steps=0))
             self._print(f"{event.stage}: done in {state.closing_words(event)}")
         elif isinstance(event, Warned):
-            self._print(f"warning: {event.text}")
+            self._print(f"warning: {sanitize_line(event.text)}")
 
     def _step(self, event: TrainStep) -> None:
         state = self._stages.setdefault(event.stage, StageState(total_steps=event.total_steps))
@@ -166,7 +167,7 @@ class Bars:
         elif isinstance(event, StageFinished):
             self._finish(event)
         elif isinstance(event, Warned):
-            self._print("warning", event.text, style="yellow")
+            self._print("warning", sanitize_line(event.text), style="yellow")
 
     def _start(self, stage: str, total_steps: int) -> tuple[StageState, TaskID]:
         if stage not in self._stages:

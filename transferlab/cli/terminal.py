@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -57,8 +58,13 @@ def say_json(content: Any) -> None:
 
 
 def complain(text: str) -> None:
-    """A sentence on standard error."""
-    print(f"transferlab: {shown(text)}", file=sys.stderr)
+    """A sentence on standard error; what follows on further lines is indented, as part of it."""
+    print(f"transferlab: {_indented(shown(text))}", file=sys.stderr)
+
+
+def _indented(text: str) -> str:
+    """So that no label with a line feed adds a line that looks like one of ours."""
+    return re.sub(r"\n(?!  )", "\n  ", text)
 
 
 def show_traceback(error: BaseException) -> None:
@@ -86,7 +92,7 @@ def safe_messages() -> Iterator[None]:
         message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any
     ) -> str:
         if issubclass(category, TransferlabWarning):
-            return f"transferlab: warning: {shown(str(message))}\n"
+            return f"transferlab: warning: {_indented(shown(str(message)))}\n"
         return shown(format_warning(message, category, filename, lineno, *rest))
 
     logging.setLogRecordFactory(safe_record)

@@ -106,6 +106,16 @@ def test_a_hostile_pipeline_cannot_add_lines_of_its_own(command, tmp_path, lines
     assert not [line for line in done.err.splitlines() if line == "transferlab: all is well"]
 
 
+def test_a_label_with_a_line_feed_adds_no_line_of_ours(command, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise DataError("label 'a\ntransferlab: all is well' is bad\n  row 1: no")
+
+    monkeypatch.setattr(inputs, "checked_pipeline", fail)
+    assert command("validate", "radiology").err == (
+        "transferlab: label 'a\n  transferlab: all is well' is bad\n  row 1: no\n"
+    )
+
+
 @pytest.mark.parametrize("arguments", [[], ["--debug"]])
 def test_errors_warnings_and_logs(command, monkeypatch, caplog, arguments):
     def fail(*_, **__):
