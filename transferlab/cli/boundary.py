@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -72,6 +73,8 @@ def _library_warnings(*, shown: bool) -> Iterator[None]:
             warnings.simplefilter("ignore")
             warnings.filterwarnings("default", category=TransferlabWarning)
             os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+            # It speaks of a home that it may not write to, and needs nothing there.
+            logging.getLogger("matplotlib").setLevel(logging.ERROR)
         yield
 
 

@@ -5,20 +5,41 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from transferlab.errors import EnvironmentProblem
+
 CACHE_VARIABLE = "TRANSFERLAB_CACHE"
 HOME_VARIABLE = "TRANSFERLAB_HOME"
 
 
 def default_cache() -> Path:
-    """$TRANSFERLAB_CACHE, by default ~/.cache/transferlab."""
+    """$TRANSFERLAB_CACHE, by default ~/.cache/transferlab.
+
+    Raises:
+        EnvironmentProblem: there is neither.
+    """
     variable = os.environ.get(CACHE_VARIABLE)
-    return Path(variable) if variable else Path.home() / ".cache" / "transferlab"
+    home = Path(variable) if variable else _home()
+    if home is None:
+        raise EnvironmentProblem(
+            f"there is no home folder; name one for caches in ${CACHE_VARIABLE}"
+        )
+    return home if variable else home / ".cache" / "transferlab"
 
 
 def user_domains_folder() -> Path:
     """Where `domains register` writes: $TRANSFERLAB_HOME/domains, by default ~/.transferlab."""
-    home = os.environ.get(HOME_VARIABLE)
-    return (Path(home) if home else Path.home() / ".transferlab") / "domains"
+    variable = os.environ.get(HOME_VARIABLE)
+    # Without a home nothing is registered, and nothing can be: there are no folders in this one.
+    home = Path(variable) if variable else (_home() or Path(os.devnull)) / ".transferlab"
+    return home / "domains"
+
+
+def _home() -> Path | None:
+    """The user's; None where a container runs as somebody whom it does not know."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def safe_join(root: Path, relative: str) -> Path:
