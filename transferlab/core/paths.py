@@ -18,12 +18,12 @@ def default_cache() -> Path:
         EnvironmentProblem: there is neither.
     """
     variable = os.environ.get(CACHE_VARIABLE)
-    home = Path(variable) if variable else _home()
+    if variable:
+        return Path(variable)
+    home = _home()
     if home is None:
-        raise EnvironmentProblem(
-            f"there is no home folder; name one for caches in ${CACHE_VARIABLE}"
-        )
-    return home if variable else home / ".cache" / "transferlab"
+        raise EnvironmentProblem(f"there is no home folder; name a cache in ${CACHE_VARIABLE}")
+    return home / ".cache" / "transferlab"
 
 
 def user_domains_folder() -> Path:
