@@ -13,7 +13,7 @@ from rich.table import Table
 from transferlab.cli.terminal import output, say_json
 from transferlab.config.pipeline import BackboneSection, PipelineConfig
 from transferlab.core.records import SPLITS
-from transferlab.core.sanitizers import sanitize_line
+from transferlab.core.text.sanitizers import sanitize_line
 from transferlab.domain.catalog import DomainEntry, find_domains
 from transferlab.domain.sources.generated import at_most
 from transferlab.domain.validation.domain_check import BAD_ROWS, check_stream

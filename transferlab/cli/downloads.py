@@ -13,7 +13,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from transferlab.cli.terminal import SafeConsole, shown
+from transferlab.cli.terminal import SafeConsole, make_safe
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.data_root import data_folder
 from transferlab.domain.download.downloader import fetch
@@ -45,7 +45,7 @@ def fetch_all(entry: DomainEntry, *, data_root: Path | None) -> dict[str, bool]:
     )
     with Progress(*columns, console=SafeConsole(stderr=True)) as bars:
         for section in entry.config.fetch:
-            bar = bars.add_task(shown(section.name), total=section.bytes)
+            bar = bars.add_task(make_safe(section.name), total=section.bytes)
 
             def report_progress(there: int, whole: int, bar: TaskID = bar) -> None:
                 bars.update(bar, completed=there, total=whole)

@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from transferlab.cli.terminal import is_watched, shown
+from transferlab.cli.terminal import is_watched, make_safe
 from transferlab.core.events import (
     Event,
     Listener,
@@ -30,7 +30,7 @@ from transferlab.core.events import (
     TrainStep,
     Warned,
 )
-from transferlab.core.sanitizers import sanitize_line
+from transferlab.core.text.sanitizers import sanitize_line
 
 LINES_PER_STAGE = 10
 WIDE_COLUMNS = 100
@@ -171,7 +171,7 @@ class Bars:
 
     def _start(self, stage: str, total_steps: int) -> tuple[StageState, TaskID]:
         if stage not in self._stages:
-            task = self.display.add_task(shown(stage), total=total_steps or None, numbers="")
+            task = self.display.add_task(make_safe(stage), total=total_steps or None, numbers="")
             self._stages[stage] = (StageState(total_steps=total_steps), task)
         return self._stages[stage]
 
@@ -184,7 +184,7 @@ class Bars:
 
     def _print(self, word: str, text: str, *, style: str, aside: str = "") -> None:
         """A line above the bars."""
-        line = Text.assemble((word, style), f" {shown(text)}  ", (aside, "dim"))
+        line = Text.assemble((word, style), f" {make_safe(text)}  ", (aside, "dim"))
         line.rstrip()
         self.display.console.print(line)
 

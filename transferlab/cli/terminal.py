@@ -16,8 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from transferlab.core.sanitizers import escape_json, sanitize_terminal
-from transferlab.core.secrets import hide_in_text
+from transferlab.core.text.sanitizers import escape_json, sanitize_terminal
+from transferlab.core.text.secrets import hide_in_text
 from transferlab.errors import TransferlabWarning
 
 PIPED_COLUMNS = 400
@@ -33,10 +33,10 @@ class SafeConsole(Console):
 
     def render_str(self, text: str, **how: Any) -> Text:
         """Every string, cells and titles of tables too, becomes a rich text here."""
-        return super().render_str(shown(text), **how)
+        return super().render_str(make_safe(text), **how)
 
 
-def shown(text: str) -> str:
+def make_safe(text: str) -> str:
     """A text as a terminal may have it: nothing that it obeys, no secret of an address."""
     return hide_in_text(sanitize_terminal(text))
 
@@ -49,7 +49,7 @@ def output() -> Console:
 
 def say(text: object = "") -> None:
     """A text on standard output."""
-    print(shown(str(text)))
+    print(make_safe(str(text)))
 
 
 def say_json(content: Any) -> None:
@@ -59,17 +59,17 @@ def say_json(content: Any) -> None:
 
 def complain(text: str) -> None:
     """A sentence on standard error; what follows on further lines is indented, as part of it."""
-    print(f"transferlab: {_indented(shown(text))}", file=sys.stderr)
+    print(f"transferlab: {_indent(make_safe(text))}", file=sys.stderr)
 
 
-def _indented(text: str) -> str:
+def _indent(text: str) -> str:
     """So that no label with a line feed adds a line that looks like one of ours."""
     return re.sub(r"\n(?!  )", "\n  ", text)
 
 
 def show_traceback(error: BaseException) -> None:
     """On standard error, for --debug."""
-    print(shown("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+    print(make_safe("".join(traceback.format_exception(error))), end="", file=sys.stderr)
 
 
 def is_watched(console: Console) -> bool:
@@ -85,15 +85,15 @@ def safe_messages() -> Iterator[None]:
 
     def safe_record(*given: Any, **named: Any) -> logging.LogRecord:
         record = make_record(*given, **named)
-        record.msg, record.args = shown(record.getMessage()), None
+        record.msg, record.args = make_safe(record.getMessage()), None
         return record
 
     def safe_warning(
         message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any
     ) -> str:
         if issubclass(category, TransferlabWarning):
-            return f"transferlab: warning: {_indented(shown(str(message)))}\n"
-        return shown(format_warning(message, category, filename, lineno, *rest))
+            return f"transferlab: warning: {_indent(make_safe(str(message)))}\n"
+        return make_safe(format_warning(message, category, filename, lineno, *rest))
 
     logging.setLogRecordFactory(safe_record)
     warnings.formatwarning = safe_warning  # type: ignore[assignment]  # takes more than it names

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from transferlab.config.section import NAME_PATTERN
 from transferlab.config.yaml_text import YamlPath
-from transferlab.core.sanitizers import sanitize_line
-from transferlab.core.secrets import without_secrets
+from transferlab.core.text.sanitizers import sanitize_line
+from transferlab.core.text.secrets import without_secrets
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ _OWN_FOLDER = "~/.avalanche"
 
 
 @contextmanager
-def _home_untouched() -> Iterator[None]:
+def _keep_home_untouched() -> Iterator[None]:
     """Let Avalanche write its list of data sets, as it does when it is imported, into a folder that
     goes again: transferlab uses none of them, and a home may be read-only. One that is there holds.
     """
@@ -36,7 +36,7 @@ def _home_untouched() -> Iterator[None]:
             os.path.expanduser = expand
 
 
-with warnings.catch_warnings(), _home_untouched():
+with warnings.catch_warnings(), _keep_home_untouched():
     # qpsolvers warns that it found no solver; of Avalanche's strategies only GEM would want one.
     warnings.filterwarnings("ignore", message="no QP solver found")
     from avalanche.benchmarks.datasets.dataset_utils import set_dataset_root

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from transferlab.core.files import replacing
+from transferlab.core.files import replace_file
 from transferlab.errors import ModelError
 
 
@@ -21,7 +21,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         EnvironmentProblem: the disk is full, or does not take it for another reason.
     """
     # A file of Python's: what torch says of one that it opens itself does not tell why it failed.
-    with replacing(path) as beside, beside.open("wb") as file:
+    with replace_file(path) as beside, beside.open("wb") as file:
         torch.save(dict(state), file)
 
 

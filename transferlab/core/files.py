@@ -70,7 +70,7 @@ def advice(number: int) -> str:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def report_disk_errors(path: Path) -> Iterator[None]:
     """Turn what a full or forbidden disk raises while ``path`` is written into one sentence.
 
     Raises:
@@ -92,7 +92,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replace_file(path: Path) -> Iterator[Path]:
     """Write beside, then rename: what is at ``path`` is the old file or the whole new one.
 
     The block writes the file whose path it is given, in ``path``'s folder. It is on the disk
@@ -103,7 +103,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     # One name for one file: what a killed process left there is written over.
     beside = path.with_name(f".{path.name}.partial")
-    with writing(path):
+    with report_disk_errors(path):
         try:
             yield beside
             with beside.open("rb+") as file:
@@ -120,5 +120,5 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         EnvironmentProblem: the disk does not take it.
     """
-    with replacing(path) as beside:
+    with replace_file(path) as beside:
         beside.write_text(text, "utf-8")

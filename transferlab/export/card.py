@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from transferlab.core.sanitizers import escape_json, sanitize_markdown
+from transferlab.core.text.sanitizers import escape_json, sanitize_markdown
 from transferlab.metrics.controls import control_values, title
 
 EMBEDDED = "transferlab/tiny"

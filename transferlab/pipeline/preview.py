@@ -21,7 +21,7 @@ from transferlab.backbone.loader import load_backbone
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import SPLITS, DomainData, Sample, SplitName
-from transferlab.core.sanitizers import sanitize_html
+from transferlab.core.text.sanitizers import sanitize_html
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.loader import load_domain
 from transferlab.domain.media.audio import RATE, decode_audio

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transferlab.core.files import write_text, writing
+from transferlab.core.files import report_disk_errors, write_text
 from transferlab.core.records import DomainScore, StepReport
-from transferlab.core.sanitizers import escape_json
+from transferlab.core.text.sanitizers import escape_json
 from transferlab.errors import InputError
 from transferlab.evaluation.control import Controls
 from transferlab.evaluation.matrix import PRETRAINED, ScoreMatrix
@@ -96,7 +96,7 @@ def assemble(
 def retire_result(out: Path) -> None:
     """Put an earlier result aside: it must not be taken for one of a run that fails."""
     if (out / RESULT_FILE).exists():
-        with writing(out / PREVIOUS_RESULT_FILE):
+        with report_disk_errors(out / PREVIOUS_RESULT_FILE):
             os.replace(out / RESULT_FILE, out / PREVIOUS_RESULT_FILE)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
-from transferlab.core.files import replacing
+from transferlab.core.files import replace_file
 from transferlab.core.records import DomainScore, TaskScore
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.pipeline.stage_facts import StageFacts
@@ -153,7 +153,7 @@ class StageStore:
         return _path(self._folder, stage, suffix)
 
     def _write(self, path: Path, content: bytes) -> None:
-        with replacing(path) as beside:
+        with replace_file(path) as beside:
             beside.write_bytes(content)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from transferlab.config.pretrain import PretrainConfig, VisionStage
 from transferlab.core.events import Listener, StageFinished, StageStarted
-from transferlab.core.files import write_text, writing
+from transferlab.core.files import report_disk_errors, write_text
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.errors import InputError
 from transferlab.tiny.architecture import (
@@ -85,7 +85,7 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     listener(StageFinished(stage="pretraining", seconds=trained.seconds))
     losses["answers"] = trained.losses
     model = _plain(model, fresh())
-    with writing(out):
+    with report_disk_errors(out):
         save(model, processor, out)
         learning_curves(losses).savefig(out / CURVES, dpi=110)
 
@@ -94,7 +94,7 @@ def pretrain(config: PretrainConfig, out: Path, *, listener: Listener) -> dict[s
     by_task = {task: vars(one) for task, one in scores.items()}
     write_text(out / "scores.json", json.dumps(by_task, indent=2) + "\n")
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    with writing(out):
+    with report_disk_errors(out):
         write_card(out / "README.md", config, scores, parameters=parameters)
     return scores
 

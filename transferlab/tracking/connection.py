@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from transferlab.core.files import write_text
-from transferlab.core.secrets import hide
+from transferlab.core.text.secrets import hide
 from transferlab.errors import EnvironmentProblem
 from transferlab.tracking.database import SQLITE
 from transferlab.tracking.store import SERVERS, Store, reported, scheme_of
@@ -99,7 +99,7 @@ class Connection:
         with reported(self.store.uri, what):
             if self._local:
                 return request(self.store.client)
-            return within(ANSWER_SECONDS, lambda: request(self.store.client))
+            return run_within(ANSWER_SECONDS, lambda: request(self.store.client))
 
     def _give_up(self, problem: EnvironmentProblem) -> None:
         sentence = str(problem).removeprefix("tracking.uri: ")
@@ -113,7 +113,7 @@ class Connection:
         )
 
 
-def within(seconds: float, work: Callable[[], Answer]) -> Answer:
+def run_within(seconds: float, work: Callable[[], Answer]) -> Answer:
     """What ``work`` returns or raises, if that takes no longer than so many seconds.
 
     It goes on in a thread of its own where it does, which nobody waits for any more.
@@ -150,7 +150,7 @@ def refuses(problem: EnvironmentProblem) -> bool:
 
 
 @contextmanager
-def bounded_requests(store: Store) -> Iterator[None]:
+def bound_requests(store: Store) -> Iterator[None]:
     """Keep MLflow from repeating a request to a silent server for half an hour by itself.
 
     What the user has set in the environment holds.

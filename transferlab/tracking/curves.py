@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from transferlab.core.files import replacing, writing
+from transferlab.core.files import replace_file, report_disk_errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Curve:
             EnvironmentProblem: the file cannot be written.
         """
         kept = [point for point in self.points() if point.step < step]
-        with replacing(self._path) as beside:
+        with replace_file(self._path) as beside:
             beside.write_bytes(b"".join(map(_line, kept)))
         self._begun = True
         return kept
@@ -76,7 +76,7 @@ class Curve:
             EnvironmentProblem: the file cannot be written.
         """
         point = Point(step=step, milliseconds=int(time.time() * 1000), values=dict(values))
-        with writing(self._path), self._path.open("ab") as file:
+        with report_disk_errors(self._path), self._path.open("ab") as file:
             file.write(_line(point))
         return point
 

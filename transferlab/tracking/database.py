@@ -43,7 +43,7 @@ def whole_database(uri: str) -> Iterator[None]:
         sqlalchemy.exc.SQLAlchemyError, OSError, sqlite3.Error: it cannot be made or reached.
     """
     if not uri.startswith(SQLITE):
-        with _locked_server(uri):
+        with _lock_server(uri):
             yield
         return
     path = Path(uri.removeprefix(SQLITE)).resolve()  # a link stays a link
@@ -111,7 +111,7 @@ def _make(path: Path) -> None:
 
 
 @contextmanager
-def _locked_server(uri: str) -> Iterator[None]:
+def _lock_server(uri: str) -> Iterator[None]:
     """Hold a lock of the database server itself, so that it works between machines too."""
     import sqlalchemy
     from mlflow.store.db.utils import create_sqlalchemy_engine

@@ -7,7 +7,7 @@ from typing import Any
 
 from transferlab.core.events import TrainStep
 from transferlab.core.records import DomainScore, StepReport
-from transferlab.core.sanitizers import sanitize_markdown
+from transferlab.core.text.sanitizers import sanitize_markdown
 from transferlab.metrics.similarity import Similarity
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from transferlab.config.pipeline import TrackingSection
 from transferlab.core.files import advice, machine_error, why
-from transferlab.core.secrets import hide, hide_in_text, without_secrets
+from transferlab.core.text.secrets import hide, hide_in_text, without_secrets
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.tracking.database import SQLITE, whole_database
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from transferlab.config.pipeline import PipelineConfig, TrackingSection
 from transferlab.core.events import Event, TrainStep, Warned
 from transferlab.core.records import DomainData, DomainScore, SplitName, StepReport
-from transferlab.core.sanitizers import sanitize_line
-from transferlab.core.secrets import without_secrets
+from transferlab.core.text.sanitizers import sanitize_line
+from transferlab.core.text.secrets import without_secrets
 from transferlab.errors import EnvironmentProblem
 from transferlab.metrics.similarity import Similarity
 from transferlab.tracking import metric_names
 from transferlab.tracking.artifacts import Artifacts
-from transferlab.tracking.connection import Connection, bounded_requests, note_unsent
+from transferlab.tracking.connection import Connection, bound_requests, note_unsent
 from transferlab.tracking.curves import Curve, Point
 from transferlab.tracking.datasets import dataset_input
 from transferlab.tracking.metric_buffer import MetricBuffer
@@ -101,7 +101,7 @@ class Tracker:
         tags |= {"seed": str(config.seed), "out": out.name, "stream": ", ".join(config.stream)}
         self._buffer.start()
         try:
-            with bounded_requests(self._connection.store):
+            with bound_requests(self._connection.store):
                 with self._runs.run(config.name, tags) as run:
                     self.log_params(flatten(settings))
                     self.log_yaml("config.yaml", settings)

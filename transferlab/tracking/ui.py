@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from transferlab.core.sanitizers import sanitize_line
-from transferlab.core.secrets import without_secrets
+from transferlab.core.text.sanitizers import sanitize_line
+from transferlab.core.text.secrets import without_secrets
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.tracking.database import SQLITE, is_half_made, whole_database
 from transferlab.tracking.store import SERVERS, resolve

@@ -23,7 +23,7 @@ def import_anew():
 def test_a_home_is_left_alone_and_may_be_read_only(monkeypatch, tmp_path, home):
     monkeypatch.setenv("HOME", home or str(tmp_path))
     before = os.path.expanduser
-    with avalanche_api._home_untouched():
+    with avalanche_api._keep_home_untouched():
         written = Path(import_anew().AVALANCHE_CONFIG_FILENAME)
     assert os.path.expanduser is before
     assert not written.exists()
@@ -34,11 +34,11 @@ def test_a_users_own_settings_hold(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".avalanche").mkdir()
     (tmp_path / ".avalanche" / "config.json").write_text(json.dumps({"dataset_location": "/data"}))
-    with avalanche_api._home_untouched():
+    with avalanche_api._keep_home_untouched():
         assert import_anew().AVALANCHE_CONFIG == {"dataset_location": "/data"}
 
 
 def test_what_is_imported_at_once_sees_the_home_as_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    with avalanche_api._home_untouched():
+    with avalanche_api._keep_home_untouched():
         assert os.path.expanduser("~/.cache") == f"{tmp_path}/.cache"

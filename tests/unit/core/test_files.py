@@ -6,7 +6,7 @@ import os
 import pytest
 from safetensors import SafetensorError
 
-from transferlab.core.files import machine_error, replacing, why, write_text, writing
+from transferlab.core.files import machine_error, replace_file, report_disk_errors, why, write_text
 from transferlab.errors import EnvironmentProblem
 
 
@@ -15,7 +15,7 @@ def test_a_file_is_replaced_whole(tmp_path):
     write_text(path, "old")
 
     def die_half_way() -> None:
-        with replacing(path) as beside:
+        with replace_file(path) as beside:
             beside.write_text("ne")
             raise ZeroDivisionError
 
@@ -78,12 +78,12 @@ def test_the_machine_is_found_behind_what_a_library_made_of_it():
     error = RuntimeError("unexpected pos 704 vs 598")
     error.__context__ = OSError(errno.ENOSPC, "No space left on device")
     assert machine_error(error) == errno.ENOSPC
-    with pytest.raises(EnvironmentProblem, match="the disk is full"), writing("a"):
+    with pytest.raises(EnvironmentProblem, match="the disk is full"), report_disk_errors("a"):
         raise error
 
 
 def test_faults_are_not_taken_for_the_machines(tmp_path):
-    with pytest.raises(RuntimeError, match="shapes"), writing(tmp_path):
+    with pytest.raises(RuntimeError, match="shapes"), report_disk_errors(tmp_path):
         raise RuntimeError("shapes differ")
-    with pytest.raises(EnvironmentProblem, match="No such file"), writing(tmp_path):
+    with pytest.raises(EnvironmentProblem, match="No such file"), report_disk_errors(tmp_path):
         (tmp_path / "nowhere" / "a").write_text("x")

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from transferlab.core.events import TrainStep
 from transferlab.errors import EnvironmentProblem
 from transferlab.tracking import connection as module
-from transferlab.tracking.connection import UNSENT_FILE, Connection, bounded_requests, within
+from transferlab.tracking.connection import UNSENT_FILE, Connection, bound_requests, run_within
 from transferlab.tracking.store import Store
 from transferlab.tracking.tracker import Tracker
 
@@ -135,7 +135,7 @@ def test_a_silent_server_holds_a_request_for_a_moment_only(said, monkeypatch):
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         server = connection_to(uri, said, MlflowClient(uri))
         begun = time.monotonic()
-        with bounded_requests(server.store):
+        with bound_requests(server.store):
             assert server.ask("end a run", lambda client: client.set_terminated("1")) is None
         assert time.monotonic() - begun < 4
     assert "does not answer (timed out)" in said[0]
@@ -154,13 +154,13 @@ def test_a_driver_that_knows_no_limit_is_given_up(said, monkeypatch):
 
 def test_what_a_request_raises_is_raised_by_whoever_waits():
     with pytest.raises(TimeoutError, match="its own"):
-        within(5, lambda: (_ for _ in ()).throw(TimeoutError("its own")))
-    assert within(5, lambda: "answer") == "answer"
+        run_within(5, lambda: (_ for _ in ()).throw(TimeoutError("its own")))
+    assert run_within(5, lambda: "answer") == "answer"
 
 
 def test_a_users_own_bounds_hold(monkeypatch, said):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
-    with bounded_requests(connection_to(SERVER, said).store):
+    with bound_requests(connection_to(SERVER, said).store):
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
 

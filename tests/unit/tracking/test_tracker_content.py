@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from transferlab.core.events import TrainStep, Warned
-from transferlab.core.secrets import without_secrets
+from transferlab.core.text.secrets import without_secrets
 from transferlab.metrics.similarity import Similarity
 from transferlab.tracking.params import MAX_CHARACTERS, flatten, shorten
 from transferlab.tracking.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from transferlab.core.files import writing
+from transferlab.core.files import report_disk_errors
 from transferlab.core.paths import CACHE_VARIABLE, default_cache
 from transferlab.domain.base.owned_folder import OwnedFolder, sweep
 from transferlab.errors import EnvironmentProblem
@@ -33,7 +33,7 @@ def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None
             f"name a writable folder in ${CACHE_VARIABLE}"
         ) from None
     try:
-        with writing(root):
+        with report_disk_errors(root):
             write(beside.path)
             _rename(beside.path, final)
     finally:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from transferlab.core.files import writing
+from transferlab.core.files import report_disk_errors
 from transferlab.core.paths import CACHE_VARIABLE, default_cache
 from transferlab.domain.base.owned_folder import OwnedFolder
 from transferlab.errors import EnvironmentProblem
@@ -43,7 +43,7 @@ def write_for_now(name: str, write: Callable[[Path], None], cache_root: Path | N
             f"name a writable folder in ${CACHE_VARIABLE}"
         ) from None
     atexit.register(_remove, folder, os.getpid())
-    with writing(root):
+    with report_disk_errors(root):
         write(folder.path)
     _here[name, root] = folder.path
     return folder.path

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from transferlab.config.domain import ArchiveSection
-from transferlab.core.secrets import without_secrets
+from transferlab.core.text.secrets import without_secrets
 from transferlab.domain.base.owned_folder import OwnedFolder
 from transferlab.domain.download.archives import is_archive, unpack_archive
 from transferlab.errors import DataError, EnvironmentProblem

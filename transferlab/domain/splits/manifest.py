@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transferlab.core.files import write_text, writing
+from transferlab.core.files import report_disk_errors, write_text
 from transferlab.core.records import SPLITS, DomainData, SplitName
 from transferlab.errors import DataError
 
@@ -41,7 +41,7 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     Raises:
         EnvironmentProblem: it cannot be written.
     """
-    with writing(path):
+    with report_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(manifest, indent=1) + "\n")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transferlab.core.secrets import hide, hide_in_text, without_secrets
+from transferlab.core.text.secrets import hide, hide_in_text, without_secrets
 
 
 @pytest.mark.parametrize(

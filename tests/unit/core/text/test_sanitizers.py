@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transferlab.core.sanitizers import (
+from transferlab.core.text.sanitizers import (
     escape_json,
     sanitize_html,
     sanitize_line,

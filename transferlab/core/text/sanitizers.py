@@ -26,12 +26,12 @@ _MARKDOWN = re.compile(r"[\\`*\[\]|~$!#{}]|(?<![^\W_])_|_(?![^\W_])")
 
 def sanitize_terminal(text: str) -> str:
     r"""For terminals and logs: what they would obey is written out, as ``\x1b``."""
-    return _UNSAFE.sub(_written_out, text)
+    return _UNSAFE.sub(_write_out, text)
 
 
 def sanitize_line(text: str) -> str:
     r"""As ``sanitize_terminal``, on one line: a line feed is ``\n``, so that nobody adds lines."""
-    return _UNSAFE_IN_A_LINE.sub(_written_out, text)
+    return _UNSAFE_IN_A_LINE.sub(_write_out, text)
 
 
 def sanitize_html(text: str) -> str:
@@ -41,7 +41,7 @@ def sanitize_html(text: str) -> str:
 
 def sanitize_markdown(text: str) -> str:
     """For the middle of a line of Markdown, of table cells too: no link, no tag, no new line."""
-    line = _UNSAFE.sub(_written_out, " ".join(text.splitlines()))
+    line = _UNSAFE.sub(_write_out, " ".join(text.splitlines()))
     line = _MARKDOWN.sub(lambda found: f"\\{found[0]}", line)
     return html.escape(line, quote=False)
 
@@ -51,7 +51,7 @@ def escape_json(text: str) -> str:
     return _UNSAFE.sub(_json_escape, text)
 
 
-def _written_out(found: re.Match[str]) -> str:
+def _write_out(found: re.Match[str]) -> str:
     """As Python writes it in a string."""
     return found[0].encode("unicode_escape").decode("ascii")
 

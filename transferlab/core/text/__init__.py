@@ -1,0 +1,1 @@
+"""Texts from elsewhere, made fit to be shown."""
