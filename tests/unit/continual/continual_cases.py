@@ -78,6 +78,11 @@ class ToyBackbone:
     """What ``Learner`` uses of ``core.protocols.Backbone``."""
 
     name = "toy"
+    max_length_tokens = 10**6
+
+    def length_tokens(self, sample: Sample) -> int:
+        return len(sample.prompt) + len(sample.answer)
+
     device = torch.device("cpu")
 
     def __init__(self, dtype: torch.dtype = torch.float32, dropout: float = 0.0) -> None:

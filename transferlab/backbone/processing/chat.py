@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from os.path import commonprefix
 from typing import Any
 
 from transferlab.backbone.processing.layouts import Interleaved
@@ -54,6 +55,7 @@ class Chat:
             rendered = self._render([_user_turn(PROBE, [])], add_generation_prompt=True)
         words = map(re.escape, reserved_words(self._tokenizer, rendered))
         self._reserved = re.compile("|".join(words) or r"(?!)")
+        self._moves_pictures = self._templated and bool(self.image_token) and self._probe_order()
 
     def reserved_in(self, text: str) -> str | None:
         """A word of a sample's text that the backbone would read as one of its own, or None.
@@ -73,7 +75,7 @@ class Chat:
         """
         if not self._templated:
             return self.layout.prompt_text(prompt, frames)
-        return self._render([_user_turn(prompt, frames, sounds)], add_generation_prompt=True)
+        return self._render([self._question(prompt, frames, sounds)], add_generation_prompt=True)
 
     def tokens(self, text: str) -> list[int]:
         """Token ids of a whole exchange, or of its beginning."""
@@ -105,8 +107,11 @@ class Chat:
                 answer's first.
         """
         if self._templated:
-            turns = [_user_turn(prompt, frames, sounds), _turn("assistant", [_text(answer)])]
-            whole = self.tokens(self._render(turns, add_generation_prompt=False))
+            question = self._question(prompt, frames, sounds)
+            turns = [question, _turn("assistant", [_text(answer)])]
+            asked = self._render([question], add_generation_prompt=True)
+            part = answer_part(asked, self._render(turns, add_generation_prompt=False), answer)
+            whole = [] if part is None else self.tokens(asked + part)
             if whole[: len(start)] != start:
                 raise ModelError(
                     f"backbone '{self._name}': its chat template does not write the answer right "
@@ -142,10 +147,55 @@ class Chat:
         ids = queries(words)["input_ids"]
         return {"qformer_input_ids": ids, "qformer_attention_mask": [1] * len(ids)}
 
+    def _question(self, prompt: str, frames: Sequence[int], sounds: Sequence[bool]) -> dict:
+        """The user's turn. Pictures stand where the prompt has them, also with a template that puts
+        all of them before the text: that one gets them as words of the text."""
+        if not self._moves_pictures or any(sounds) or prompt.startswith(MEDIA_SLOT):
+            return _user_turn(prompt, frames, sounds)
+        parts = prompt.split(MEDIA_SLOT)
+        pictures = ["", *(self.image_token * count for count in frames)]
+        return _turn("user", [_text("".join(a + b for a, b in zip(pictures, parts, strict=True)))])
+
+    def _probe_order(self) -> bool:
+        """Whether the template moves a picture that stands after words to before them."""
+        turn = _user_turn(f"{PROBE}{MEDIA_SLOT}", [1])
+        before, _, after = self._render([turn], add_generation_prompt=True).partition(PROBE)
+        return self.image_token in before and self.image_token not in after
+
     def _render(self, turns: list[dict], *, add_generation_prompt: bool) -> str:
         return self._processor.apply_chat_template(
             turns, add_generation_prompt=add_generation_prompt, tokenize=False
         )
+
+
+def answer_part(asked: str, whole: str, answer: str) -> str | None:
+    """What a template writes after the prompt: the answer, and what ends its turn.
+
+    Whitespace is the prompt's where the two renderings differ in nothing else (LLaVA-OneVision
+    writes a blank and a line break before an answer, and a line break alone where it is to be
+    generated); between the answer and its end there is none (LLaVA-1.5 puts a blank there, which
+    its authors' trainer does not have).
+
+    Args:
+        asked: the prompt with its generation prompt.
+        whole: the same with the answer.
+        answer: as the sample has it.
+
+    Returns:
+        None where the template does not write the answer right after the generation prompt.
+    """
+    shared = len(commonprefix([asked, whole]))
+    rest = whole[shared:]
+    if shared < len(asked):
+        if asked[shared:].strip():
+            return None
+        if not rest.lstrip().startswith(answer.strip()):
+            return None
+    if asked[-1:].isspace():
+        rest = rest.lstrip()
+    written = answer if answer in rest else answer.strip()
+    before, found, after = rest.partition(written)
+    return before + found + after.lstrip() if found else rest
 
 
 def _text(text: str) -> dict[str, str]:

@@ -15,7 +15,9 @@ from transferlab.continual.components.samplers import SampleOrder
 from transferlab.continual.components.strategy import Strategy
 from transferlab.core.events import Warned
 from transferlab.core.lazy import no_grad
+from transferlab.core.protocols import Backbone
 from transferlab.core.records import Sample
+from transferlab.errors import DataError
 
 if TYPE_CHECKING:
     from transferlab.continual.components.trainer_view import TrainerView
@@ -43,17 +45,21 @@ class SelfGeneratedTargets(Strategy):
             batch_samples=trainer.micro_batch_samples,
             max_new_tokens=self.options.max_new_tokens,
         )
-        said = [one for one in predictions if one.text.strip()]
-        if len(said) < len(predictions):
-            trainer.recorder.emit(
-                Warned(
-                    text=f"{self.name}: the model says nothing to "
-                    f"{len(predictions) - len(said)} of {len(predictions)} prompts; these are "
-                    "left out"
-                )
-            )
         # Without choices: the model's own words need not be one of them.
-        return [replace(one.sample, answer=one.text, choices=()) for one in said]
+        answered = [
+            replace(one.sample, answer=one.text, choices=())
+            for one in predictions
+            if one.text.strip()
+        ]
+        fitting = [one for one in answered if _fits(trainer.backbone, one)]
+        for without, why in (
+            (len(predictions) - len(answered), "the model says nothing to"),
+            (len(answered) - len(fitting), "the model's answer is more than it can be taught, to"),
+        ):
+            if without:
+                of = f"{without} of {len(predictions)} prompts; these are left out"
+                trainer.recorder.emit(Warned(text=f"{self.name}: {why} {of}"))
+        return fitting
 
     @no_grad
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
@@ -74,3 +80,15 @@ class SelfGeneratedTargets(Strategy):
 
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         self._answered = []
+
+
+def _fits(backbone: Backbone, sample: Sample) -> bool:
+    """Whether a sample with the model's own answer is one that the backbone can be trained on.
+
+    What was asked fitted with the answer of the data; the model's own may be longer, or hold a word
+    that the backbone reads as a token.
+    """
+    try:
+        return backbone.length_tokens(sample) <= backbone.max_length_tokens
+    except DataError:
+        return False

@@ -15,7 +15,7 @@ from transferlab.continual.strategies.self_distillation import (
 )
 from transferlab.core.events import TrainStep, Warned
 from transferlab.core.records import Prediction
-from transferlab.errors import ModelError
+from transferlab.errors import DataError, ModelError
 
 SECTION = {"epochs": 3, "schedule": "constant", "warmup_fraction": 0, "learning_rate": 5e-3}
 
@@ -147,6 +147,32 @@ class AnsweringBackbone(ToyBackbone):
         self.asked = [sample.id for sample in samples]
         said = ["" if n == 0 else "clear" for n in range(len(samples))]
         return [Prediction(sample=s, text=t) for s, t in zip(samples, said, strict=True)]
+
+
+class TalkativeBackbone(AnsweringBackbone):
+    """Whose own answers are longer than what it can be trained on, but for two."""
+
+    max_length_tokens = 64
+
+    def generate(self, samples, *, batch_samples, max_new_tokens):
+        said = ["clear" if n < 2 else "on and on" for n in range(len(samples))]
+        return [Prediction(sample=s, text=t) for s, t in zip(samples, said, strict=True)]
+
+    def length_tokens(self, sample):
+        if sample.answer == "clear":
+            return 8
+        raise DataError("longer than backbone.max_length_tokens")
+
+
+def test_answers_of_its_own_that_are_too_long_are_left_out_and_counted(xray, lecture):
+    backbone, events = TalkativeBackbone(), []
+    plugin = SelfDistillation(SelfDistillationOptions(memory_samples=5), seed=0)
+    learner = learner_with(plugin, backbone)
+    learner._listener = events.append
+    learner.train(xray, domain="x", stage="x")
+    learner.train(lecture, domain="l", stage="l")
+    (warned,) = (e.text for e in events if isinstance(e, Warned))
+    assert "more than it can be taught, to 3 of 5 prompts; these are left out" in warned
 
 
 def test_remembered_prompts_are_rehearsed_with_the_models_own_answers(xray, lecture):
