@@ -39,3 +39,21 @@ def test_a_failed_export_leaves_the_result_and_says_why(tmp_path, monkeypatch):
     (made,) = json.loads((out / "result.json").read_text("utf-8"))["exports"]
     assert made["status"] == "done"
     assert (out / made["path"] / "adapter_model.safetensors").is_file()
+
+
+def test_each_domains_adapter_of_a_routed_run_is_exported_by_its_name(tmp_path):
+    overrides = [
+        f"tracking.uri=sqlite:///{tmp_path}/mlflow.db", f"tracking.artifacts={tmp_path}/artifacts",
+        "arms=[zero_shot]", "train.max_steps=1", "evaluation.max_test_samples=6", "export=[]",
+        "strategy=[per_domain]",
+    ]  # fmt: skip
+    config, out = load_yaml(SMOKE, PipelineConfig, overrides=overrides), tmp_path / "out"
+    run(config, out, listener=ignore)
+    written = export_result(out, None)
+    assert [one.name for one in written] == [f"adapter-{name}" for name in config.stream]
+    exports = json.loads((out / "result.json").read_text("utf-8"))["exports"]
+    assert [one["status"] for one in exports] == ["done"] * len(config.stream)
+    for name, folder in zip(config.stream, written, strict=True):
+        assert f"This is the adapter of {name} alone." in (folder / "README.md").read_text("utf-8")
+    weights = {(one / "adapter_model.safetensors").read_bytes() for one in written}
+    assert len(weights) == len(written)

@@ -16,18 +16,20 @@ KNOWN_LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "
 """The identifiers, as the Hugging Face Hub knows them, that domains are likely to carry."""
 
 
-def render_card(result: Mapping[str, Any], *, after: str) -> str:
+def render_card(result: Mapping[str, Any], *, after: str, routed_by: str | None = None) -> str:
     """A Hugging Face model card: front matter, the matrix, the controls, licences and limits.
 
     Args:
         result: the content of result.json; ``exports`` is not read.
         after: the domain after whose step the adapter was taken.
+        routed_by: the strategy that answered each question with one of several adapters, if any.
     """
     pipeline = result["pipeline"]
     sections = (
         _front_matter(result),
         _head(result, after),
         _usage(pipeline["backbone"]),
+        *([] if routed_by is None else [_routing(routed_by, after)]),
         _scores(result["scores"]),
         _summary(result["summary"]),
         _controls(result["arms"], result["controls"]),
@@ -102,6 +104,15 @@ def _usage(backbone: Mapping[str, Any]) -> str:
         'model = PeftModel.from_pretrained(model, "path/to/this/folder").eval()\n```\n\n'
         "Before it was exported, the adapter was loaded in this way and its logits compared with "
         "the trained model's."
+    )
+
+
+def _routing(strategy: str, after: str) -> str:
+    """That the scores are of several adapters."""
+    return (
+        f"**This is the adapter of {sanitize_markdown(after)} alone.** The scores below are of all "
+        f"adapters of the run, of which the strategy {sanitize_markdown(strategy)} chose one for "
+        "each question; what chooses is not in this folder."
     )
 
 

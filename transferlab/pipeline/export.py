@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transferlab.backbone.loader import load_backbone
 from transferlab.backbone.reload import adapter_difference
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.continual.options.registry import OPTIONS
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media.audio import decode_audio
@@ -70,6 +71,8 @@ def _failed(record: Mapping[str, Any], reason: str) -> dict[str, Any]:
 def export_result(folder: Path, to: Path | None, *, domains: Sequence[Path] = ()) -> list[Path]:
     """Write the tuned model of a finished run again, from its stages.
 
+    Of a strategy that answers each sample with one of several adapters, each domain's is written.
+
     Args:
         folder: a run's directory, with result.json and its stages.
         to: where to; None means ``folder/exports``.
@@ -85,20 +88,36 @@ def export_result(folder: Path, to: Path | None, *, domains: Sequence[Path] = ()
     result = read_result(folder)
     config = PipelineConfig.model_validate_json(json.dumps(result["pipeline"]))
     loaded = load_domains(config, domains)
-    last = train_stage(config, len(config.stream))
+    steps = len(config.stream)
+    last = train_stage(config, steps)
     stages = StageStore.of_finished(folder, facts_of(config, loaded), needed=last)
     backbone = load_backbone(
         config.backbone, decode=decode, decode_audio=decode_audio, seed=config.seed
     )
-    learned = stages.load_state(last)
-    backbone.load_trainable_state(learned["backbone"])
-    target = (to or folder / EXPORTS) / "adapter"
     probe = probe_samples(config, loaded)
-    record = _export("adapter", backbone, probe, result, target, base=folder)
+    routed = any(_routing(result["pipeline"]))
+    written, records = [], []
+    for step in range(1, steps + 1) if routed else [steps]:
+        learned = stages.load_state(train_stage(config, step))
+        backbone.load_trainable_state(learned["backbone"])
+        domain = config.stream[step - 1]
+        target = (to or folder / EXPORTS) / (f"adapter-{domain}" if routed else "adapter")
+        records.append(
+            _export("adapter", backbone, probe, result, target, base=folder, after=domain)
+        )
+        written.append(target)
     if to is None:
-        kept = [one for one in result["exports"] if one["path"] != record["path"]]
-        write_result(folder, {**result, "exports": [*kept, record]})
-    return [target]
+        paths = {record["path"] for record in records}
+        others = [one for one in result["exports"] if one["path"] not in paths]
+        write_result(folder, {**result, "exports": [*others, *records]})
+    return written
+
+
+def _routing(pipeline: Mapping[str, Any]) -> Iterator[str]:
+    """The strategies of a result's pipeline that answer with one of several adapters."""
+    for one in pipeline["strategy"]:
+        if one["name"] in OPTIONS and OPTIONS[one["name"]].needs.routes:
+            yield one["name"]
 
 
 def probe_samples(config: PipelineConfig, domains: Mapping[str, DomainData]) -> list[Sample]:
@@ -116,10 +135,14 @@ def _export(
     folder: Path,
     *,
     base: Path,
+    after: str | None = None,
 ) -> dict[str, Any]:
+    routed_by = next(iter(_routing(result["pipeline"])), None)
     model = TunedModel(
         backbone=backbone,
-        card=render_card(result, after=result["pipeline"]["stream"][-1]),
+        card=render_card(
+            result, after=after or result["pipeline"]["stream"][-1], routed_by=routed_by
+        ),
         probe=probe,
         adapter_difference=lambda written: adapter_difference(backbone, written, probe),
     )

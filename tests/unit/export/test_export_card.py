@@ -160,3 +160,9 @@ def test_nothing_of_data_is_markup_in_the_card(result):
     assert "\u202e" not in card
     assert not [line for line in shown.splitlines() if line.startswith("# h")]
     assert front_matter(card)["base_model"] == HOSTILE
+
+
+def test_an_adapter_of_several_says_that_the_scores_are_of_all(result):
+    card = render_card(result, after="chest-xray", routed_by="per_domain")
+    assert "This is the adapter of chest-xray alone." in card
+    assert "alone" not in render_card(result, after="chest-xray")

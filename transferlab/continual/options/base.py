@@ -71,6 +71,9 @@ class Needs:
     writes: bool = False
     """It needs a backbone that writes answers token by token; one that compares pictures with given
     answers has no vocabulary to hold and nothing to say."""
+    routes: bool = False
+    """It answers each sample with parameters that it chooses for it, so that no single adapter is
+    what was scored."""
     moves_afterwards: bool = False
     """It puts other values into the parameters after a domain (``after_training_exp``), and must
     stand before every strategy that remembers where they are then."""

@@ -62,6 +62,7 @@ class PerDomainOptions(StrategyOptions):
         extra_passes="features of a domain's samples after it, and of every question",
         moves_parameters="to values of their own for each domain",
         grows="one adapter per domain is kept",
+        routes=True,
     )
 
     route: Literal["prototype", "domain"] = "prototype"
