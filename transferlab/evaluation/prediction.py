@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from transferlab.config.pipeline import EvaluationSection
 from transferlab.core.protocols import Backbone
@@ -15,10 +15,11 @@ from transferlab.metrics.retrieval import distinct, rank_of
 def select_samples(samples: Sequence[Sample], *, limit: int | None) -> tuple[Sample, ...]:
     """At most ``limit`` samples of each task, in their first order.
 
-    Groups are ranked by a hash of their id and taken whole from the top until the limit; only the
-    last one may be cut. The choice depends on nothing else: not on the samples' order, so every arm
-    is scored on the same ones; not on a seed, so several seeds are too. A larger limit contains a
-    smaller one, and tasks share their groups.
+    They are drawn from all groups, from each as many as its share of the split (systematic sampling
+    within strata, each begun at a place of its own): few patients with many pictures would have
+    another score, and no interval. The choice goes by hashes of groups and ids alone: not by the
+    samples' order, so every arm is scored on the same ones; not by a seed, so several seeds are
+    too. A larger limit contains a smaller one.
 
     Args:
         samples: of one domain and split.
@@ -31,9 +32,20 @@ def select_samples(samples: Sequence[Sample], *, limit: int | None) -> tuple[Sam
         by_task.setdefault(sample.task, []).append(sample)
     kept: set[tuple[str, str]] = set()
     for task, members in by_task.items():
-        ranked = sorted(members, key=lambda one: (_rank(one.group or one.id), _rank(one.id)))
-        kept.update((task, sample.id) for sample in ranked[:limit])
+        ranked = sorted(_quantiles(members), key=lambda pair: pair[0])
+        kept.update((task, sample.id) for _, sample in ranked[:limit])
     return tuple(sample for sample in samples if (sample.task, sample.id) in kept)
+
+
+def _quantiles(samples: Sequence[Sample]) -> Iterator[tuple[tuple[float, bytes], Sample]]:
+    """Each sample with where it stands in its group, in [0, 1), and a hash that decides ties."""
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(sample.group or sample.id, []).append(sample)
+    for group, members in groups.items():
+        begin = int.from_bytes(_rank(group)[:6], "big") / 2**48
+        for number, sample in enumerate(sorted(members, key=lambda one: _rank(one.id))):
+            yield ((number + begin) / len(members), _rank(sample.id)), sample
 
 
 def candidates_of(data: DomainData, split: SplitName) -> dict[str, tuple[str, ...]]:

@@ -55,16 +55,33 @@ def test_auroc_reads_margins_and_not_the_order_of_a_samples_choices():
     assert score.value == 1.0
 
 
-def test_the_limit_holds_per_task_and_keeps_groups_whole():
+def test_the_limit_holds_per_task_and_draws_from_all_groups():
     samples = [make(n) for n in range(40) for make in (shade_sample, report_sample)]
     kept = select_samples(samples, limit=9)
     assert Counter(one.task for one in kept) == {"shade": 9, "report": 9}
     sizes = Counter(one.group for one in kept if one.task == "shade")
-    assert sorted(sizes.values()) == [1, 2, 2, 2, 2]  # groups of two; only the last is cut
+    assert sorted(sizes.values()) == [1] * 9  # of 20 groups of two
     assert {one.id for one in kept if one.task == "shade"} == {
         one.id for one in kept if one.task == "report"
     }
     assert [one.id for one in kept] == [one.id for one in samples if one in kept]
+
+
+def test_a_limit_takes_of_each_group_its_share():
+    sizes = {"a": 30, "b": 12, "c": 12, "d": 6}
+    samples = [
+        replace(shade_sample(number), id=f"{group}{number}", group=group)
+        for group, size in sizes.items()
+        for number in range(size)
+    ]
+    kept = Counter(one.group for one in select_samples(samples, limit=20))
+    for group, size in sizes.items():
+        assert abs(kept[group] - size / 3) < 1
+    with_few = [
+        replace(shade_sample(number), id=f"{number}", group=f"p{number % 14}")
+        for number in range(112)
+    ]
+    assert len({one.group for one in select_samples(with_few, limit=24)}) == 14
 
 
 @given(st.permutations(range(20)), st.integers(1, 20), st.integers(1, 20))
