@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
+from transferlab.metrics.bootstrap import Interval, percentile_interval, resample
 
 from transferlab.core.records import DomainScore
-from transferlab.metrics.bootstrap import Interval, percentile_interval, resample
 
 DRAWS = 2000
 CONFIDENCE = 0.95

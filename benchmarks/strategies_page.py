@@ -10,11 +10,11 @@ from typing import Any
 
 from intervals import difference, spread, written
 from report import filled, table
+from transferlab.metrics.bootstrap import Interval
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.records import DomainScore
-from transferlab.metrics.bootstrap import Interval
 
 NEAR = 0.02
 """How far below joint a strategy may be to be called as good as joint."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from intervals import CONFIDENCE, difference, written
 from report import filled, mean_and_spread, table
+from transferlab.metrics.bootstrap import Interval
 
 from transferlab.core.records import DomainScore, TaskScore
-from transferlab.metrics.bootstrap import Interval
 
 PROBES = ("pretrained, mean", "pretrained, grid", "random, mean", "random, grid")
 

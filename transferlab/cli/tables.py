@@ -18,7 +18,8 @@ SUMMARY = {
     "acc": "ACC",
     "bwt": "BWT",
     "fwt": "FWT",
-    "forgetting": "forgetting",
+    "forgetting_corrected": "forgetting (corrected)",
+    "forgetting": "forgetting (Chaudhry)",
     "source_retention": "source retention",
 }
 ARMS = {
@@ -44,10 +45,12 @@ def show_result(console: Console, result: Result) -> None:
         result["summary"][key]["definition"] for key in SUMMARY if key in result["summary"]
     ]
     _show(console, score_matrix(result), [])
-    _show(console, summary(result), definitions)
-    for table in (gains(result), *arms_and_controls(result, wide=wide)):
-        if table is not None:
-            _show(console, table, [])
+    _show(console, summary(result), [*definitions, *_missing(result["summary"].values())])
+    gained = gains(result)
+    if gained is not None:
+        _show(console, gained, _missing(result["gains"]))
+    for table in arms_and_controls(result, wide=wide):
+        _show(console, table, [])
     metrics = {column["domain"]: column["metric"] for column in result["scores"]["columns"]}
     console.print()
     for domain, metric in metrics.items():
@@ -55,6 +58,12 @@ def show_result(console: Console, result: Result) -> None:
     quarantined = result.get("quarantined") or []
     if quarantined:
         console.print(f"{len(quarantined)} quarantined sample(s): see result.json", style="yellow")
+
+
+def _missing(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Why values have no interval, each reason once."""
+    reasons = [one.get("interval_reason") for one in entries if one.get("value") is not None]
+    return [f"no interval: {reason}" for reason in dict.fromkeys(reasons) if reason]
 
 
 def _show(console: Console, table: Table, notes: Sequence[str]) -> None:

@@ -103,6 +103,8 @@ class EvaluationSection(Section):
     """Training samples of each domain whose gradients are compared before every step; 0 leaves
     that out."""
     bootstrap_samples: PositiveInt = 1000
+    """Random halvings of the test groups by which the corrected forgetting is cross-fitted. The
+    intervals need no draws."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
 
@@ -111,8 +113,9 @@ class SimilaritySection(Section):
 
     max_samples: PositiveInt = 200
     """Per domain, from its training split."""
-    permutations: PositiveInt = 20
-    """Random splits of the pooled features that say what 'no difference' looks like."""
+    permutations: PositiveInt = 199
+    """Random splits of the pooled features that say what 'no difference' looks like; no p-value is
+    below 1 / (1 + this)."""
     measures: list[str] | None = None
     """Which; None takes all that are registered. A third party's is named by its entry point (group
     ``transferlab.similarities``) or its dotted path."""

@@ -101,7 +101,7 @@ class ScoreMatrix:
     def summary(
         self,
         *,
-        draws: int,
+        halvings: int,
         confidence: float,
         seed: int,
         scratch: Mapping[str, DomainScore] | None = None,
@@ -109,13 +109,14 @@ class ScoreMatrix:
         """ACC, BWT, FWT, forgetting and source retention (``evaluation.summary``), as plain data.
 
         Args:
-            draws: bootstrap draws over test groups.
+            halvings: of the test groups, for the corrected forgetting.
             confidence: of the intervals, in (0, 1).
-            seed: of the draws.
+            seed: of the halvings.
             scratch: the scratch arm's score of every stream domain, where that arm ran.
 
         Returns:
-            By name ``{"value", "interval": [low, high] or None, "confidence", "definition"}``.
+            By name ``{"value", "interval": [low, high] or None, "confidence", "interval_reason",
+            "definition"}``.
 
         Raises:
             ValueError: a score is missing, or the scores of a column cannot be paired.
@@ -124,7 +125,7 @@ class ScoreMatrix:
             [self.column(name) for name in self.stream],
             self.column(self.source) if self.source else None,
             scratch=[scratch[name] for name in self.stream] if scratch else None,
-            draws=draws,
+            halvings=halvings,
             confidence=confidence,
             seed=seed,
         )

@@ -1,7 +1,8 @@
 """Scores, summaries, gains and similarities as the plain data of result.json.
 
 Every function returns dicts, lists, strings, booleans, None and finite numbers only. An interval is
-``[low, high]`` or None; ``confidence`` stands beside it.
+``[low, high]`` or None; ``confidence`` stands beside it, and ``interval_reason``, a sentence where
+there is no interval and None where there is one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from transferlab.core.records import DomainScore
 from transferlab.evaluation.control import Controls
 from transferlab.evaluation.summary import Summary
-from transferlab.metrics.bootstrap import Interval, score_interval
+from transferlab.metrics.intervals import Interval, score_interval
 from transferlab.metrics.similarity import Similarity
 from transferlab.metrics.transfer import Gain
 
@@ -22,12 +23,12 @@ def summary_record(summaries: Mapping[str, Summary]) -> dict[str, Any]:
     """The ``summary`` section.
 
     Returns:
-        By name ``{"value", "interval", "confidence", "definition"}``.
+        By name ``{"value", "interval", "confidence", "interval_reason", "definition"}``.
     """
     return {
         name: {
             "value": None if one.value is None else _number(one.value),
-            **_interval(one.interval),
+            **_interval(one.interval, one.reason),
             "definition": one.definition,
         }
         for name, one in summaries.items()
@@ -35,19 +36,19 @@ def summary_record(summaries: Mapping[str, Summary]) -> dict[str, Any]:
 
 
 def arms_record(
-    arms: Mapping[str, Mapping[str, DomainScore]], *, draws: int, confidence: float, seed: int
+    arms: Mapping[str, Mapping[str, DomainScore]], *, confidence: float
 ) -> dict[str, Any]:
     """The ``arms`` section.
 
     Returns:
-        By arm and domain ``{"value", "interval", "confidence", "metric", "tasks": {task:
-        {"metric", "value", "metrics": {name: value}, "samples", "groups"}}}``.
+        By arm and domain ``{"value", "interval", "confidence", "interval_reason", "metric",
+        "tasks": {task: {"metric", "value", "metrics": {name: value}, "samples", "groups"}}}``.
     """
     return {
         arm: {
             domain: {
                 **score_record(score),
-                **_interval(score_interval(score, draws=draws, confidence=confidence, seed=seed)),
+                **_interval(*score_interval(score, confidence=confidence)),
             }
             for domain, score in scores.items()
         }
@@ -77,7 +78,8 @@ def gains_record(gains: Sequence[Gain]) -> list[dict[str, Any]]:
     """The ``gains`` section.
 
     Returns:
-        ``{"domain", "arm", "over", "value", "interval", "confidence", "negative_transfer"}`` each.
+        ``{"domain", "arm", "over", "value", "interval", "confidence", "interval_reason",
+        "negative_transfer"}`` each.
     """
     return [
         {
@@ -85,7 +87,7 @@ def gains_record(gains: Sequence[Gain]) -> list[dict[str, Any]]:
             "arm": gain.arm,
             "over": gain.over,
             "value": _number(gain.value),
-            **_interval(gain.interval),
+            **_interval(gain.interval, gain.reason),
             "negative_transfer": gain.negative_transfer,
         }
         for gain in gains
@@ -149,12 +151,13 @@ def _controls_of(controls: Controls) -> dict[str, Any]:
     }
 
 
-def _interval(interval: Interval | None) -> dict[str, Any]:
+def _interval(interval: Interval | None, reason: str) -> dict[str, Any]:
     if interval is None:
-        return {"interval": None, "confidence": None}
+        return {"interval": None, "confidence": None, "interval_reason": reason}
     return {
         "interval": [_number(interval.low), _number(interval.high)],
         "confidence": interval.confidence,
+        "interval_reason": None,
     }
 
 

@@ -1,20 +1,28 @@
-"""A score matrix in five numbers, each with its interval and its definition."""
+"""A score matrix in six numbers, each with its interval and its definition."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from transferlab.core.records import DomainScore
-from transferlab.metrics.bootstrap import Interval, percentile_interval, resample
 from transferlab.metrics.continual import (
     average_accuracy,
     backward_transfer,
     forgetting,
     forward_transfer,
     source_retention,
+)
+from transferlab.metrics.forgetting import corrected_forgetting
+from transferlab.metrics.groups import GroupValues, group_values
+from transferlab.metrics.intervals import (
+    DIFFERENCE,
+    SCORE,
+    GroupMean,
+    Interval,
+    interval_of_mean,
 )
 
 
@@ -25,8 +33,10 @@ class Summary:
     value: float | None
     """In the unit of the scores; None where the stream or the pipeline does not define it."""
     interval: Interval | None
-    """Bootstrap over test groups; None without a value, or where a domain has too few groups."""
+    """Over test groups; None without a value, or where a domain has too few groups."""
     definition: str
+    reason: str = ""
+    """Why there is no interval; empty where there is one."""
 
 
 ACC = "ACC = mean over the stream's domains of their score after the last step"
@@ -39,8 +49,13 @@ FWT = (
     "{reference})"
 )
 FORGETTING = (
-    "forgetting = mean over all domains but the last of (best score before the last step, that of "
-    "the pretrained backbone included - score after the last step)"
+    "forgetting (Chaudhry et al. 2018) = mean over all domains but the last of (best score before "
+    "the last step, that of the pretrained backbone included - score after the last step); the "
+    "best of several noisy scores is biased upwards: read forgetting_corrected"
+)
+CORRECTED = (
+    "forgetting, corrected = the same mean with the best row chosen on one half of the test groups "
+    "and measured on the other, both ways, over random halvings"
 )
 RETENTION = (
     "source retention = score of the source domain after the last step - its score before the first"
@@ -56,81 +71,121 @@ def summarise(
     source: Sequence[DomainScore] | None,
     *,
     scratch: Sequence[DomainScore] | None,
-    draws: int,
+    halvings: int,
     confidence: float,
     seed: int,
 ) -> dict[str, Summary]:
-    """ACC, BWT, FWT, forgetting and source retention of a score matrix.
+    """ACC, BWT, FWT, forgetting, corrected and as it is, and source retention of a score matrix.
 
-    For the intervals test groups are drawn, the same down a column and independently between
-    domains: they cover the choice of test groups, not of training seeds. Forgetting takes a maximum
-    over rows, so its draws lie a little above its value.
+    Intervals are over test groups, paired down a column and independent between domains: they
+    cover the choice of test groups, not of training seeds. Both numbers of forgetting estimate the
+    same thing and have the same interval.
 
     Args:
         stream: T columns of T + 1 scores, see ``metrics.continual``.
         source: the source's column of T + 1 scores, where there is a source.
         scratch: T scores of the scratch arm, where that arm ran: FWT's reference. Without it FWT is
             taken over the zero-shot scores. Either way it says so.
-        draws: bootstrap draws.
+        halvings: of the test groups, for the corrected forgetting.
         confidence: of the intervals, in (0, 1).
-        seed: of the draws.
+        seed: of the halvings.
 
     Returns:
-        By the keys acc, bwt, fwt, forgetting, source_retention.
+        By the keys acc, bwt, fwt, forgetting_corrected, forgetting, source_retention.
 
     Raises:
         ValueError: the columns are of the wrong length, or scores in one cannot be paired.
     """
-    last = scratch or [column[0] for column in stream]
+    references = scratch or [column[0] for column in stream]
     fwt = FWT.format(reference=OVER_SCRATCH if scratch else OVER_ZERO_SHOT)
-    # The references ride along as one more row, so that they see the same draws.
-    rows = _Cells.of(
-        [[*column, one] for column, one in zip(stream, last, strict=True)], draws=draws, seed=seed
-    )
-    found = {"acc": rows.summary(lambda r: average_accuracy(r[:-1]), ACC, confidence)}
+    scores = np.array([[score.value for score in column] for column in stream]).T
+    # The reference rides along as one more row, so that it is paired with the others.
+    groups = [group_values([*column, one]) for column, one in zip(stream, references, strict=True)]
+    last = len(stream)
+    found = {
+        "acc": _mean_of(
+            average_accuracy(scores), ACC, [(g, last, None) for g in groups], confidence
+        )
+    }
     if len(stream) > 1:
+        since = [(one, last, at + 1) for at, one in enumerate(groups[:-1])]
+        ahead = [(one, at, last + 1) for at, one in enumerate(groups) if at]
+        before = forward_transfer(scores, [one.value for one in references])
         found |= {
-            "bwt": rows.summary(lambda r: backward_transfer(r[:-1]), BWT, confidence),
-            "fwt": rows.summary(lambda r: forward_transfer(r[:-1], r[-1]), fwt, confidence),
-            "forgetting": rows.summary(lambda r: forgetting(r[:-1]), FORGETTING, confidence),
+            "bwt": _mean_of(backward_transfer(scores), BWT, since, confidence),
+            "fwt": _mean_of(before, fwt, ahead, confidence),
+            **_forgetting(scores, groups[:-1], halvings, confidence, seed),
         }
     else:
-        short = {"bwt": BWT, "fwt": fwt, "forgetting": FORGETTING}
+        short = {
+            "bwt": BWT,
+            "fwt": fwt,
+            "forgetting_corrected": CORRECTED,
+            "forgetting": FORGETTING,
+        }
         found |= {name: _undefined(text, TOO_SHORT) for name, text in short.items()}
     if source is None:
         return found | {"source_retention": _undefined(RETENTION, NO_SOURCE)}
-    kept = _Cells.of([source], draws=draws, seed=seed)
-    retention = kept.summary(lambda r: source_retention(r[:, 0]), RETENTION, confidence)
-    return found | {"source_retention": retention}
+    retention = source_retention([score.value for score in source])
+    kept = _mean_of(retention, RETENTION, [(group_values(source), -1, 0)], confidence)
+    return found | {"source_retention": kept}
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Cells:
-    """Scores of R rows by C domains, as measured and as drawn."""
+_Part = tuple[GroupValues, int, int | None]
+"""A domain's scores, the row that counts, and the row that is taken from it, if any."""
 
-    values: np.ndarray
-    """(R, C)."""
-    drawn: np.ndarray
-    """(R, C, B)."""
 
-    @classmethod
-    def of(cls, columns: Sequence[Sequence[DomainScore]], *, draws: int, seed: int) -> _Cells:
-        values = [[score.value for score in column] for column in columns]
-        drawn = [resample(column, draws=draws, seed=seed) for column in columns]
-        return cls(values=np.stack(values, axis=1), drawn=np.stack(drawn, axis=1))
-
-    def summary(
-        self,
-        number_of: Callable[[np.ndarray], float | np.ndarray],
-        definition: str,
-        confidence: float,
-    ) -> Summary:
-        return Summary(
-            value=float(number_of(self.values)),
-            interval=percentile_interval(np.asarray(number_of(self.drawn)), confidence),
-            definition=definition,
+def _mean_of(
+    value: float | np.ndarray, definition: str, parts: Sequence[_Part], confidence: float
+) -> Summary:
+    """A number that is the mean over domains of a score, or of a difference between two."""
+    reason = _first_reason([groups for groups, *_ in parts])
+    means = [
+        GroupMean(
+            by_group=groups.table[row] - (0.0 if minus is None else groups.table[minus]),
+            degrees=groups.degrees,
+            limits=SCORE if minus is None else DIFFERENCE,
         )
+        for groups, row, minus in parts
+        if not reason
+    ]
+    return Summary(
+        value=float(value),
+        interval=None if reason else interval_of_mean(means, confidence),
+        definition=definition,
+        reason=reason,
+    )
+
+
+def _forgetting(
+    scores: np.ndarray,
+    groups: Sequence[GroupValues],
+    halvings: int,
+    confidence: float,
+    seed: int,
+) -> dict[str, Summary]:
+    """Both numbers of forgetting, over the domains whose groups are given."""
+    plain = float(forgetting(scores))
+    reason = _first_reason(groups)
+    if reason:
+        return {
+            "forgetting_corrected": _undefined(CORRECTED, f"not defined: {reason}"),
+            "forgetting": Summary(value=plain, interval=None, definition=FORGETTING, reason=reason),
+        }
+    # The row of the reference is no step of the stream.
+    rows = [GroupValues(table=one.table[: len(scores)], degrees=one.degrees) for one in groups]
+    fitted = corrected_forgetting(rows, halvings=halvings, confidence=confidence, seed=seed)
+    return {
+        "forgetting_corrected": Summary(
+            value=fitted.value, interval=fitted.interval, definition=CORRECTED
+        ),
+        "forgetting": Summary(value=plain, interval=fitted.interval, definition=FORGETTING),
+    }
+
+
+def _first_reason(groups: Sequence[GroupValues]) -> str:
+    return next((one.reason for one in groups if one.reason), "")
 
 
 def _undefined(definition: str, reason: str) -> Summary:
-    return Summary(value=None, interval=None, definition=f"{definition}; {reason}")
+    return Summary(value=None, interval=None, definition=f"{definition}; {reason}", reason=reason)

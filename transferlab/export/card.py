@@ -134,10 +134,16 @@ def _scores(scores: Mapping[str, Any]) -> str:
 
 def _summary(summary: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
-        [name, _number(one["value"]), _interval(one["interval"]), one.get("definition", "")]
+        [name, _number(one["value"]), _interval(one["interval"]), _meaning(one)]
         for name, one in summary.items()
     ]
     return f"## Summary\n\n{_table(['', 'value', 'interval', 'definition'], rows, own=[2, 3])}"
+
+
+def _meaning(one: Mapping[str, Any]) -> str:
+    """The definition, and why there is no interval where a value has none."""
+    text, reason = str(one.get("definition", "")), one.get("interval_reason")
+    return f"{text}; no interval: {reason}" if reason and one["value"] is not None else text
 
 
 def _controls(arms: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]) -> str:

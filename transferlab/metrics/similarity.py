@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transferlab.core.records import Features
+from transferlab.metrics.matched_groups import MIN_SAMPLES, match_groups
 from transferlab.metrics.pool import (
     FEATURE_KINDS,
     SIMILARITIES,
@@ -18,9 +19,6 @@ from transferlab.metrics.pool import (
     Pool,
     facts_of,
 )
-
-MIN_SAMPLES = 10
-"""Of each set; with fewer, no measure is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +32,15 @@ class Similarity:
     value: float
     """All but linear_cka are distances: higher means less similar."""
     baseline_mean: float
-    """Mean over random splits of the pooled groups: what "no difference" looks like."""
+    """Mean over random splits of the pooled groups, matched in number and size: what "no
+    difference" looks like."""
     baseline_std: float
     p_value: float
     """(1 + permutations at or above the value) / (1 + permutations), in (0, 1]."""
     permutations: int
     source_samples: int
-    """How many of the source's samples were compared: those with media, for image features."""
+    """How many of the source's samples were compared: those with media, for image features, less
+    what ``match_groups`` leaves out."""
     target_samples: int
 
 
@@ -105,7 +105,8 @@ def compare(
     names = SIMILARITIES.names() if measures is None else measures
     chosen = {name: SIMILARITIES.get(name) for name in names}
     found: list[Similarity] = []
-    for kind, pool in _pools(source, target, seed):
+    for kind, whole in _pools(source, target, seed):
+        pool = match_groups(whole)
         splits = pool.splits(permutations)
         for name, measure in chosen.items():
             facts = facts_of(measure)

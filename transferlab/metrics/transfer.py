@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transferlab.core.records import DomainScore
-from transferlab.metrics.bootstrap import Interval, percentile_interval, resample
+from transferlab.metrics.intervals import Interval, difference_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +19,11 @@ class Gain:
     value: float
     """In the unit of the domain's score; positive means that ``arm`` is better."""
     interval: Interval | None
-    """Paired bootstrap over test groups; None where there are too few groups."""
+    """Over test groups, paired; None where there are too few."""
     negative_transfer: bool
     """Whether the whole interval lies below zero; False without an interval."""
+    reason: str = ""
+    """Why there is no interval; empty where there is one."""
 
 
 def transfer_gain(
@@ -30,20 +32,17 @@ def transfer_gain(
     *,
     arm: str,
     over: str,
-    draws: int,
     confidence: float,
-    seed: int,
 ) -> Gain:
     """The gain of ``arm`` over ``over``, both scored on the same test samples.
 
-    Test groups are drawn once per draw for both arms, so what is easy or hard for either cancels.
+    The two are subtracted group by group, so what is easy or hard for either cancels.
     The interval covers the choice of test groups, not of training seeds.
 
     Raises:
         ValueError: the two were not scored on the same samples by the same metrics.
     """
-    ours, theirs = resample([score, reference], draws=draws, seed=seed)
-    interval = percentile_interval(ours - theirs, confidence)
+    interval, reason = difference_interval(score, reference, confidence=confidence)
     return Gain(
         domain=score.domain,
         arm=arm,
@@ -51,4 +50,5 @@ def transfer_gain(
         value=score.value - reference.value,
         interval=interval,
         negative_transfer=interval is not None and interval.high < 0,
+        reason=reason,
     )

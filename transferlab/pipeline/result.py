@@ -56,7 +56,7 @@ def assemble(
     config = parts.config
     matrix = _matrix(parts, stream)
     scores = _scores_by_arm(parts, stream, arms)
-    draws, confidence = config.evaluation.bootstrap_samples, config.evaluation.confidence
+    confidence = config.evaluation.confidence
     return {
         "schema_version": SCHEMA_VERSION,
         "pipeline": loggable(config),
@@ -64,13 +64,13 @@ def assemble(
         "domains": _domains(parts),
         "scores": matrix.to_records(),
         "summary": matrix.summary(
-            draws=draws,
+            halvings=config.evaluation.bootstrap_samples,
             confidence=confidence,
             seed=config.seed,
             scratch=arms["scratch"].scores if "scratch" in arms else None,
         ),
         "steps": _steps(matrix, stream),
-        "arms": arms_record(scores, draws=draws, confidence=confidence, seed=config.seed),
+        "arms": arms_record(scores, confidence=confidence),
         "gains": gains_record(_gains(parts, scores)),
         "controls": controls_record(controls),
         "similarity": similarity_record(stream.similarity),
@@ -158,9 +158,7 @@ def _gains(parts: Parts, scores: Mapping[str, Mapping[str, DomainScore]]) -> lis
             scores[over][domain],
             arm=arm,
             over=over,
-            draws=section.bootstrap_samples,
             confidence=section.confidence,
-            seed=parts.config.seed,
         )
         for domain in parts.config.stream
         for arm, over in COMPARISONS

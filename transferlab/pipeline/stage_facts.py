@@ -14,6 +14,7 @@ from typing import Any
 from transferlab import __version__
 from transferlab.config.pipeline import PipelineConfig, TrainOverride
 from transferlab.evaluation.control import CONTROLS as REGISTERED_CONTROLS
+from transferlab.metrics.matched_groups import BASELINE
 from transferlab.metrics.pool import SIMILARITIES
 
 Facts = dict[str, str]
@@ -148,7 +149,7 @@ class StageFacts:
         return {
             "the model before it": _hash(self._before(domain)),
             "data": _hash([self._data(name) for name in names]),
-            "similarity": _hash([config.similarity.model_dump(mode="json"), measures]),
+            "similarity": _hash([config.similarity.model_dump(mode="json"), measures, BASELINE]),
             "evaluation.batch_samples": str(config.evaluation.batch_samples),
         }
 

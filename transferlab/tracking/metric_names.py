@@ -106,5 +106,7 @@ def summary_note(record: Mapping[str, Mapping[str, Any]]) -> str:
     for name, one in record.items():
         value = "-" if one["value"] is None else f"{one['value']:.3f}"
         low_high = "" if one["interval"] is None else "[{:.3f}, {:.3f}]".format(*one["interval"])
-        rows.append(f"| {sanitize_markdown(name)} | {value} | {low_high} | {one['definition']} |")
+        reason = one.get("interval_reason") if one["value"] is not None else None
+        text = one["definition"] + (f"; no interval: {sanitize_markdown(reason)}" if reason else "")
+        rows.append(f"| {sanitize_markdown(name)} | {value} | {low_high} | {text} |")
     return "\n".join(rows)

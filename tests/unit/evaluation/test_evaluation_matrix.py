@@ -14,11 +14,11 @@ from transferlab.evaluation.records import (
     score_record,
     similarity_record,
 )
-from transferlab.metrics.bootstrap import Interval
+from transferlab.metrics.intervals import Interval
 from transferlab.metrics.similarity import Similarity
 from transferlab.metrics.transfer import Gain
 
-SETTINGS = {"draws": 300, "confidence": 0.9, "seed": 0}
+SETTINGS = {"halvings": 100, "confidence": 0.9, "seed": 0}
 VALUES = {
     "scenes": [0.80, 0.70, 0.60],
     "chest": [0.20, 0.90, 0.70],
@@ -80,6 +80,7 @@ def test_the_summary_of_a_matrix_worked_by_hand():
             "acc": (0.70 + 0.95) / 2,
             "bwt": 0.70 - 0.90,
             "fwt": 0.40 - 0.25,
+            "forgetting_corrected": 0.90 - 0.70,
             "forgetting": 0.90 - 0.70,
             "source_retention": 0.60 - 0.80,
         }
@@ -106,9 +107,12 @@ def test_intervals_are_paired_within_a_column():
         matrix.add(after=row, on="chest", score=a_score("chest", 0.7))
         matrix.add(after=row, on="lectures", score=a_score("lectures", 0.5))
     found = matrix.summary(**SETTINGS)
-    assert found["bwt"]["interval"] == [0.0, 0.0]  # the same answers after every step
-    assert found["forgetting"]["interval"] == [0.0, 0.0]
-    assert found["acc"]["interval"][0] < found["acc"]["interval"][1]
+    # The same answers after every step: what 20 groups have not shown may be in 1 - .05^(1/20).
+    unseen = 1 - 0.05 ** (1 / 20)
+    for name in ("bwt", "forgetting", "forgetting_corrected"):
+        assert found[name]["interval"] == pytest.approx([-unseen, unseen])
+    acc = found["acc"]["interval"]
+    assert 0.05 < acc[1] - acc[0] < 0.15
 
 
 def test_what_a_short_stream_or_a_missing_source_leaves_undefined_is_said():
@@ -118,6 +122,7 @@ def test_what_a_short_stream_or_a_missing_source_leaves_undefined_is_said():
         ("bwt", "one domain only"),
         ("fwt", "one domain only"),
         ("forgetting", "one domain only"),
+        ("forgetting_corrected", "one domain only"),
         ("source_retention", "no source"),
     ):
         assert (found[name]["value"], found[name]["interval"]) == (None, None)
@@ -128,6 +133,13 @@ def test_few_groups_give_values_without_intervals():
     found = a_matrix(groups=4).summary(**SETTINGS)
     assert found["acc"]["value"] == pytest.approx((0.70 + 0.95) / 2)
     assert {one["interval"] for one in found.values()} == {None}
+    reasons = {one["interval_reason"] for one in found.values() if one["value"] is not None}
+    assert reasons == {
+        f"task 't' of {domain} has 4 test group(s), and an interval needs 5"
+        for domain in ("chest", "scenes", "lectures")
+    }
+    assert found["forgetting"]["value"] == pytest.approx(0.2)
+    assert found["forgetting_corrected"]["value"] is None
 
 
 def test_the_matrix_refuses_what_does_not_belong():
@@ -149,7 +161,7 @@ def test_the_matrix_refuses_what_does_not_belong():
 
 
 def test_arms_carry_tasks_and_an_interval_but_no_sample():
-    record = arms_record({"single": {"chest": a_score("chest", 0.7)}}, **SETTINGS)
+    record = arms_record({"single": {"chest": a_score("chest", 0.7)}}, confidence=0.9)
     chest = record["single"]["chest"]
     assert chest["interval"][0] < chest["value"] < chest["interval"][1]
     assert chest["tasks"]["t"] == {
@@ -174,8 +186,9 @@ def test_gains_similarity_and_controls_become_plain_data():
     (plain,) = gains_record([gain])
     assert plain["interval"] == [-0.3, -0.1]
     assert plain["negative_transfer"] is True
-    (bare,) = gains_record([replace(gain, interval=None, negative_transfer=False)])
-    assert (bare["interval"], bare["confidence"]) == (None, None)
+    assert plain["interval_reason"] is None
+    (bare,) = gains_record([replace(gain, interval=None, reason="few", negative_transfer=False)])
+    assert (bare["interval"], bare["confidence"], bare["interval_reason"]) == (None, None, "few")
 
     measured = Similarity(
         name="mmd",
