@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
-from transferlab.metrics.bootstrap import Interval, percentile_interval, resample
 
 from transferlab.core.records import DomainScore
+from transferlab.metrics.groups import group_values
+from transferlab.metrics.intervals import DIFFERENCE, GroupMean, Interval, interval_of_mean
 
-DRAWS = 2000
 CONFIDENCE = 0.95
 
 Scores = Mapping[str, DomainScore]
@@ -19,36 +20,47 @@ Scores = Mapping[str, DomainScore]
 
 
 def difference(here: Sequence[Scores], there: Sequence[Scores]) -> tuple[float, Interval | None]:
-    """``here`` less ``there``, the mean over domains and seeds, with a bootstrap interval.
+    """``here`` less ``there``, the mean over domains and seeds, with its 95 % interval.
 
-    Each draw takes test groups (of every domain) and seeds with replacement; the groups are the
-    same for both, the seeds are drawn apart, since one seed's training is as good as another's.
+    Each side is the root of the summed squares of two margins: that over test groups, which are
+    the same for both, of the means over seeds; and Student's t over seeds, which are paired with
+    nothing, since one seed's training is as good as another's. Both arms' seeds are taken to spread
+    alike; where either has one seed only, nothing is known of seeds and the first margin stands
+    alone.
 
     Args:
         here: of one arm, by seed.
         there: of the other; the same domains.
 
     Returns:
-        The difference, and its interval; None where a domain has too few groups or a metric is
-        undefined in too many draws.
+        The difference, and its interval; None where a domain has too few groups for one.
     """
-    drawn = [_drawn(several) for several in (here, there)]
-    rng = np.random.default_rng(0)
-    means = []
-    for rows in drawn:
-        chosen = rng.integers(len(rows), size=(len(rows), DRAWS))
-        means.append(np.take_along_axis(rows, chosen, axis=0).mean(axis=0))
-    value = _mean(here) - _mean(there)
-    return value, percentile_interval(means[0] - means[1], CONFIDENCE)
+    parts = []
+    for domain in here[0]:
+        several = [[scores[domain] for scores in arm] for arm in (here, there)]
+        groups = group_values([*several[0], *several[1]])
+        if groups.reason:
+            return _mean(here) - _mean(there), None
+        ours, theirs = np.split(groups.table, [len(here)])
+        by_group = ours.mean(axis=0) - theirs.mean(axis=0)
+        parts.append(GroupMean(by_group=by_group, degrees=groups.degrees, limits=DIFFERENCE))
+    value, over_groups = _mean(here) - _mean(there), interval_of_mean(parts, CONFIDENCE)
+    seeds = _over_seeds([_mean([one]) for one in here], [_mean([one]) for one in there])
+    return value, Interval(
+        low=value - math.hypot(value - over_groups.low, seeds),
+        high=value + math.hypot(over_groups.high - value, seeds),
+        confidence=CONFIDENCE,
+    )
 
 
-def _drawn(several: Sequence[Scores]) -> np.ndarray:
-    """(seeds, draws): the mean over domains under resampled groups."""
-    domains = list(several[0])
-    by_domain = [
-        resample([scores[domain] for scores in several], draws=DRAWS, seed=0) for domain in domains
-    ]
-    return np.mean(by_domain, axis=0)
+def _over_seeds(here: Sequence[float], there: Sequence[float]) -> float:
+    """Half of the interval of a difference of two means over seeds (Student, pooled variance)."""
+    if min(len(here), len(there)) < 2:
+        return 0.0
+    degrees = len(here) + len(there) - 2
+    squares = [statistics.variance(arm) * (len(arm) - 1) for arm in (here, there)]
+    error = math.sqrt(sum(squares) / degrees * (1 / len(here) + 1 / len(there)))
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, df=degrees) * error)
 
 
 def _mean(several: Sequence[Scores]) -> float:

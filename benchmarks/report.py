@@ -19,7 +19,9 @@ import numpy as np
 
 from transferlab.metrics.continual import forward_transfer
 
-SUMMARY = ("acc", "bwt", "fwt", "forgetting", "source_retention")
+SUMMARY = ("acc", "bwt", "fwt", "forgetting_corrected", "forgetting", "source_retention")
+UNKNOWN: Mapping[str, Any] = {"value": None, "interval": None}
+"""What a run of an earlier version has not said."""
 CONTROLS = ("majority", "no_image", "pixels", "frequent_answer", "copied_answer", "chance")
 
 WIDTH = 100
@@ -67,7 +69,7 @@ def matrix_table(results: Sequence[Result]) -> str:
 
 
 def summary_table(runs: Mapping[str, Sequence[Result]]) -> str:
-    """A row per strategy. One run shows its bootstrap interval, several their spread.
+    """A row per strategy. One run shows its interval over test groups, several their spread.
 
     FWT is measured against the scratch arm where it ran. Where the runs differ in that, it is taken
     over the zero-shot scores for all of them, and its column says so.
@@ -94,9 +96,10 @@ def with_fwt_over_zero_shot(result: Result) -> Result:
 def _summary_table(runs: Mapping[str, Sequence[Result]]) -> str:
     rows = []
     for label, results in runs.items():
-        cells = [mean_and_spread(r["summary"][key]["value"] for r in results) for key in SUMMARY]
+        found = [[r["summary"].get(key, UNKNOWN) for r in results] for key in SUMMARY]
+        cells = [mean_and_spread(one["value"] for one in several) for several in found]
         if len(results) == 1:
-            intervals = [results[0]["summary"][key]["interval"] for key in SUMMARY]
+            intervals = [several[0]["interval"] for several in found]
             cells = [
                 f"{cell} [{i[0]:.3f}, {i[1]:.3f}]" if i else cell
                 for cell, i in zip(cells, intervals, strict=True)

@@ -10,11 +10,11 @@ from typing import Any
 
 from intervals import difference, spread, written
 from report import filled, table
-from transferlab.metrics.bootstrap import Interval
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.records import DomainScore
+from transferlab.metrics.intervals import Interval
 
 NEAR = 0.02
 """How far below joint a strategy may be to be called as good as joint."""
@@ -183,7 +183,7 @@ splits; mean and 95 % interval over seeds (Student's t). Each was tuned over up 
 at {given.few} samples per task, by the mean score over all domains on the validation splits.""",
         rows_of(runs),
         "\n".join(f"- {one}" for one in findings(runs)),
-        "Differences, with 95 % bootstrap intervals over test groups and seeds:",
+        "Differences, with 95 % intervals over test groups and seeds:",
         compared(runs),
         "Each domain after the last step:",
         domains_of(runs),

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from intervals import CONFIDENCE, difference, written
 from report import filled, mean_and_spread, table
-from transferlab.metrics.bootstrap import Interval
 
 from transferlab.core.records import DomainScore, TaskScore
+from transferlab.metrics.intervals import Interval
 
 PROBES = ("pretrained, mean", "pretrained, grid", "random, mean", "random, grid")
 
@@ -58,7 +58,7 @@ def page(rows: Sequence[Row], *, seeds: int, length: str) -> str:
     """
     about = f"""Made by `python benchmarks/transfer_study.py pipelines/study-transfer.yaml`. {seeds}
 seeds; a score is their mean ± sample standard deviation. The gain, pretrained less scratch, has a
-{CONFIDENCE:.0%} bootstrap interval over test groups (patients) and seeds. The `pixels` control,
+{CONFIDENCE:.0%} interval over test groups (patients) and seeds. The `pixels` control,
 logistic regression on 20 principal components of the picture in 32 x 32 grey values, saw the same
 training samples; so did the probes, the same classifier on the features of the vision tower,
 pretrained or random (mean over seeds): their mean over places, or all places (grid). `samples` are

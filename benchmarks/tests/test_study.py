@@ -93,7 +93,8 @@ def test_the_three_best_beside_the_fixed_ones_are_tuned_and_the_best_setting_kep
     assert "| der | 0.910 ± 0.000 |" in text
     assert "Reversed order" in text
     assert "| best control | - | 0.300 ± 0.000 |" in text
-    better = "In ACC, better than naive by an interval above zero: der, si, o_lora; worse"
+    # o_lora is right on 4 of 20 more and wrong on none: McNemar's exact p is .125; si's, of 6, .031.
+    better = "In ACC, better than naive by an interval above zero: der, si; worse"
     assert better in text
     assert "Within two points of joint's ACC (0.500): ewc, replay, ewc + replay, der" in text
     assert "| der | +0.400 [+0." in text  # eighteen of twenty against ten
@@ -182,5 +183,5 @@ def test_a_difference_is_over_test_groups_and_seeds(study, import_benchmark):
     assert 0.2 < interval.low < 0.5 < interval.high < 0.8
     value, interval = difference([high, low], [high, low])
     assert value == 0
-    assert interval.low < -0.2  # the seeds are drawn apart
+    assert interval.low < -0.2  # seeds are paired with nothing
     assert interval.high > 0.2

@@ -59,7 +59,8 @@ class Outcomes:
 Pooled = Callable[[Outcomes, np.ndarray], np.ndarray]
 """A metric over outcomes of N samples under (B, N) weights >= 0: (B,), NaN where undefined.
 
-Weights are how often a sample counts, so that a bootstrap is one matrix product and not a loop.
+Weights are how often a sample counts, so that leaving out every group in turn is one matrix product
+and not a loop.
 """
 
 
