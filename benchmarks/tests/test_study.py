@@ -93,7 +93,7 @@ def test_the_three_best_beside_the_fixed_ones_are_tuned_and_the_best_setting_kep
     assert "| der | 0.910 ± 0.000 |" in text
     assert "Reversed order" in text
     assert "| best control | - | 0.300 ± 0.000 |" in text
-    # o_lora is right on 4 of 20 more and wrong on none: McNemar's exact p is .125; si's, of 6, .031.
+    # o_lora is right on 4 of 20 more, wrong on none: McNemar's exact p is .125; si's, of 6, .031.
     better = "In ACC, better than naive by an interval above zero: der, si; worse"
     assert better in text
     assert "Within two points of joint's ACC (0.500): ewc, replay, ewc + replay, der" in text
