@@ -21,7 +21,8 @@ BASELINE = "groups of equal size are permuted"
 MIN_SAMPLES = 10
 """Of each set; with fewer, no measure is given."""
 MIN_UNITS, MAX_UNITS = 10, 40
-"""Of each side, where units are dealt together and the sides have as many."""
+"""Of each side, where units are dealt together and the sides have as many. Fewer are made only
+where ``MIN_SAMPLES`` are not reached otherwise."""
 ALIKE = 0.5
 """Intra-class correlation above which one sample of a group stands for all of it."""
 
@@ -81,7 +82,9 @@ def _evenly_dealt(
     shuffled = [[units[at] for at in rng.permutation(len(units))] for units in sides]
     best: list[list[np.ndarray]] = []
     kept = 0
-    for count in range(most, min(MIN_UNITS, most) - 1, -1):
+    for count in range(most, 1, -1):
+        if count < MIN_UNITS and kept >= MIN_SAMPLES:
+            break
         dealt = [_dealt(units, count) for units in shuffled]
         size = min(len(unit) for side in dealt for unit in side)
         if size * count > kept:

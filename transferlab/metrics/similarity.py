@@ -83,7 +83,8 @@ def compare(
     """Every measure on every kind of features, and on the words where texts are given.
 
     A kind of which either side has fewer than ``MIN_SAMPLES`` samples (images of a text-only
-    domain) or one group only has no entry; nor has a measure that needs labels, where there are
+    domain; a few groups of very unequal size, which cannot be matched) or one group only has no
+    entry; nor has a measure that needs labels, where there are
     none.
 
     Args:
@@ -107,6 +108,8 @@ def compare(
     found: list[Similarity] = []
     for kind, whole in _pools(source, target, seed):
         pool = match_groups(whole)
+        if min(pool.sizes) < MIN_SAMPLES:
+            continue
         splits = pool.splits(permutations)
         for name, measure in chosen.items():
             facts = facts_of(measure)

@@ -40,6 +40,20 @@ def test_the_summary_keeps_square_brackets_and_signs(shown, result):
     assert "FWT" not in text
 
 
+def test_why_an_interval_is_missing_is_said_once(shown, result):
+    few = "task 'view' of cats has 3 test group(s), and an interval needs 5"
+    assert "no interval" not in shown(show_result, result)
+    for name in ("acc", "forgetting_corrected"):
+        result["summary"][name] = {
+            "value": 0.1, "interval": None, "interval_reason": few, "definition": "d",
+        }  # fmt: skip
+    text = shown(show_result, result)
+    assert text.count(f"no interval: {few}") == 1
+    assert row(text, "forgetting (corrected)")[2:] == ["0.100", "-"]
+    result["gains"][0] |= {"interval": None, "interval_reason": few}
+    assert shown(show_result, result).count(f"no interval: {few}") == 2
+
+
 def test_negative_transfer_is_flagged(shown, result):
     text = shown(show_result, result)
     expected = ["cats", "sequential", "single", "-0.060", "[-0.090,", "-0.020]", "negative"]

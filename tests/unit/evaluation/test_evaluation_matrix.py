@@ -90,7 +90,10 @@ def test_the_summary_of_a_matrix_worked_by_hand():
         assert low < one["value"] < high, name
         assert high - low < 0.15, name
         assert one["confidence"] == 0.9
+        assert one["interval_reason"] is None
     assert "scratch arm" in found["fwt"]["definition"]
+    assert found["forgetting"]["interval"] == found["forgetting_corrected"]["interval"]
+    assert "read forgetting_corrected" in found["forgetting"]["definition"]
     json.dumps(found, allow_nan=False)
 
 

@@ -66,6 +66,9 @@ def test_summary_controls_and_quantity(result):
     card = render_card(result, after="lectures")
     assert cells(card, "acc") == ["acc", "0.500", "[0.450, 0.550]", "mean of the last row"]
     assert cells(card, "fwt")[:3] == ["fwt", "-", ""]
+    result["summary"]["acc"] |= {"interval": None, "interval_reason": "3 groups"}
+    few = render_card(result, after="lectures")
+    assert cells(few, "acc") == ["acc", "0.500", "", "mean of the last row; no interval: 3 groups"]
     assert cells(section(card, "Controls"), "chest-xray") == [
         "chest-xray",
         "finding",

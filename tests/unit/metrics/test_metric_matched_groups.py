@@ -87,6 +87,13 @@ def test_of_groups_that_are_much_alike_one_sample_each_is_kept():
     assert min(match_groups(a_pool(SINGLE, [40] * 5, alike=0.9)).sizes) == 10
 
 
+def test_few_very_unequal_groups_are_dealt_into_fewer_units_or_not_compared():
+    assert match_groups(a_pool(SINGLE, [40, 6, 6])).sizes == (18, 18)
+    assert match_groups(a_pool(SINGLE, [20, 4, 1])).sizes == (10, 10)
+    rng = np.random.default_rng(0)
+    assert p_values_of(a_set(rng, SINGLE), a_set(rng, [20, 1, 1]), seed=0) == {}
+
+
 @pytest.mark.parametrize("alike", [0.0, 0.3, 0.8])
 def test_groups_of_other_size_do_not_bias_the_test(alike):
     p_values = {}

@@ -240,18 +240,26 @@ def test_gains_and_summary(tracker, client, config, tmp_path):
             {
                 "acc": {"value": 0.5, "interval": [0.4, 0.6], "definition": "mean R[T][j]"},
                 "bwt": {"value": None, "interval": None, "definition": "d"},
+                "forgetting_corrected": {
+                    "value": 0.1,
+                    "interval": None,
+                    "interval_reason": "few",
+                    "definition": "f",
+                },
             }
         )
     found = client.get_run(run.info.run_id).data
     note = found.tags["mlflow.note.content"]
     assert "| acc | 0.500 | [0.400, 0.600] | mean R[T][j] |" in note
     assert "| bwt | - |  | d |" in note
+    assert "| forgetting_corrected | 0.100 |  | f; no interval: few |" in note
     assert found.metrics == {
         "gain/lectures/single_over_scratch": 0.2,
         "gain_interval/lectures/single_over_scratch_low": 0.1,
         "gain_interval/lectures/single_over_scratch_high": 0.3,
         "gain/lectures/single_over_zero_shot": 0.4,
         "summary/acc": 0.5,
+        "summary/forgetting_corrected": 0.1,
     }
 
 
