@@ -25,6 +25,9 @@ MIN_UNITS, MAX_UNITS = 10, 40
 where ``MIN_SAMPLES`` are not reached otherwise."""
 ALIKE = 0.5
 """Intra-class correlation above which one sample of a group stands for all of it."""
+DESIGN_EFFECT = 5.0
+"""1 + (samples of a group - 1) x intra-class correlation: how much less a sample says for being one
+of its group."""
 
 
 def match_groups(pool: Pool) -> Pool:
@@ -32,9 +35,10 @@ def match_groups(pool: Pool) -> Pool:
 
     Where all units are of one size already, that is the pool itself. Otherwise:
 
-    1. Where samples of a unit are much alike (``ALIKE``), one of each is kept, or as many as make
-       ``MIN_SAMPLES`` of each side: more say little that is new, and larger units of one side
-       would be more alike than those dealt together for the other.
+    1. Where samples of a unit are much alike (``ALIKE``), one of each is kept; otherwise as many as
+       keep the design effect below ``DESIGN_EFFECT``; but as many as make ``MIN_SAMPLES`` of each
+       side. More say little that is new, and large units of one side would be more alike than those
+       dealt together for the other.
     2. Unless the units are of equal size then, those of each side are dealt into equally many
        larger units, evenly by samples, and all are cut to the size of the smallest. Of the numbers
        of units that both sides allow, the one that loses the fewest samples is taken.
@@ -47,7 +51,9 @@ def match_groups(pool: Pool) -> Pool:
     rng = np.random.default_rng(pool.seed)
     sides = [_members(pool, first=True), _members(pool, first=False)]
     fewest = min(map(len, sides))
-    most = -(-MIN_SAMPLES // fewest) if _intra_class(pool) > ALIKE else len(pool.rows)
+    alike = _intra_class(pool)
+    most = 1 if alike > ALIKE else 1 + int((DESIGN_EFFECT - 1) / max(alike, 1e-6))
+    most = max(most, -(-MIN_SAMPLES // fewest))
     kept = [[rng.permutation(unit)[:most] for unit in side] for side in sides]
     if not _equal(np.array([len(unit) for side in kept for unit in side])):
         kept = _evenly_dealt(kept, rng)

@@ -87,6 +87,12 @@ def test_of_groups_that_are_much_alike_one_sample_each_is_kept():
     assert min(match_groups(a_pool(SINGLE, [40] * 5, alike=0.9)).sizes) == 10
 
 
+def test_of_large_groups_no_more_is_kept_than_the_design_effect_allows():
+    # 1 + 13 x 0.3 = 4.9: about 14 samples of each group of 40.
+    assert 5 * 10 <= match_groups(a_pool(SINGLE, [40] * 5, alike=0.3)).sizes[1] <= 5 * 20
+    assert match_groups(a_pool(SINGLE, [40] * 5)).sizes == (200, 200)
+
+
 def test_few_very_unequal_groups_are_dealt_into_fewer_units_or_not_compared():
     assert match_groups(a_pool(SINGLE, [40, 6, 6])).sizes == (18, 18)
     assert match_groups(a_pool(SINGLE, [20, 4, 1])).sizes == (10, 10)
