@@ -143,7 +143,9 @@ def _summary(summary: Mapping[str, Mapping[str, Any]]) -> str:
 def _meaning(one: Mapping[str, Any]) -> str:
     """The definition, and why there is no interval where a value has none."""
     text, reason = str(one.get("definition", "")), one.get("interval_reason")
-    return f"{text}; no interval: {reason}" if reason and one["value"] is not None else text
+    if not reason or one["value"] is None:
+        return text
+    return f"{text}; no interval: {sanitize_markdown(reason)}"  # it names tasks and domains
 
 
 def _controls(arms: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]) -> str:

@@ -69,6 +69,8 @@ def test_summary_controls_and_quantity(result):
     result["summary"]["acc"] |= {"interval": None, "interval_reason": "3 groups"}
     few = render_card(result, after="lectures")
     assert cells(few, "acc") == ["acc", "0.500", "", "mean of the last row; no interval: 3 groups"]
+    result["summary"]["acc"]["interval_reason"] = "3 groups of <b>x"
+    assert "<b>" not in render_card(result, after="lectures")
     assert cells(section(card, "Controls"), "chest-xray") == [
         "chest-xray",
         "finding",
