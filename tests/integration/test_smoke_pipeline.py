@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "pipelines" / "smoke.yaml"
 KEYS = {
     "schema_version", "pipeline", "seed", "domains", "scores", "summary", "steps", "arms", "gains",
-    "controls", "similarity", "data_quantity", "cost", "quarantined", "mlflow", "exports",
+    "controls", "similarity", "data_quantity", "cost", "same_training", "quarantined", "mlflow",
+    "exports",
 }  # fmt: skip
 
 pytestmark = pytest.mark.integration

@@ -27,12 +27,24 @@ class ArmOutcome:
     scores: Mapping[str, DomainScore]
     reports: Mapping[str, StepReport]
     controls: Mapping[str, Mapping[str, Controls]] = field(default_factory=dict)
+    same_as: str = ""
+    """The arm that trained this one's model too, where both are the same training."""
 
 
 def run_arms(parts: Parts, stream: StreamOutcome) -> dict[str, ArmOutcome]:
     """The arms that the pipeline asks for; zero-shot is row 0 of the score matrix."""
     runs = {"scratch": run_scratch, "single": run_single, "joint": run_joint}
     return {arm: runs[arm](parts, stream) for arm in parts.config.arms if arm in runs}
+
+
+def same_as_stream(config: PipelineConfig, arm: str) -> bool:
+    """Whether an arm would train what the stream has trained, step by step.
+
+    That is so where the stream is one domain, without a strategy and without the source before it.
+    """
+    alone = len(config.stream) == 1 and not (config.source and config.protect_source)
+    naive = [one.name for one in config.strategy] == ["naive"]
+    return alone and naive and arm in ("single", "joint")
 
 
 def controls_of(
@@ -59,6 +71,15 @@ def run_scratch(parts: Parts, stream: StreamOutcome) -> ArmOutcome:
 
 def run_single(parts: Parts, stream: StreamOutcome) -> ArmOutcome:
     """The pretrained backbone fine-tuned on each domain alone, without a strategy."""
+    if same_as_stream(parts.config, "single"):
+        (name,) = parts.config.stream
+        controls: dict[str, Mapping[str, Controls]] = {}
+        if parts.config.evaluation.controls:
+            controls[name] = control_scores(parts, stream.backbone, name, arm="single")
+        scores = {name: stream.rows[name][name]}
+        return ArmOutcome(
+            scores=scores, reports=stream.reports, controls=controls, same_as="sequential"
+        )
     return _one_by_one(parts, "single", parts.backbone(sharing=stream.backbone), learning_rate=None)
 
 
@@ -67,6 +88,13 @@ def run_joint(parts: Parts, stream: StreamOutcome) -> ArmOutcome:
 
     It takes as many optimizer steps as the stream's steps together.
     """
+    if same_as_stream(parts.config, "joint"):
+        (name,) = parts.config.stream
+        return ArmOutcome(
+            scores=stream.rows[name],
+            reports={"all": stream.reports[name]},
+            same_as="sequential",
+        )
     backbone = parts.backbone(sharing=stream.backbone)
     union, budget = joint_budget(parts.config, parts.train)
     learner = parts.learner(backbone, naive=True, train=budget)

@@ -11,7 +11,7 @@ from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
-from transferlab.pipeline.arms import joint_budget, steps_of
+from transferlab.pipeline.arms import joint_budget, same_as_stream, steps_of
 from transferlab.pipeline.build import load_domains, training_samples
 from transferlab.pipeline.resources import estimate_disk, estimate_memory
 from transferlab.pipeline.sample_validation import check_answerable
@@ -74,13 +74,14 @@ def _domains(
 
 def _steps(config: PipelineConfig, train: Mapping[str, Sequence[Sample]]) -> list[dict[str, Any]]:
     """Every training of the run, in its order."""
-    arms: list[str] = ["sequential", *(arm for arm in config.arms if arm in ("scratch", "single"))]
+    own = [arm for arm in config.arms if not same_as_stream(config, arm)]
+    arms: list[str] = ["sequential", *(arm for arm in own if arm in ("scratch", "single"))]
     found: list[tuple[str, str, int, int | None]] = [
         (arm, name, len(train[name]), steps_of(config.train, name, len(train[name])))
         for arm in arms
         for name in config.stream
     ]
-    if "joint" in config.arms:
+    if "joint" in own:
         samples, budget = joint_budget(config, train)
         found.append(("joint", "all", len(samples), budget.max_steps))
     keys = ("arm", "domain", "train_samples", "optimizer_steps")

@@ -79,6 +79,7 @@ def assemble(
             for domain, r in stream.reports.items()
         },
         "cost": _costs(stream, arms),
+        "same_training": {arm: one.same_as for arm, one in arms.items() if one.same_as},
         "quarantined": [
             dataclasses.asdict(one) for data in parts.domains.values() for one in data.quarantined
         ],
@@ -199,7 +200,8 @@ def _costs(stream: StreamOutcome, arms: Mapping[str, ArmOutcome]) -> list[dict[s
         ("sequential", domain, report) for domain, report in stream.reports.items()
     ]
     for arm, outcome in arms.items():
-        reports += [(arm, domain, report) for domain, report in outcome.reports.items()]
+        if not outcome.same_as:
+            reports += [(arm, domain, report) for domain, report in outcome.reports.items()]
     return [
         {
             "arm": arm,
