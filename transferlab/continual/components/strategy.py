@@ -47,6 +47,10 @@ class Strategy:
     name = ""
     """As in the registry; the terms that it reports begin with it."""
 
+    reads_step_output: ClassVar[bool] = False
+    """Whether hooks after a step's backward pass read ``mb_output``: it is then kept of all
+    micro-batches, which takes their memory."""
+
     def __init__(self, options: Any = None, *, seed: int = 0, **stock: Any) -> None:
         """
         Args:

@@ -86,9 +86,11 @@ class TrainerView(Protocol):
     optimizer: torch.optim.Optimizer
     clock: ClockView
     loss: Tensor
-    """Of the current micro-batch, with what plugins have added to it."""
+    """Of the current micro-batch, with what plugins have added to it; from ``after_backward`` on,
+    that of the whole step."""
     mb_output: Tensor
-    """(n_supervised, vocab) logits of the current micro-batch."""
+    """(n_supervised, vocab) logits of the current micro-batch; from ``after_backward`` on, of the
+    whole step where a strategy says ``reads_step_output``, and else of its last micro-batch."""
     dataloader: DataLoader
     """Of the domain's training batches; a strategy may put another in its place."""
     share: float
@@ -113,7 +115,7 @@ class TrainerView(Protocol):
 
     @property
     def mb_x(self) -> Batch:
-        """The current micro-batch."""
+        """The current micro-batch; outside of forward and backward, the whole step's batch."""
         ...
 
     @property

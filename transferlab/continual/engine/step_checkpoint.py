@@ -9,19 +9,20 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from transferlab.continual.components.samplers import EpochBatches
 from transferlab.continual.components.strategy import Strategy
 from transferlab.continual.components.trainer_view import ExperienceView, StageView
 from transferlab.continual.engine.hook_timer import Stopwatch
 from transferlab.continual.engine.recorder import Recorder
 from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
+from transferlab.core.distributed import equal_on_all_ranks, rank_and_size
+from transferlab.core.events import Warned
 from transferlab.errors import InputError
 
 
@@ -41,6 +42,15 @@ class CheckpointedTrainer(Protocol):
     experience: ExperienceView
 
 
+@runtime_checkable
+class ResumableSampler(Protocol):
+    """Draws batches and can say how far it has come, as ``EpochBatches`` does."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+
 class StepCheckpoint:
     """One stage's file."""
 
@@ -57,24 +67,44 @@ class StepCheckpoint:
 
         Raises:
             ModelError: it is damaged.
-            InputError: it is about another domain, other data or other strategies.
+            InputError: it is about another domain, other data or other strategies, or not every
+                process that trains this model finds the same file.
         """
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return None
-        state = load_checkpoint(self._path)
+        state = load_checkpoint(self._path) if self._path.exists() else None
+        steps = len(state["recorder"]["losses"]) if state else 0
+        if not equal_on_all_ranks(steps, trainer.device):
+            raise InputError(
+                f"{self._path}: the processes that train this model find other checkpoints there "
+                f"(this one's is of step {steps}); give all of them one shared folder"
+            )
+        if state is None:
+            return None
         if state["about"] != _about(trainer):
             raise InputError(
                 f"{self._path}: this checkpoint is about {state['about']} and the stage at hand is "
                 f"{_about(trainer)}; remove it to begin the domain anew"
             )
+        if _sampler(trainer) is None:
+            raise InputError(
+                f"{self._path}: a plugin has put a loader of its own in place, which cannot go on "
+                "from this checkpoint; remove it to begin the domain anew"
+            )
         return state
 
     def save_when_due(self, trainer: CheckpointedTrainer) -> None:
-        """Called after every step; the last one's state is the caller's to keep."""
+        """Called after every step; the last one's state is the caller's to keep.
+
+        All processes that train one model have the same state, and the first one writes it.
+        """
         steps = trainer.recorder.steps
         if self._path is None or self._every_steps is None or steps % self._every_steps:
             return
-        if steps < trainer.recorder.total_steps:
+        if _sampler(trainer) is None:
+            self._every_steps = None
+            trainer.recorder.emit(Warned(text=_cannot_be_written(trainer.settings.domain)))
+        elif steps < trainer.recorder.total_steps and rank_and_size()[0] == 0:
             save_checkpoint(self._path, state_of(trainer))
 
 
@@ -87,6 +117,20 @@ def _about(trainer: CheckpointedTrainer) -> str:
     )
 
 
+def _cannot_be_written(domain: str) -> str:
+    return (
+        f"domain '{domain}': a plugin has put a loader of its own in place, which cannot say how "
+        "far it has come, so train.checkpoint_steps writes nothing and a run that is killed goes "
+        "on from the last finished domain"
+    )
+
+
+def _sampler(trainer: CheckpointedTrainer) -> ResumableSampler | None:
+    """What draws the batches, if it can be written down."""
+    sampler = getattr(trainer.dataloader, "batch_sampler", None)
+    return sampler if isinstance(sampler, ResumableSampler) else None
+
+
 def state_of(trainer: CheckpointedTrainer) -> dict[str, Any]:
     """Plain values, tensors and salted ids: nothing in it is executed when it is read."""
     return {
@@ -97,7 +141,7 @@ def state_of(trainer: CheckpointedTrainer) -> dict[str, Any]:
         "clock": dict(vars(trainer.clock)),
         "recorder": trainer.recorder.state_dict(),
         "hook_seconds": trainer.stopwatch.seconds,
-        "batches": cast(EpochBatches, trainer.dataloader.batch_sampler).state_dict(),
+        "batches": cast("ResumableSampler", _sampler(trainer)).state_dict(),
         "strategies": [one.stage_state() for one in trainer.strategies],
         "random": _random_state(trainer.device),
     }
@@ -113,7 +157,7 @@ def restore(trainer: CheckpointedTrainer, state: Mapping[str, Any]) -> None:
     vars(trainer.clock).update(state["clock"])
     trainer.recorder.load_state_dict(state["recorder"])
     trainer.stopwatch.seconds += state["hook_seconds"]
-    cast(EpochBatches, trainer.dataloader.batch_sampler).load_state_dict(state["batches"])
+    cast("ResumableSampler", _sampler(trainer)).load_state_dict(state["batches"])
     for one, own in zip(trainer.strategies, state["strategies"], strict=True):
         one.load_stage_state(own)
     _set_random_state(state["random"], trainer.device)

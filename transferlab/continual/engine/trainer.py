@@ -11,7 +11,7 @@ accumulation, the hooks of forward and backward fire for each micro-batch:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -38,7 +38,13 @@ from transferlab.continual.engine.optimizer import (
 from transferlab.continual.engine.precision import autocast_dtype
 from transferlab.continual.engine.recorder import Recorder
 from transferlab.continual.engine.step_checkpoint import StepCheckpoint, restore
-from transferlab.core.distributed import rank_and_size, rank_rows, sum_over_ranks, summed
+from transferlab.continual.engine.step_parts import StepParts, split_step
+from transferlab.core.distributed import (
+    rank_and_size,
+    rank_randomness,
+    sum_over_ranks,
+    summed,
+)
 from transferlab.core.protocols import Backbone
 from transferlab.errors import ModelError
 
@@ -182,7 +188,11 @@ class MLLMTrainer(SupervisedTemplate):
                 one.terms.clear()
             self._before_training_iteration(**kwargs)
             self.optimizer.zero_grad()
-            task_loss = self._forward_and_backward(**kwargs)
+            with rank_randomness(self.device, step=self.recorder.steps):
+                task_loss = self._forward_and_backward(**kwargs)
+            if rank_and_size()[1] > 1:
+                sum_over_ranks(gradients_of(self.trainable))
+                task_loss = summed(task_loss)
             self.scaler.unscale_(self.optimizer)
             self._after_backward(**kwargs)
             self._before_update(**kwargs)
@@ -202,9 +212,10 @@ class MLLMTrainer(SupervisedTemplate):
         A micro-batch's mean loss, with what plugins add to it, counts by its share of the step's
         supervised tokens. The shares sum to 1, so how a step is split changes nothing.
         """
-        whole = self.mbatch
+        whole, parts = self.mbatch, StepParts()
+        keeps_outputs = any(one.reads_step_output for one in self.strategies)
         task_loss = torch.zeros((), device=self.device)
-        for mbatch, share in self._micro_batches():
+        for mbatch, share in split_step(whole, self._config.accumulation_steps):
             self.mbatch, self.share = mbatch, share
             self.loss = self._make_empty_loss()
             self._before_forward(**kwargs)
@@ -219,26 +230,13 @@ class MLLMTrainer(SupervisedTemplate):
             self.loss = self.loss + weight * loss
             self._before_backward(**kwargs)
             self.backward()
+            parts.add(self.mb_output if keeps_outputs else None, self.loss, share=share)
         self.mbatch = whole
-        if rank_and_size()[1] > 1:
-            sum_over_ranks(gradients_of(self.trainable))
-        return summed(task_loss)
-
-    def _micro_batches(self) -> Iterator[tuple[list, float]]:
-        """This rank's samples of the step in pieces, each with its share of the step's tokens."""
-        x, y, t = self.mbatch
-        own = rank_rows(x)
-        if own is None:
-            return
-        if self._config.accumulation_steps == 1 and own == slice(0, len(x)):
-            yield self.mbatch, 1.0
-            return
-        size = -(-(own.stop - own.start) // self._config.accumulation_steps)
-        for start in range(own.start, own.stop, size):
-            rows = slice(start, min(start + size, own.stop))
-            piece = x[rows]
-            targets = piece.targets()
-            yield [piece, targets, t[rows]], len(targets) / len(y)
+        if parts.count > 1:
+            self.loss = parts.loss
+            if keeps_outputs:
+                self.mb_output = parts.output
+        return task_loss
 
     def backward(self) -> None:
         scaled = self.scaler.scale(self.loss * self.share)

@@ -43,6 +43,7 @@ class Plugin(Strategy):
 
     name = "plugin"
     Options = PluginOptions
+    reads_step_output = True
 
     options: PluginOptions
 
