@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +16,30 @@ from transferlab.backbone.loader import load_pretrained
 from transferlab.backbone.model.adapters import load_adapter
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import Sample
+
+EXACT = 1e-4
+"""The same weights in another process differ by less, in any precision."""
+HALF_ROUNDINGS = 4
+"""Of the largest logit; changing the order of additions in half precision makes one to two."""
+
+
+@torch.no_grad()
+def reload_tolerance(backbone: Backbone, samples: Sequence[Sample]) -> float:
+    """The largest difference of a logit of ``samples``' answers that counts as equal.
+
+    All adapters but one are loaded with the weights that they were trained on. PiSSA is trained
+    on what its first values leave of each weight, rounded to the backbone's precision, and is
+    saved for the weight itself: in half precision, answers then differ by that precision's
+    rounding.
+    """
+    assert isinstance(backbone, HFBackbone), "there is no other kind that saves an adapter"
+    section = backbone.section
+    if section.adapter is None or section.adapter.kind != "pissa" or section.dtype == "float32":
+        return EXACT
+    batch, _ = backbone.collate(samples)
+    with _evaluation(backbone.module):
+        largest = float(backbone.module(batch.to(backbone.device)).abs().max())
+    return max(EXACT, HALF_ROUNDINGS * torch.finfo(getattr(torch, section.dtype)).eps * largest)
 
 
 @torch.no_grad()
@@ -39,10 +64,17 @@ def adapter_difference(backbone: Backbone, folder: Path, samples: Sequence[Sampl
     again = backbone.view(loaded, inputs=backbone.module.inputs)
     batch, _ = backbone.collate(samples)
     batch = batch.to(backbone.device)
-    was_training = backbone.module.training
-    backbone.module.eval()
     again.eval()
-    try:
+    with _evaluation(backbone.module):
         return float((backbone.module(batch).float() - again(batch).float()).abs().max())
+
+
+@contextmanager
+def _evaluation(module: nn.Module) -> Iterator[None]:
+    """Dropout off for a while."""
+    training = module.training
+    module.eval()
+    try:
+        yield
     finally:
-        backbone.module.train(was_training)
+        module.train(training)

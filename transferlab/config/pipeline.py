@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from transferlab.config.backbone import (
     EMBEDDED,
+    PARTS,
     BackboneSection,
     Fraction,
     PositiveFloat,
@@ -201,3 +202,37 @@ class PipelineConfig(Section):
         if unknown:
             raise ValueError(f"train.per_domain: not in the stream: {', '.join(sorted(unknown))}")
         return self
+
+    @model_validator(mode="after")
+    def _precisions_fit(self) -> "PipelineConfig":
+        weights, passes = self.backbone.dtype, self.train.mixed_precision
+        if weights != "float32" and passes not in ("auto", "none", weights):
+            raise ValueError(
+                f"train.mixed_precision: {passes} does not go with backbone.dtype: {weights}, "
+                f"because layers would meet numbers of both kinds; set it to {weights} or none, or "
+                "backbone.dtype: float32"
+            )
+        adapter, may_have_gpu = self.backbone.adapter, self.backbone.device != "cpu"
+        if weights == "float16" and passes == "auto" and may_have_gpu and adapter is not None:
+            named = "train_embeddings" if adapter.train_embeddings else f"kind: {adapter.kind}"
+            if adapter.train_embeddings or adapter.kind == "vera":
+                raise ValueError(
+                    "train.mixed_precision: auto is bfloat16 on a GPU, which does not go with "
+                    f"backbone.dtype: float16 and an adapter with {named}; set it to float16 or "
+                    "none"
+                )
+        if weights == passes == "float16":
+            self._refuse_float16_that_is_trained()
+        return self
+
+    def _refuse_float16_that_is_trained(self) -> None:
+        """Torch scales the loss of float16 passes, and takes back no scale from float16 weights."""
+        full = [part for part in PARTS if self.backbone.mode(part) == "full"]
+        if not full and "scratch" not in self.arms:
+            return
+        trained = f"parts.{full[0]} is trained itself" if full else "the arm 'scratch' trains all"
+        raise ValueError(
+            f"train.mixed_precision: float16 scales the loss, which does not work where weights "
+            f"of backbone.dtype: float16 are trained ({trained}); set backbone.dtype: float32, or "
+            "bfloat16 for both"
+        )

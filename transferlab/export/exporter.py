@@ -35,6 +35,8 @@ class TunedModel:
     adapter_difference: Callable[[Path], float]
     """The largest difference of a logit of the probe, from a folder with an adapter loaded by plain
     PEFT on a freshly loaded base."""
+    tolerance: float
+    """The largest such difference that counts as equal."""
 
 
 @dataclass(frozen=True, kw_only=True)

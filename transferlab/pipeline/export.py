@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.backbone.loader import load_backbone
-from transferlab.backbone.reload import adapter_difference
+from transferlab.backbone.reload import adapter_difference, reload_tolerance
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.options.registry import OPTIONS
 from transferlab.core.protocols import Backbone
@@ -145,6 +145,7 @@ def _export(
         ),
         probe=probe,
         adapter_difference=lambda written: adapter_difference(backbone, written, probe),
+        tolerance=reload_tolerance(backbone, probe),
     )
     exporter: Exporter = EXPORTERS.get(kind)()
     record = exporter.export(model, folder)
@@ -157,4 +158,5 @@ def _export(
         "files": record.files,
         "total_bytes": record.total_bytes,
         "max_logit_difference": record.max_logit_difference,
+        "tolerance": record.tolerance,
     }

@@ -43,7 +43,11 @@ class AdapterExporter(Exporter):
 
     def export(self, model: TunedModel, folder: Path) -> ExportRecord:
         return export_adapter(
-            model.backbone.save_adapter, model.adapter_difference, folder=folder, card=model.card
+            model.backbone.save_adapter,
+            model.adapter_difference,
+            folder=folder,
+            card=model.card,
+            tolerance=model.tolerance,
         )
 
 
@@ -63,7 +67,7 @@ def export_adapter(
             base and returns the largest absolute difference of its logits from the trained model's.
         folder: where the adapter ends up; an earlier adapter there is replaced.
         card: the text of README.md.
-        tolerance: the largest difference that counts as equal; raise it for half precision.
+        tolerance: the largest difference that counts as equal.
 
     Raises:
         InputError: ``folder`` holds something that is no adapter.

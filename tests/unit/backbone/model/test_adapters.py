@@ -7,7 +7,7 @@ from family_cases import save_family
 from torch.nn.functional import cross_entropy
 
 from transferlab.backbone.model.experts import GatedDown
-from transferlab.backbone.reload import adapter_difference
+from transferlab.backbone.reload import EXACT, adapter_difference, reload_tolerance
 from transferlab.config.backbone import AdapterSection
 from transferlab.errors import ModelError
 
@@ -69,6 +69,29 @@ def test_saved_alone_or_melted_in_it_answers_the_same(learned, tmp_path):
     backbone.save_pretrained(tmp_path / "whole")
     whole = tiny(model=str(tmp_path / "whole"), adapter=None)
     torch.testing.assert_close(logits(whole), after, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("kind", [kind for kind in OPTIONS if kind != "oft"])
+def test_in_half_precision_it_answers_the_same_but_for_rounding(
+    smolvlm_folder, tmp_path, kind, dtype
+):
+    adapter = AdapterSection(kind=kind, **OPTIONS[kind])
+    backbone = tiny(model=smolvlm_folder, adapter=adapter, dtype=dtype)
+    waken(backbone)
+    backbone.save_adapter(tmp_path / "adapter")
+    tolerance = reload_tolerance(backbone, SAMPLES)
+    assert adapter_difference(backbone, tmp_path / "adapter", SAMPLES) <= tolerance
+    assert (tolerance > EXACT) == (kind == "pissa")
+
+
+def test_the_tolerance_of_half_precision_still_tells_another_adapter(smolvlm_folder, tmp_path):
+    adapter = AdapterSection(kind="pissa", **OPTIONS["pissa"])
+    backbone = tiny(model=smolvlm_folder, adapter=adapter, dtype="bfloat16")
+    backbone.save_adapter(tmp_path / "untrained")
+    waken(backbone)
+    tolerance = reload_tolerance(backbone, SAMPLES)
+    assert adapter_difference(backbone, tmp_path / "untrained", SAMPLES) > 2 * tolerance
 
 
 def test_options_reach_peft(smolvlm_folder):
