@@ -109,9 +109,12 @@ def validate(
         raise InputError("name a pipeline to validate, or ask for the JSON schema with --schema")
     from transferlab.cli.inputs import checked_pipeline
     from transferlab.config.gallery import find_pipeline
+    from transferlab.pipeline.validation import notes
 
     path = find_pipeline(pipeline)
     config = checked_pipeline(path, overrides=overrides or [], domains=domains or [])
+    for note in notes(config, domains=domains or []):
+        typer.echo(f"note: {note}", err=True)
     if data:
         from transferlab.cli.domain_checks import check_pipeline_data
 

@@ -16,6 +16,7 @@ from transferlab.pipeline.result import assemble, retire_result, write_result
 from transferlab.pipeline.sample_validation import check_answerable, validate_samples
 from transferlab.pipeline.sequential import run_stream
 from transferlab.pipeline.stages import alone_in
+from transferlab.pipeline.validation import notes
 
 
 def run(
@@ -38,7 +39,7 @@ def run(
     parts = build(config, out, listener=listener, domains=domains)
     with alone_in(out), parts.tracker.pipeline_run(config, out):
         retire_result(out)
-        for sentence in parts.stages.reuse().sentences():
+        for sentence in (*notes(config, domains=domains), *parts.stages.reuse().sentences()):
             parts.listener(Warned(text=sentence))
         backbone = parts.backbone()
         check_answerable(backbone, parts.domains, split=config.evaluation.split)

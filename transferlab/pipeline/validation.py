@@ -73,6 +73,34 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
     return problems + check_strategies(config.strategy, config)
 
 
+def notes(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
+    """What is sound and yet not what its numbers seem to say, one sentence each; torch-free.
+
+    Args:
+        config: a pipeline in which ``check`` found nothing.
+        domains: folders of domains beside the usual search path.
+    """
+    whole, pieces = config.train.batch_samples, config.train.accumulation_steps
+    if pieces == 1 or known_type(config.backbone) not in CONTRASTIVE:
+        return []
+    entries = find_domains(domains)
+    ranked = [
+        f"'{task}' of '{name}'"
+        for name in config.stream
+        for task, section in entries[name].config.tasks.items()
+        if ANSWERS[section.kind] == "ranked"
+        and task in config.data.tasks.get(name, entries[name].config.tasks)
+    ]
+    if not ranked:
+        return []
+    return [
+        f"train.accumulation_steps: '{config.backbone.model}' learns a task without choices "
+        f"({', '.join(ranked)}) by telling an answer from the others that go through it together: "
+        f"{whole // pieces - 1} at most with batch_samples {whole} in {pieces} micro-batches, and "
+        f"{whole - 1} with accumulation_steps: 1"
+    ]
+
+
 def _check_registered(config: PipelineConfig) -> list[str]:
     """Measures and export formats that do not exist, and formats that the model has none of."""
     problems = []

@@ -1,9 +1,11 @@
 """What is wrong with a pipeline beyond its schema is said before anything is loaded."""
 
+import json
+
 import pytest
 
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.pipeline.validation import check
+from transferlab.pipeline.validation import check, notes
 
 REAL = {"model": "org/real"}
 
@@ -81,3 +83,33 @@ def test_one_adapter_of_several_is_not_exported_by_a_run():
     (problem,) = [one for one in problems(**given, export=["adapter"]) if "answers each" in one]
     assert problem.startswith("export: strategy.per_domain answers each sample with one of several")
     assert not [one for one in problems(**given, export=[]) if "answers each" in one]
+
+
+def domain_of(kind, metric):
+    return {
+        "name": "squares", "version": 1, "title": "Squares", "field": "test", "licence": "CC0-1.0",
+        "source": {"kind": "table", "media": {"image": {"kind": "image", "path": "{file}.png"}}},
+        "group": "file",
+        "tasks": {"find": {
+            "kind": kind, "prompt": "<image>", "answer": "{says}", "metrics": [metric],
+        }},
+    }  # fmt: skip
+
+
+def notes_of(root, *, domain, model="clip", **train):
+    (root / "squares").mkdir(exist_ok=True)
+    (root / "squares" / "domain.yaml").write_text(json.dumps(domain))
+    (root / "config.json").write_text(json.dumps({"model_type": model}))
+    given = {"name": "p", "stream": ["squares"], "backbone": {"model": str(root)}, "train": train}
+    return notes(PipelineConfig.model_validate(given), domains=[root])
+
+
+def test_a_contrast_that_accumulation_makes_smaller_is_said_with_the_numbers(tmp_path):
+    split = {"batch_samples": 16, "accumulation_steps": 4}
+    ranked = domain_of("retrieve", "recall_at_1")
+    (note,) = notes_of(tmp_path, domain=ranked, **split)
+    assert "'find' of 'squares'" in note
+    assert "3 at most with batch_samples 16 in 4 micro-batches, and 15 with" in note
+    assert notes_of(tmp_path, domain=ranked, batch_samples=16) == []
+    assert notes_of(tmp_path, domain=ranked, model="llava", **split) == []
+    assert notes_of(tmp_path, domain=domain_of("classify", "accuracy"), **split) == []
