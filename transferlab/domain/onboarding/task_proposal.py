@@ -19,6 +19,7 @@ from transferlab.domain.onboarding.columns import (
     find_text,
     summarize_columns,
 )
+from transferlab.domain.validation.label_spelling import describe_spellings
 from transferlab.errors import InputError
 
 _YES_OR_NO = frozenset(["y", "n", "yes", "no", "true", "false", "0", "1", "ja", "nein", "j"])
@@ -81,6 +82,11 @@ def questions_of(
         "to be learned"
     )
     labels = [name for name in used if tasks.get(_task_name(name), {}).get("kind") == "classify"]
+    notes += [
+        f"tasks.{_task_name(name)}: {said}"
+        for name in labels
+        for said in describe_spellings(columns[name].counts)
+    ]
     return Questions(
         group=found or medium,
         tasks=tasks,

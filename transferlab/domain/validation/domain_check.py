@@ -27,6 +27,7 @@ from transferlab.domain.validation.counts import (
 )
 from transferlab.domain.validation.display_notes import find_display_notes
 from transferlab.domain.validation.findings import CheckReport, Labels, Problem, StreamReport
+from transferlab.domain.validation.label_spelling import find_label_spellings
 from transferlab.domain.validation.leaks import find_leaks
 from transferlab.domain.validation.persons import find_shared_persons, persons_of
 from transferlab.domain.validation.privacy_gaps import unscrubbed
@@ -122,6 +123,7 @@ def _check(
         problems += find_leaks(sample_index, domain)
         problems += find_shared_persons(sample_index, domain)
         labels = count_labels(sample_index, domain, entry)
+        problems += find_label_spellings(labels)
     return CheckReport(
         domain=entry.name,
         rows=reading.rows,
