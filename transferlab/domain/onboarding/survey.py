@@ -21,6 +21,11 @@ OFFICE_SUFFIXES = (".xlsx", ".xls", ".ods")
 """What a stranger may take for a table, and is read nowhere."""
 ARRAY_ENDINGS = ("ubyte", "ubyte.gz", ".npy", ".npz", ".h5", ".hdf5", ".mat")
 """Files of many pictures, which are read nowhere either."""
+ARCHIVE_ENDINGS = (
+    *(".zip", ".7z", ".rar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz"),
+    *(".tar.zst", ".gz", ".bz2", ".xz", ".zst"),
+)
+"""Archives and packed files, which are read after they have been unpacked."""
 OTHER_ENCODING = "cp1252"
 _GUESSED_BYTES = 1 << 18
 IDEOGRAPHS = ("CJK Unified", "Hiragana", "Katakana", "Hangul")
@@ -49,6 +54,8 @@ class Survey:
     """Spreadsheets, which are no tables until they are saved as such."""
     arrays: list[str] = field(default_factory=list)
     """Pictures packed into one file, as MNIST's."""
+    archives: list[str] = field(default_factory=list)
+    """Archives that may hold what is looked for."""
     pictures: list[str] = field(default_factory=list)
     videos: list[str] = field(default_factory=list)
     transcripts: list[str] = field(default_factory=list)
@@ -68,7 +75,10 @@ class Survey:
 
     @property
     def advice(self) -> str:
-        """What to do with an array or a spreadsheet; "" where there is none."""
+        """What to do with an archive, an array or a spreadsheet; "" where there is none."""
+        if self.archives:
+            name = PurePosixPath(self.archives[0]).name
+            return f" ({name} is an archive: unpack it, and register the folder that comes of it)"
         if self.arrays:
             name = PurePosixPath(self.arrays[0]).name
             return f" ({name} is an array of pictures: write each out as a file, with a table)"
@@ -102,6 +112,8 @@ def survey(path: Path) -> Survey:
             found.shards.append(relative)
         elif file.name.lower().endswith(ARRAY_ENDINGS):
             found.arrays.append(relative)
+        elif file.name.lower().endswith(ARCHIVE_ENDINGS):
+            found.archives.append(relative)
         elif suffix in PICTURE_SUFFIXES:
             found.pictures.append(relative)
         elif suffix in FILM_SUFFIXES:
