@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from transferlab.config.domain import SourceSection
-from transferlab.domain.base.join_keys import as_number, clash
-from transferlab.domain.base.rows import Row
+from transferlab.domain.base.join_keys import as_number, clash, merge_report
+from transferlab.domain.base.rows import BadRow, Row
 from transferlab.domain.onboarding.columns import Column, summarize_columns
 from transferlab.domain.onboarding.survey import Survey, read_as_found
 from transferlab.domain.onboarding.task_proposal import Questions, questions_of
@@ -107,7 +108,11 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
         source["reports"] = joined.settings
         by_key = {joined.key(report[joined.column]): report for report in joined.reports}
         keys = [joined.key(row[joined.tag]) for row in files]
-        rows = [row | by_key[key] for row, key in zip(files, keys, strict=True) if key in by_key]
+        rows = []
+        for row, key in zip(files, keys, strict=True):
+            # A report that names another patient is found by check.
+            with suppress(BadRow):
+                rows += [merge_report(row, by_key[key], key=joined.column)] if key in by_key else []
         notes += _about(joined)
     elif found.tables:
         notes.append(f"no column of {', '.join(found.tables[:3])} ties its rows to the files")

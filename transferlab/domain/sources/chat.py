@@ -17,6 +17,16 @@ from typing import Any
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.domain.base.rows import LISTED, WHERE, BadItem, BadRow, Row
 from transferlab.domain.rows.source import Source
+from transferlab.domain.sources.chat_keys import (
+    FORMS,
+    check_item_keys,
+    check_keys,
+    check_text,
+    check_turn_keys,
+    first_said,
+    is_empty,
+)
+from transferlab.domain.tables.json_items import describe_json_error, parse_json
 from transferlab.domain.tables.reader import (
     has_lone_surrogate,
     is_json_lines,
@@ -36,28 +46,9 @@ ROLES = {
 }
 _KINDS = ("image", "video")
 _PLACEHOLDER = re.compile("<(image|video)>")
-FORMS = ("messages", "conversations", "conversation")
-"""Where the turns of an item stand, or one of the pairs below."""
-READ = frozenset(
-    [
-        *FORMS,
-        *("system", "history", "prompt", "completion", "query", "response"),
-        *("instruction", "input", "output", "image", "images", "video", "videos", "id"),
-    ]
-)
-"""Keys of an item that are read; other plain values become columns."""
-MEANINGFUL = frozenset(
-    [
-        *("weight", "loss", "loss_scale", "loss_weight", "mask", "label", "kto_tag", "reward"),
-        *("rejected", "rejected_response", "rejected_images", "chosen", "chosen_response"),
-        *("margin", "tools", "audio", "audios"),
-    ]
-)
-"""Keys of an item that say how, or whether, its answers are to be learned, and are not read."""
-TURN_READ = frozenset(["role", "from", "content", "value", "weight", "loss", "train", "trainable"])
-TURN_IGNORED = frozenset(["id", "name", "index", "timestamp", "date", "model", "source"])
-"""Keys of a turn that name it and say nothing else."""
 _WEIGHTS = ("weight", "loss", "train", "trainable")
+_PAIRS = (("prompt", "completion"), ("query", "response"), ("instruction", "output"))
+"""Keys of a question and of its answer, as texts."""
 _OWN = ("prompt", "answer", "turn", "id", "path", "about", LISTED, WHERE)
 
 
@@ -68,6 +59,8 @@ class _Turn:
     """With a placeholder for every medium."""
     media: list[str] = field(default_factory=list)
     """Paths that stand in the content itself, in the order of the placeholders."""
+    numbers: list[int] = field(default_factory=list)
+    """What the content says about which of the item's media are shown, from 0."""
     learned: bool = True
     """Of an answer: whether it is to be learned, and is not only what was said before."""
 
@@ -113,9 +106,11 @@ def _items(path: Path) -> Iterator[tuple[str, Any]]:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     try:
-                        yield f"{path.name} line {number}", json.loads(line)
-                    except (ValueError, RecursionError):
-                        raise DataError(f"{path} line {number}: is not JSON") from None
+                        yield f"{path.name} line {number}", parse_json(line)
+                    except (ValueError, RecursionError) as error:
+                        raise DataError(
+                            f"{path} line {number}: is not JSON ({describe_json_error(error)})"
+                        ) from None
         return
     for number, name, item in stream_json(path):
         if name is not None:
@@ -128,8 +123,10 @@ def _items(path: Path) -> Iterator[tuple[str, Any]]:
 def _exchanges(item: Any, where: str) -> Iterator[Row]:
     if not isinstance(item, Mapping):
         raise BadRow("it is not a JSON object")
-    _refuse_unread(item)
-    turns = [_turn(one) for one in _messages(item)]
+    check_item_keys(item)
+    messages, form = _messages(item)
+    turns = [_turn(one) for one in messages]
+    _check_rest(item, form, turns)
     media = _assign(turns, {kind: _listed(item, kind) for kind in _KINDS})
     plain = {
         str(key): value if isinstance(value, str) else json.dumps(value)
@@ -152,28 +149,12 @@ def _exchanges(item: Any, where: str) -> Iterator[Row]:
             yield plain | _row(item, where, number, _prompt(past), text, media[:shown])
         shown += slots
         past.append((turn.role, text))
+    if turns and turns[-1].role != "assistant" and number:
+        raise BadRow("its last turn has no answer; remove that turn or answer it")
     if not number:
         raise BadRow("it has no answer: no turn of 'gpt' or 'assistant'")
     if not learned:
         raise BadRow("all of its answers have weight 0, so there is nothing to learn")
-
-
-def _refuse_unread(item: Mapping[str, Any]) -> None:
-    """
-    Raises:
-        BadRow: a key says something that would be dropped.
-    """
-    for key, value in item.items():
-        empty = value is None or value in ("", [], {})
-        plain = isinstance(value, str | int | float | bool)
-        if key in READ or empty or (plain and key not in MEANINGFUL):
-            continue
-        if key in MEANINGFUL:
-            raise BadRow(
-                f"its key '{key}' says how its answers are to be learned, which is not read here; "
-                "make conversations of the answers to be learned, without that key"
-            )
-        raise BadRow(f"its key '{key}' holds what is not read here; remove it or write it as text")
 
 
 def _prompt(past: Sequence[tuple[str, str]]) -> str:
@@ -208,24 +189,43 @@ def _row(
     }
 
 
-def _messages(item: Mapping[str, Any]) -> list[Any]:
-    """The turns, whatever the item calls them, after its system text and its history."""
+def _messages(item: Mapping[str, Any]) -> tuple[list[Any], tuple[str, ...]]:
+    """The turns, after the item's system text and its history, and the keys where they stand."""
     first = _before(item)
     for name in FORMS:
         if isinstance(item.get(name), list):
-            return first + item[name]
+            return first + item[name], (name,)
     prompt, completion = item.get("prompt"), item.get("completion")
     if isinstance(prompt, list) and isinstance(completion, list):
-        return first + prompt + completion
-    if isinstance(item.get("query"), str) and isinstance(item.get("response"), str):
-        return first + _exchange(item["query"], item["response"])
-    if isinstance(item.get("instruction"), str) and isinstance(item.get("output"), str):
-        asked = [item["instruction"], item.get("input") or ""]
-        return first + _exchange("\n".join(filter(None, asked)), item["output"])
+        return first + prompt + completion, ("prompt", "completion")
+    for asked, answered in _PAIRS:
+        question, answer = item.get(asked), item.get(answered)
+        if isinstance(question, str) and isinstance(answer, str):
+            used: tuple[str, ...] = (asked, answered)
+            if asked == "instruction" and isinstance(item.get("input"), str):
+                question = "\n".join(filter(None, [question, item["input"]]))
+                used += ("input",)
+            return first + _exchange(question, answer), used
     raise BadRow(
         "it has no list 'messages' or 'conversations', no 'prompt' with 'completion', no 'query' "
         "with 'response', and no 'instruction' with 'output'"
     )
+
+
+def _check_rest(item: Mapping[str, Any], form: tuple[str, ...], turns: Sequence[_Turn]) -> None:
+    """
+    Raises:
+        BadRow: another key says more than the turns that are read; or pictures are numbered in
+            another order than that in which they are shown.
+    """
+    texts = {turn.text for turn in turns}
+    for key in (*FORMS, *(key for pair in _PAIRS for key in pair), "input"):
+        value = item.get(key)
+        if key not in form and not is_empty(value) and not (_is_text(value) and value in texts):
+            raise BadRow(f"its key '{key}' is not read beside '{form[0]}'; keep one of them")
+    numbers = [number for turn in turns for number in turn.numbers]
+    if numbers != list(range(len(numbers))):
+        raise BadRow("its parts show media by 'index' in another order than they are listed in")
 
 
 def _exchange(question: str, answer: str) -> list[dict[str, str]]:
@@ -253,31 +253,31 @@ def _is_text(value: Any) -> bool:
 def _turn(message: Any) -> _Turn:
     if not isinstance(message, Mapping):
         raise BadRow("one of its turns is not a JSON object")
-    said = message.get("role", message.get("from"))
+    said = first_said(message, ("role", "from"))
     role = ROLES.get(said) if isinstance(said, str) else None
     if role is None:
         raise BadRow(f"the role of one of its turns is none of {', '.join(ROLES)}")
-    for key, value in message.items():
-        known = key in TURN_READ or key in TURN_IGNORED
-        if not known and value is not None and value not in ("", [], {}):
-            raise BadRow(f"a turn's key '{key}' is not read here; remove it or write it as text")
-    learned = _learned(message)
-    content = message.get("content", message.get("value"))
+    check_turn_keys(message)
+    turn = _Turn(role=role, text="", learned=_learned(message, role))
+    content = first_said(message, ("content", "value"))
     if isinstance(content, str):
-        return _Turn(role=role, text=content, learned=learned)
-    if not isinstance(content, list):
+        turn.text = content
+    elif isinstance(content, list):
+        for part in content:
+            _add(turn, part)
+    else:
         raise BadRow("one of its turns has no text")
-    turn = _Turn(role=role, text="", learned=learned)
-    for part in content:
-        _add(turn, part)
+    check_text(turn.text)
     return turn
 
 
-def _learned(message: Mapping[str, Any]) -> bool:
+def _learned(message: Mapping[str, Any], role: str) -> bool:
     """Whether a turn is to be learned: 0 or false says that it is not, 1 or true that it is."""
     given = [message[key] for key in _WEIGHTS if message.get(key) is not None]
     if any(value not in (0, 1) for value in given):
         raise BadRow("a turn's weight is neither 0 nor 1; only these two are read")
+    if role != "assistant" and any(given):
+        raise BadRow("a turn that is no answer is to be learned (its weight); only answers are")
     return all(given)
 
 
@@ -285,12 +285,16 @@ def _add(turn: _Turn, part: Any) -> None:
     """One part of a content that is a list, as TRL and the hub's chat templates have it."""
     kind = part.get("type") if isinstance(part, Mapping) else None
     if kind == "text" and isinstance(part.get("text"), str):
+        check_keys(part, ("type", "text"), "a part's")
         turn.text += part["text"]
     elif kind in _KINDS:
+        check_keys(part, ("type", kind, "path", "index"), "a part's")
         turn.text += f"<{kind}>"
-        own = part.get(kind) or part.get("path")
-        if own is not None:
+        own = first_said(part, (kind, "path"))
+        if not is_empty(own):
             turn.media.append(_path(own, kind))
+        if part.get("index") is not None:
+            turn.numbers.append(part["index"])
     else:
         raise BadRow("a part of one of its turns is neither text, image nor video")
 
@@ -305,6 +309,8 @@ def _listed(item: Mapping[str, Any], kind: str) -> list[str]:
 
 def _path(given: Any, kind: str) -> str:
     if isinstance(given, Mapping):
+        if given.get("path"):
+            check_keys(given, ("path",), f"an {kind}'s")
         given = given.get("path")
     if not isinstance(given, str) or not given:
         raise BadRow(f"an {kind} of it is no path; write media out as files")

@@ -16,8 +16,9 @@ from transferlab.config.domain import SourceSection
 from transferlab.core.paths import safe_join
 from transferlab.domain.base.disk_index import Reports
 from transferlab.domain.base.file_tree import walk
+from transferlab.domain.base.join_keys import merge_report
 from transferlab.domain.base.media_error import UnreadableMedium
-from transferlab.domain.base.rows import WHERE, BadItem, Row
+from transferlab.domain.base.rows import WHERE, BadItem, BadRow, Row
 from transferlab.domain.base.template import check_columns
 from transferlab.domain.media.dicom import describe_modality, one_sentence
 from transferlab.domain.privacy.dicom_elements import ElementGuard
@@ -188,7 +189,11 @@ class DicomTree:
             matching = reports.matching(key) if key else []
             joined += bool(matching)
             for report, pictures in matching:
-                yield row | report | {WHERE: f"{report[WHERE]}, picture {pictures}"}
+                where = f"{report[WHERE]}, picture {pictures}"
+                try:
+                    yield merge_report(row, report, key=section.column) | {WHERE: where}
+                except BadRow as error:
+                    yield BadItem(where, str(error))
             if not matching and section.optional:
                 yield row | empty
             elif not matching and key:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -15,6 +14,7 @@ from transferlab.domain.base.file_tree import walk
 from transferlab.domain.base.rows import WHERE, Row
 from transferlab.domain.privacy.guard import media_columns
 from transferlab.domain.rows.source import Source
+from transferlab.domain.tables.json_items import describe_json_error, parse_json
 from transferlab.domain.tables.reader import cell_text, has_lone_surrogate
 from transferlab.errors import DataError
 
@@ -104,23 +104,31 @@ def _row(
 ) -> Row:
     key = str(sample["__key__"])
     row: Row = {}
+    values: Row = {}
     for ending, content in sample.items():
         if ending in _OWN:
             continue
         if ending.lower() == "json":
-            row = _values(content, where) | row
+            values = _values(content, where)
         elif ending.lower() in TEXTS:
             row[ending] = _text(content, where)
         elif file_columns is None or ending in file_columns:
             row[ending] = f"{shard}/{key}.{ending}"
-    return row | {"key": key}
+    row["key"] = key
+    for name, value in values.items():
+        if row.setdefault(name, value) != value:
+            raise DataError(
+                f"{where}: its .json has '{name}', and so have the names of its members; rename it"
+            )
+    return row
 
 
 def _values(content: bytes, where: str) -> Row:
     try:
-        values = json.loads(_text(content, where))
-    except (ValueError, RecursionError):
-        raise DataError(f"{where}: its .json is not JSON") from None
+        values = parse_json(_text(content, where))
+    except (ValueError, RecursionError) as error:
+        why = describe_json_error(error)
+        raise DataError(f"{where}: its .json is not JSON ({why})") from None
     if not isinstance(values, dict):
         raise DataError(f"{where}: its .json is not an object")
     row = {str(key): cell_text(value) for key, value in values.items()}

@@ -10,11 +10,46 @@ from typing import IO, Any
 _SPACE = re.compile(r"[ \t\n\r]*")
 _AFTER_NUMBER = " \t\n\r,]}"
 _AT_ONCE = 1 << 16
-_DECODER = json.JSONDecoder()
 
 
 class NoItems(ValueError):
     """The text is JSON, and neither a list nor an object."""
+
+
+class RepeatedKey(ValueError):
+    """An object names a key twice, of which JSON's readers keep the last."""
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise RepeatedKey(f"an object names the key '{twice}' twice")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unrepeated)
+
+
+def parse_json(text: str) -> Any:
+    """A JSON value in which no key is lost.
+
+    Raises:
+        RepeatedKey: an object names a key twice.
+        ValueError: it is not JSON, or a number in it is too long.
+        RecursionError: it is nested too deeply.
+    """
+    return _DECODER.decode(text)
+
+
+def describe_json_error(error: ValueError | RecursionError) -> str:
+    """Why a text is no JSON, in a few words."""
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    if isinstance(error, RepeatedKey):
+        return str(error)
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
 
 
 def stream_items(file: IO[str]) -> Iterator[tuple[str | None, Any]]:

@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from transferlab.domain.base.rows import WHERE, BadItem, Row
-from transferlab.domain.tables.json_items import NoItems, stream_items
+from transferlab.domain.privacy.guard import RESERVED
+from transferlab.domain.tables.json_items import (
+    NoItems,
+    describe_json_error,
+    parse_json,
+    stream_items,
+)
 from transferlab.errors import DataError
 
 
@@ -190,6 +196,7 @@ def _csv(path: Path, lines: IO[str], delimiters: str) -> Iterator[Row]:
     began = 1
     try:
         header = next(reader, [])
+        _check_reserved(header, path)
         if len(set(header)) != len(header):
             twice = next(name for name in header if header.count(name) > 1)
             raise DataError(f"{path}: the header names the column '{twice}' twice")
@@ -198,6 +205,11 @@ def _csv(path: Path, lines: IO[str], delimiters: str) -> Iterator[Row]:
                 raise DataError(
                     f"{path} row {number} (line {reader.line_num}): has {len(cells)} cells, "
                     f"the header has {len(header)}; is a quote or a delimiter missing?"
+                )
+            if cells == header and len(cells) > 1:
+                raise DataError(
+                    f"{path} row {number} (line {reader.line_num}): is the header again; were two "
+                    "tables put together? Remove that line"
                 )
             began = reader.line_num + 1
             yield dict(zip(header, cells, strict=True)) | {WHERE: f"{path.name} row {number}"}
@@ -213,9 +225,11 @@ def _jsonl(path: Path, lines: IO[str]) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
+            values = parse_json(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{path} line {number}: is not JSON ({_why(error)})") from None
+            raise DataError(
+                f"{path} line {number}: is not JSON ({describe_json_error(error)})"
+            ) from None
         if not isinstance(values, dict):
             raise DataError(f"{path} line {number}: is not a JSON object; write one per line")
         yield _as_row(values, path) | {WHERE: f"{path.name} line {number}"}
@@ -260,13 +274,7 @@ def stream_json(path: Path) -> Iterator[tuple[int, str | None, Any]]:
         raise DataError(f"{path}: must be a list of objects, or an object of objects") from None
     except (ValueError, RecursionError) as error:
         after = f" after item {number}" if number else ""
-        raise DataError(f"{path}: is not JSON{after} ({_why(error)})") from None
-
-
-def _why(error: ValueError | RecursionError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return error.msg
-    return "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
+        raise DataError(f"{path}: is not JSON{after} ({describe_json_error(error)})") from None
 
 
 def _json(path: Path) -> Iterator[Row]:
@@ -275,6 +283,11 @@ def _json(path: Path) -> Iterator[Row]:
             if name is None:
                 raise DataError(f"{path}: item {number} is not a JSON object")
             raise DataError(f"{path}: must be a list of objects, or an object of objects")
+        if name is not None and KEY in values:
+            raise DataError(
+                f"{path} item {number}: has a '{KEY}', and its name becomes a column '{KEY}'; "
+                "rename one of them"
+            )
         own = values if name is None else {KEY: name} | values
         yield _as_row(own, path) | {WHERE: f"{path.name} item {number}"}
 
@@ -304,7 +317,14 @@ def _parquet(path: Path) -> Iterator[Row]:
         ) from None
 
 
+def _check_reserved(columns: Iterable[str], path: Path) -> None:
+    for name in columns:
+        if name in RESERVED:
+            raise DataError(f"{path}: a column may not be called '{name}' here; rename it")
+
+
 def _as_row(values: dict[str, Any], path: Path) -> Row:
+    _check_reserved(map(str, values), path)
     row = {str(key): cell_text(value) for key, value in values.items()}
     if has_lone_surrogate("".join([*row, *row.values()])):
         raise DataError(f"{path}: a text of it holds half of a character (a lone surrogate)")

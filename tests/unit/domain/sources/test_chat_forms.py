@@ -5,6 +5,7 @@ import json
 import pytest
 
 from transferlab.domain.sources.chat import read_chat
+from transferlab.errors import DataError
 
 PAIR = {"query": "<image>How many?", "response": "Two.", "images": ["0.png"]}
 TURNS = [{"role": "user", "content": "Q1"}, {"role": "assistant", "content": "A1"}]
@@ -99,3 +100,75 @@ def test_lines_are_known_whatever_the_ending(tmp_path):
     assert len(read_chat(tmp_path / "list.json")[0]) == 2
     (tmp_path / "list.json").write_text(json.dumps([PAIR, PAIR], indent=1))
     assert len(read_chat(tmp_path / "list.json")[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"messages": TURNS}, "'query' is not read beside 'messages'"),
+        ({"completion": "x"}, "'completion' is not read beside 'query'"),
+        ({"input": "Look left."}, "'input' is not read beside 'query'"),
+        ({"answer": "x"}, "a column that is made here"),
+        ({"path": "1.png"}, "a column that is made here"),
+        ({"image_path": "1.png"}, "media that would not be shown"),
+        ({"Images": "1.png"}, "read as 'images' only"),
+        ({"Label": 0}, "how its answers are to be learned"),
+        ({"bbox": "1,2,3,4"}, "how its answers are to be learned"),
+        ({"functions": "[]"}, "how its answers are to be learned"),
+        ({"response": "There: <bbox>"}, "placeholder <bbox>"),
+        ({"query": "<image>Hear <audio>"}, "placeholder <audio>"),
+        ({"query": "<img>1.png</img>What?", "images": []}, "placeholder <img>"),
+        ({"images": [{"path": "0.png", "bytes": "AAAA"}]}, "key 'bytes'"),
+    ],
+)
+def test_nothing_of_an_item_is_dropped(tmp_path, change, why):
+    rows, bad = read(tmp_path, PAIR | change)
+    assert rows == []
+    assert why in bad[0][1]
+
+
+def test_an_item_that_says_one_thing_twice_is_read(tmp_path):
+    rows, bad = read(tmp_path, {"messages": TURNS, "prompt": "Q1"})
+    assert (len(rows), bad) == (1, [])
+    turns = [TURNS[0] | {"from": "user", "value": ""}, TURNS[1] | {"value": "A1"}]
+    assert read(tmp_path, {"messages": turns})[1] == []
+
+
+def said(*parts):
+    return {"messages": [{"role": "user", "content": list(parts)}, TURNS[1]], "images": ["0", "1"]}
+
+
+FIRST, SECOND = ({"type": "image", "index": number, "text": None} for number in (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        ({"messages": [*TURNS, TURNS[0]]}, "last turn has no answer"),
+        ({"messages": [TURNS[0] | {"from": "gpt"}, TURNS[1]]}, "say different things"),
+        ({"messages": [TURNS[0], TURNS[1] | {"value": "A2"}]}, "say different things"),
+        ({"messages": [TURNS[0] | {"loss": True}, TURNS[1]]}, "a turn that is no answer"),
+        (said(SECOND, FIRST), "in another order"),
+        (said(FIRST, {"type": "image", "bbox": [1, 2]}), "a part's key 'bbox'"),
+        (said(FIRST | {"text": "Q"}, SECOND), "a part's key 'text'"),
+        (said({"type": "image", "image": "0", "path": "1"}), "say different things"),
+    ],
+)
+def test_nothing_of_a_turn_is_dropped(tmp_path, item, why):
+    rows, bad = read(tmp_path, item)
+    assert rows == []
+    assert why in bad[0][1]
+
+
+def test_numbered_parts_in_their_order_and_texts_as_prompt_and_completion_are_read(tmp_path):
+    assert len(read(tmp_path, said(FIRST, SECOND))[0]) == 1
+    rows, _ = read(tmp_path, {"prompt": "Q", "completion": "A"})
+    assert (rows[0]["prompt"], rows[0]["answer"]) == ("Q", "A")
+
+
+def test_a_key_that_is_written_twice_is_no_json(tmp_path):
+    item = '{"query": "Q", "response": "A", "response": "B"}'
+    for name, text in (("c.jsonl", item), ("c.json", f"[{item}]")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(DataError, match="names the key 'response' twice"):
+            read_chat(tmp_path / name)

@@ -174,3 +174,15 @@ def test_an_empty_folder(tmp_path):
 def test_dicom_settings_belong_to_dicom():
     with pytest.raises(ValueError, match="only with kind 'dicom'"):
         SourceSection.model_validate({"kind": "table", "tags": ["Modality"]})
+
+
+def test_a_report_that_names_another_patient_or_picture_is_not_joined(tmp_path):
+    table = archive(tmp_path, 3)
+    for column, value in (("PatientID", "P9"), ("StudyInstanceUID", "1.2"), ("file", "x.dcm")):
+        own = {"PatientID": "P0", "StudyInstanceUID": "", "file": ""}[column]
+        changed = [table[0] | {column: value}, table[1] | {column: own}]
+        rows, bad = read(tmp_path, changed, reports=source()["reports"])
+        has_own = column != "StudyInstanceUID"  # the files have none
+        assert len([why for _, why in bad if f"column '{column}' differs" in why]) == 2 * has_own
+        assert len(rows) == 4 - 2 * has_own
+        assert all(row["PatientID"] == "P0" and row["file"].startswith("archive/") for row in rows)

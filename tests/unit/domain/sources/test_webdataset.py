@@ -14,6 +14,7 @@ from transferlab.domain.loader import load_domain
 from transferlab.domain.media.decoder import decode
 from transferlab.domain.onboarding import user_domains
 from transferlab.domain.onboarding.proposal import propose
+from transferlab.domain.sources.webdataset import stream_shards
 from transferlab.domain.validation.domain_check import check_domain
 from transferlab.errors import DataError, EnvironmentProblem, InputError, MissingExtra
 
@@ -258,3 +259,11 @@ def test_a_saved_dataset_is_proposed_with_its_own_splits(saved, tmp_path, monkey
     assert report.samples == {"train": 12, "validation": 4, "test": 8}
     assert [one.kind for one in report.errors] == []
     assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_a_value_of_the_json_that_a_member_would_hide_is_an_error(shards):
+    with webdataset.TarWriter(str(shards / "shards" / "train-0.tar")) as sink:
+        sink.write({"__key__": "s0", "cls": "disc", "json": {"cls": "ring", "key": "s0"}})
+    rows = stream_shards(shards / "shards", shards, pattern="*")
+    with pytest.raises(DataError, match="has 'cls', and so have"):
+        list(rows)

@@ -113,3 +113,19 @@ def test_a_line_that_names_the_separator_is_obeyed(tmp_path):
     (tmp_path / "t.csv").write_text("sep=|\na|b,c\n1|2\n")
     (row,) = read_table(tmp_path / "t.csv")
     assert (row["a"], row["b,c"]) == ("1", "2")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("t.jsonl", '{"a": "x", "a": "y"}', "names the key 'a' twice"),
+        ("t.json", '[{"b": {"a": 1, "a": 2}}]', "names the key 'a' twice"),
+        ("t.json", '{"one": {"key": "x"}}', "rename one of them"),
+        ("t.csv", "a,_where\n1,2\n", "may not be called '_where'"),
+        ("t.jsonl", '{"_media": "[]"}', "may not be called '_media'"),
+        ("t.csv", "a,b\n1,2\na,b\n3,4\n", "row 2 .line 3.: is the header again"),
+    ],
+)
+def test_what_would_be_lost_is_an_error(tmp_path, name, text, why):
+    with pytest.raises(DataError, match=why):
+        read_table(write(tmp_path, name, text))
