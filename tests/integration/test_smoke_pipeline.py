@@ -12,9 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "pipelines" / "smoke.yaml"
 KEYS = {
-    "schema_version", "pipeline", "seed", "domains", "scores", "summary", "steps", "arms", "gains",
-    "controls", "similarity", "data_quantity", "cost", "same_training", "quarantined", "mlflow",
-    "exports",
+    "schema_version", "digest", "pipeline", "seed", "domains", "scores", "summary", "steps", "arms",
+    "gains", "controls", "similarity", "data_quantity", "cost", "same_training", "quarantined",
+    "mlflow", "exports",
 }  # fmt: skip
 
 pytestmark = pytest.mark.integration

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.core.files import report_disk_errors, write_text
+from transferlab.core.integrity import DamagedFile, check_seal, seal
 from transferlab.core.records import DomainScore, StepReport
 from transferlab.core.text.sanitizers import escape_json
 from transferlab.errors import InputError
@@ -34,6 +35,8 @@ EXPORTS = "exports"
 PENDING, DONE, FAILED = "pending", "done", "failed"
 """The status of an export."""
 PREVIOUS_RESULT_FILE = "result.previous.json"
+
+_ANEW = "run the pipeline again with this --out, which writes it again from its stages"
 
 COMPARISONS = (
     ("single", "zero_shot"),
@@ -103,7 +106,7 @@ def retire_result(out: Path) -> None:
 
 def write_result(out: Path, result: Mapping[str, Any]) -> Path:
     """Write ``out/result.json`` beside and rename; NaN is refused: not every reader takes it."""
-    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(seal(result), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(out / RESULT_FILE, escape_json(text) + "\n")
     return out / RESULT_FILE
 
@@ -112,23 +115,28 @@ def read_result(folder: Path) -> dict[str, Any]:
     """The content of a run's result.json.
 
     Raises:
-        InputError: there is none, or it is of another version of transferlab.
+        InputError: there is none, it is damaged, or it is of another version of transferlab.
     """
+    path = folder / RESULT_FILE
     try:
-        result = json.loads((folder / RESULT_FILE).read_text("utf-8"))
+        text = path.read_bytes()
+        result = json.loads(text)
     except FileNotFoundError:
         raise InputError(
             f"{folder}: holds no {RESULT_FILE}; name the output directory of a finished run"
         ) from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{folder / RESULT_FILE}: is not JSON ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not JSON ({error}); {_ANEW}") from None
     version = result.get("schema_version") if isinstance(result, dict) else None
     if version != SCHEMA_VERSION:
         raise InputError(
-            f"{folder / RESULT_FILE}: is no result of this version of transferlab (schema_version "
+            f"{path}: is no result of this version of transferlab (schema_version "
             f"{version}, not {SCHEMA_VERSION}); run the pipeline again"
         )
-    return result
+    try:
+        return check_seal(text)
+    except DamagedFile as error:
+        raise InputError(f"{path}: was changed or damaged ({error}); {_ANEW}") from None
 
 
 def _matrix(parts: Parts, stream: StreamOutcome) -> ScoreMatrix:

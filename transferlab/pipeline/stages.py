@@ -14,8 +14,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
+from transferlab.core.checkpoint import load_checkpoint, save_checkpoint, verify_checkpoint
 from transferlab.core.files import replace_file
+from transferlab.core.integrity import DamagedFile, check_seal, seal, set_aside
 from transferlab.core.records import DomainScore, TaskScore
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.pipeline.stage_facts import StageFacts
@@ -42,6 +43,7 @@ class StageStore:
     """One JSON record and one optional tensor file per finished stage, under ``out/stages``.
 
     A record holds the facts that decided its numbers; one whose facts are other now is not used.
+    Both files carry digests: a damaged one is set aside, and its stage made anew.
     """
 
     @classmethod
@@ -60,6 +62,11 @@ class StageStore:
         if not _path(folder, needed, "json").exists():
             raise InputError(f"{out}: its stages are not there any more; run the pipeline again")
         store = cls(out, facts)
+        if store._read(needed) is None:
+            raise InputError(
+                f"{out}: its stage {needed} was damaged; run the pipeline again with this --out, "
+                "which makes it anew"
+            )
         changed = store.changed(needed)
         if changed:
             raise InputError(
@@ -75,6 +82,8 @@ class StageStore:
             EnvironmentProblem: ``out`` cannot be written.
         """
         self._folder, self._facts = out / "stages", facts
+        self._verified: set[str] = set()
+        """Stages whose tensors were found sound; a large file is not read twice for its digest."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._folder):
@@ -88,7 +97,11 @@ class StageStore:
     def load(self, stage: str) -> dict[str, Any] | None:
         """The record of a finished stage, or None where there is none that fits."""
         found = self._read(stage)
-        return None if found is None or self.changed(stage) else found["record"]
+        if found is None or self.changed(stage):
+            return None
+        if found["has_state"] and not self._state_is_sound(stage):
+            return None
+        return found["record"]
 
     def changed(self, stage: str) -> list[str]:
         """What has changed since a stage was made; empty where it fits, or is not there."""
@@ -99,8 +112,12 @@ class StageStore:
         return sorted(name for name in before.keys() | now if before.get(name) != now.get(name))
 
     def load_state(self, stage: str) -> dict[str, Any]:
-        """The tensors and plain values saved with a stage; nothing in the file is executed."""
-        return load_checkpoint(self._path(stage, "pt"))
+        """The tensors and plain values saved with a stage; nothing in the file is executed.
+
+        Raises:
+            ModelError: they are not there, or damaged.
+        """
+        return load_checkpoint(self._path(stage, "pt"), verified=stage in self._verified)
 
     def save(
         self, stage: str, record: Mapping[str, Any], state: Mapping[str, Any] | None = None
@@ -109,9 +126,15 @@ class StageStore:
         path = self._path(stage, "json")
         if state is not None:
             path.unlink(missing_ok=True)  # or it would stand beside tensors that are not its own
+            self._verified.discard(stage)
             save_checkpoint(self._path(stage, "pt"), state)
-        content = {"stage": stage, "facts": self._facts.of(stage), "record": dict(record)}
-        self._write(path, json.dumps(content).encode())
+        content = {
+            "stage": stage,
+            "facts": self._facts.of(stage),
+            "has_state": state is not None,
+            "record": dict(record),
+        }
+        self._write(path, json.dumps(seal(content)).encode())
         for unfinished in self._folder.glob(f"{path.stem}.*.unfinished"):
             unfinished.unlink(missing_ok=True)
 
@@ -134,7 +157,10 @@ class StageStore:
         """Which finished stages fit, and why the others are made anew."""
         fitting, anew = [], {}
         for file in sorted(self._folder.glob("*.json")):
-            stage = json.loads(file.read_text("utf-8")).get("stage", "")
+            found = self._read_file(file)
+            if found is None:
+                continue
+            stage = found["stage"]
             try:
                 changed = self.changed(stage)
             except (ValueError, KeyError, IndexError):
@@ -146,8 +172,34 @@ class StageStore:
         return Reuse(fitting=fitting, anew=anew)
 
     def _read(self, stage: str) -> dict[str, Any] | None:
-        path = self._path(stage, "json")
-        return json.loads(path.read_text("utf-8")) if path.exists() else None
+        return self._read_file(self._path(stage, "json"))
+
+    def _read_file(self, path: Path) -> dict[str, Any] | None:
+        """A stage's whole record; None where there is none, or none that can be believed."""
+        if not path.exists():
+            return None
+        try:
+            found = check_seal(path.read_bytes())
+            if not {"stage", "facts", "has_state", "record"} <= found.keys():
+                raise DamagedFile("it is no record of a stage")
+        except DamagedFile as error:
+            set_aside(path, str(error))
+            return None
+        return found
+
+    def _state_is_sound(self, stage: str) -> bool:
+        """Whether a stage's tensors are as they were written; a damaged file is set aside."""
+        path = self._path(stage, "pt")
+        try:
+            if stage not in self._verified:
+                verify_checkpoint(path)
+        except DamagedFile as error:
+            if path.exists():
+                set_aside(path, str(error))
+            self._path(stage, "json").unlink(missing_ok=True)  # no finished stage without tensors
+            return False
+        self._verified.add(stage)
+        return True
 
     def _path(self, stage: str, suffix: str) -> Path:
         return _path(self._folder, stage, suffix)

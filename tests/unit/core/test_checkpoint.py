@@ -72,3 +72,27 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, monkeypatch, content):
         load_checkpoint(path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "made-by-a-checkpoint").exists()
+
+
+def damaged(content: bytes) -> list[bytes]:
+    """A file's content, damaged in many ways: flipped, cut off, zeroed, emptied."""
+    flipped = []
+    for at in [*range(0, len(content), 37), *range(len(content) - 40, len(content))]:
+        other = bytearray(content)
+        other[at] ^= 16
+        flipped.append(bytes(other))
+    return [*flipped, content[:-1], content[:100], b"", bytes(len(content)), content + b"\0"]
+
+
+def test_no_damaged_byte_is_believed(tmp_path):
+    path = tmp_path / "a.pt"
+    save_checkpoint(path, {"weights": torch.arange(60.0), "ids": ["s1"]})
+    for content in damaged(path.read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match=r"a\.pt: this checkpoint is damaged"):
+            load_checkpoint(path)
+
+
+def test_plain_torch_reads_it_too(tmp_path):
+    save_checkpoint(tmp_path / "a.pt", {"value": 1})
+    assert torch.load(tmp_path / "a.pt", weights_only=True) == {"value": 1}

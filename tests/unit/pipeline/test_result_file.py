@@ -6,7 +6,7 @@ import pytest
 
 from transferlab.errors import InputError
 from transferlab.pipeline.export import export_result
-from transferlab.pipeline.result import retire_result, write_result
+from transferlab.pipeline.result import read_result, retire_result, write_result
 
 
 def test_an_earlier_result_is_put_aside(tmp_path):
@@ -14,7 +14,19 @@ def test_an_earlier_result_is_put_aside(tmp_path):
     write_result(tmp_path, {"value": 1})
     retire_result(tmp_path)
     assert not (tmp_path / "result.json").exists()
-    assert json.loads((tmp_path / "result.previous.json").read_text("utf-8")) == {"value": 1}
+    previous = json.loads((tmp_path / "result.previous.json").read_text("utf-8"))
+    assert previous == {"value": 1, "digest": previous["digest"]}
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b.replace(b"0.50", b"0.75"), lambda b: b[:-9], lambda b: b""]
+)
+def test_a_damaged_result_is_not_believed(tmp_path, damage):
+    path = write_result(tmp_path, {"schema_version": 1, "score": "0.50"})
+    assert read_result(tmp_path) == {"schema_version": 1, "score": "0.50"}
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match=r"result\.json: .*; run the pipeline again with this"):
+        read_result(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """Finished stages: reused where what decides their numbers is the same, made anew elsewhere."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import DomainScore, TaskScore
-from transferlab.errors import EnvironmentProblem, InputError
+from transferlab.errors import EnvironmentProblem, InputError, TransferlabWarning
 from transferlab.pipeline.build import media_store
 from transferlab.pipeline.stage_facts import StageFacts
 from transferlab.pipeline.stages import (
@@ -203,3 +204,40 @@ def test_scores_survive_the_round_trip():
     )  # fmt: skip
     score = DomainScore(domain="a", value=0.5, metric="accuracy (t)", tasks={"t": task})
     assert score_from_record(score_to_record(score)) == score
+
+
+DAMAGES = {
+    "flip": lambda content: content.replace(b"0.50", b"0.75"),
+    "cut": lambda content: content[: len(content) // 2],
+    "zero": lambda content: bytes(len(content)),
+    "empty": lambda content: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_record_is_set_aside_and_its_stage_made_anew(tmp_path, damage):
+    StageStore(tmp_path, facts()).save("single/a/scores/a", {"value": "0.50"})
+    path = tmp_path / "stages" / "single--a--scores--a.json"
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    store = StageStore(tmp_path, facts())
+    with pytest.warns(TransferlabWarning, match=r"single--a--scores--a\.json: is damaged"):
+        assert store.reuse().fitting == []
+    assert store.load("single/a/scores/a") is None
+    assert path.with_name(path.name + ".damaged").exists()
+    store.save("single/a/scores/a", {"value": "0.50"})
+    assert StageStore(tmp_path, facts()).load("single/a/scores/a") == {"value": "0.50"}
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "gone"])
+def test_damaged_tensors_are_set_aside_and_their_stage_made_anew(tmp_path, damage):
+    StageStore(tmp_path, facts()).save("single/a", {"value": 1}, {"weights": "0.50"})
+    path = tmp_path / "stages" / "single--a.pt"
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    said = pytest.warns(TransferlabWarning, match=r"single--a\.pt: is damaged")
+    with nullcontext() if damage == "gone" else said:
+        assert StageStore(tmp_path, facts()).load("single/a") is None
+    with pytest.raises(InputError, match="stages are not there"):
+        StageStore.of_finished(tmp_path, facts(), needed="single/a")

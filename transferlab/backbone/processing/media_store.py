@@ -12,12 +12,13 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -28,7 +29,7 @@ from transferlab.core.files import machine_error, why
 from transferlab.core.records import MediaRef
 from transferlab.errors import TransferlabWarning
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same bytes are decoded or processed to something else than before."""
 SUFFIX = ".safetensors"
 PARTIAL = ".partial"
@@ -79,13 +80,17 @@ class MediaStore:
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                facts = json.loads((file.metadata() or {})["facts"])
+                metadata = file.metadata() or {}
+            # Once per process and entry: it is mapped, so later reads do not go to the disk again.
+            if key not in self._touched:
+                if metadata["digest"] != _digest(key, tensors, metadata["facts"]):
+                    raise ValueError("its digest does not fit its content")
+            facts = json.loads(metadata["facts"])
         except (FileNotFoundError, NotADirectoryError, RuntimeError):
             # The second: evicted between the header and torch's own opening of the file.
             return None
-        except (SafetensorError, KeyError, ValueError, OSError):
-            with suppress(OSError):  # what cannot be removed is made again in every epoch
-                path.unlink(missing_ok=True)  # damaged
+        except (SafetensorError, KeyError, ValueError, OSError) as error:
+            self._discard(path, error)
             return None
         if key not in self._touched:
             self._touched.add(key)
@@ -106,7 +111,9 @@ class MediaStore:
             os.close(handle)
             try:
                 plain = {name: tensor.contiguous() for name, tensor in tensors.items()}
-                save_file(plain, extra_inputs, metadata={"facts": json.dumps(facts)})
+                described = json.dumps(facts)
+                metadata = {"facts": described, "digest": _digest(key, plain, described)}
+                save_file(plain, extra_inputs, metadata=metadata)
                 os.replace(extra_inputs, self._path(key))
             finally:
                 Path(extra_inputs).unlink(missing_ok=True)
@@ -125,6 +132,16 @@ class MediaStore:
         warnings.warn(
             f"processed media are no longer kept in {self._folder} ({reason}); every epoch decodes "
             "what is not kept",
+            TransferlabWarning,
+            stacklevel=3,
+        )
+
+    def _discard(self, path: Path, error: Exception) -> None:
+        """Remove a damaged entry, which is then made again; not kept aside, as caches are large."""
+        with suppress(OSError):  # what cannot be removed is made again in every epoch
+            path.unlink(missing_ok=True)
+        warnings.warn(
+            f"{path}: is damaged ({error}); it is thrown away and made anew",
             TransferlabWarning,
             stacklevel=3,
         )
@@ -177,6 +194,16 @@ class MediaStore:
                 return
             Path(path).unlink(missing_ok=True)
             self._used_bytes -= size
+
+
+def _digest(key: str, tensors: Mapping[str, Tensor], facts: str) -> str:
+    """SHA-256 of all that an entry says, its own name too, in hex."""
+    digest = hashlib.sha256(f"{key} {facts}".encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f" {name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        flat = tensor.contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy() if flat.numel() else b"")
+    return digest.hexdigest()
 
 
 def entry_key(refs: Sequence[MediaRef], settings: str) -> str | None:

@@ -20,9 +20,10 @@ from transferlab.continual.components.strategy import Strategy
 from transferlab.continual.components.trainer_view import ExperienceView, StageView
 from transferlab.continual.engine.hook_timer import Stopwatch
 from transferlab.continual.engine.recorder import Recorder
-from transferlab.core.checkpoint import load_checkpoint, save_checkpoint
+from transferlab.core.checkpoint import load_checkpoint, save_checkpoint, verify_checkpoint
 from transferlab.core.distributed import equal_on_all_ranks, rank_and_size
 from transferlab.core.events import Warned
+from transferlab.core.integrity import DamagedFile, set_aside
 from transferlab.errors import InputError
 
 
@@ -63,16 +64,15 @@ class StepCheckpoint:
         self._path, self._every_steps = path, every_steps
 
     def read(self, trainer: CheckpointedTrainer) -> dict[str, Any] | None:
-        """What the file holds, or None where there is none.
+        """What the file holds; None where there is none, and where it is damaged and set aside.
 
         Raises:
-            ModelError: it is damaged.
             InputError: it is about another domain, other data or other strategies, or not every
                 process that trains this model finds the same file.
         """
         if self._path is None:
             return None
-        state = load_checkpoint(self._path) if self._path.exists() else None
+        state = self._load(self._path)
         steps = len(state["recorder"]["losses"]) if state else 0
         if not equal_on_all_ranks(steps, trainer.device):
             raise InputError(
@@ -92,6 +92,19 @@ class StepCheckpoint:
                 "from this checkpoint; remove it to begin the domain anew"
             )
         return state
+
+    @staticmethod
+    def _load(path: Path) -> dict[str, Any] | None:
+        """The content; None where there is no file, and of a damaged one, which one rank moves."""
+        if not path.exists():
+            return None
+        try:
+            verify_checkpoint(path)
+            return load_checkpoint(path, verified=True)
+        except DamagedFile as error:
+            if rank_and_size()[0] == 0:
+                set_aside(path, str(error))
+            return None
 
     def save_when_due(self, trainer: CheckpointedTrainer) -> None:
         """Called after every step; the last one's state is the caller's to keep.

@@ -1,29 +1,45 @@
-"""Folders of the cache that are written once: beside their final place, then renamed."""
+"""Folders of the cache that are written once: beside their final place, then renamed.
+
+Each holds the digests of its files, which are compared once in every process that uses it: a folder
+in which a file was damaged or is missing is set aside and written anew.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
 from transferlab.core.files import report_disk_errors
+from transferlab.core.integrity import DamagedFile, check_seal, file_digest, seal, set_aside
 from transferlab.core.paths import CACHE_VARIABLE, default_cache
 from transferlab.domain.base.owned_folder import OwnedFolder, sweep
 from transferlab.errors import EnvironmentProblem
 
 PREFIX = ".writing-"
 """Folders of this name are being written, or were when their process was killed."""
+DIGESTS = ".digests.json"
+"""In each such folder: the SHA-256 of every other file in it."""
+_verified: set[Path] = set()
+"""Folders that this process has found whole."""
 
 
 def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None) -> Path:
-    """The folder ``name`` of the cache, for nobody but its owner; written now unless it is there.
+    """The folder ``name`` of the cache, for nobody but its owner; written now unless it is there,
+    and whole.
 
     Raises:
         EnvironmentProblem: the cache folder cannot be written.
     """
     root = cache_root or default_cache()
     final = root / name
-    if final.is_dir():
+    if final in _verified and final.is_dir():
+        return final
+    if final.is_dir() and (_damage(final) is None or not _set_damaged_aside(final)):
         sweep(root, PREFIX)
+        _verified.add(final)
         return final
     try:
         beside = OwnedFolder(root, PREFIX)
@@ -35,10 +51,51 @@ def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None
     try:
         with report_disk_errors(root):
             write(beside.path)
+            digests = {"files": _digests(beside.path)}
+            (beside.path / DIGESTS).write_text(json.dumps(seal(digests)), "utf-8")
             _rename(beside.path, final)
     finally:
         beside.remove()
+    _verified.add(final)
     return final
+
+
+def _set_damaged_aside(folder: Path) -> bool:
+    """Set a damaged folder aside; False where another process has made it anew meanwhile."""
+    try:
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            why = _damage(folder)
+            if why is None:
+                return False
+            set_aside(folder, why)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"{folder}: is damaged and cannot be made anew ({error.strerror}); name a writable "
+            f"folder in ${CACHE_VARIABLE}"
+        ) from None
+    return True
+
+
+def _damage(folder: Path) -> str | None:
+    """What is wrong with a folder; None where all its files are as they were written."""
+    try:
+        files = check_seal((folder / DIGESTS).read_bytes())["files"]
+        for name, digest in files.items():
+            if file_digest(folder / name) != digest:
+                return f"{name} is not what was written"
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).relative_to(folder)} is missing"
+    except OSError as error:
+        return f"{Path(error.filename).relative_to(folder)} cannot be read"
+    except DamagedFile as error:
+        return f"{DIGESTS}: {error}"
+    return None
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 by path of every file in a folder."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
 
 
 def _rename(temporary: Path, final: Path) -> None:

@@ -116,8 +116,20 @@ def test_a_damaged_entry_is_made_again(tmp_path):
     store.write("a", entry(1))
     path = tmp_path / "a.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    assert store.read("a") is None
+    with pytest.warns(TransferlabWarning, match=r"a\.safetensors: is damaged"):
+        assert store.read("a") is None
     assert kept(tmp_path) == []
+
+
+def test_no_damaged_byte_of_an_entry_is_believed(tmp_path):
+    MediaStore(tmp_path, limit_bytes=100 * KILOBYTE).write("a", entry(1))
+    path = tmp_path / "a.safetensors"
+    content = path.read_bytes()
+    flipped = [content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :] for at in range(0, 400)]
+    for other in [*flipped, bytes(len(content)), b""]:
+        path.write_bytes(other)
+        with pytest.warns(TransferlabWarning, match="is damaged"):
+            assert MediaStore(tmp_path, limit_bytes=100 * KILOBYTE).read("a") is None
 
 
 def test_a_reader_keeps_what_another_evicts(tmp_path):

@@ -5,7 +5,7 @@ import torch
 from continual_cases import ToyBackbone
 
 from transferlab.core.events import TrainStep
-from transferlab.errors import InputError, ModelError
+from transferlab.errors import InputError, TransferlabWarning
 
 TRAIN = {"epochs": 3, "batch_samples": 6, "accumulation_steps": 2, "checkpoint_steps": 1}
 STRATEGIES = {"replay": {"memory_samples": 4, "batch_ratio": 0.5}, "ema": {}, "si": {}}
@@ -82,9 +82,24 @@ def test_a_file_that_does_not_fit_is_refused(make_learner, xray, lecture, tmp_pa
     second_domain(make_learner, xray, lecture, file=file)
     with pytest.raises(InputError, match=r"about domain 'lecture', step 1.* remove it to begin"):
         second_domain(make_learner, lecture, xray[:12], file=file)
-    file.write_bytes(file.read_bytes()[:500])
-    with pytest.raises(ModelError, match="damaged; remove it"):
-        second_domain(make_learner, xray, lecture, file=file)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "zero", "empty"])
+def test_a_damaged_file_is_set_aside_and_the_domain_begun_anew(
+    make_learner, xray, lecture, tmp_path, damage
+):
+    file = tmp_path / "two.unfinished"
+    straight, end = second_domain(make_learner, xray, lecture, file=file)
+    content = file.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 64
+    made = {"flip": bytes(flipped), "cut": content[:500], "zero": bytes(900), "empty": b""}
+    file.write_bytes(made[damage])
+    with pytest.warns(TransferlabWarning, match=r"two\.unfinished: is damaged"):
+        again, same = second_domain(make_learner, xray, lecture, file=file)
+    assert again.losses == straight.losses
+    assert all(torch.equal(end[name], same[name]) for name in end)
+    assert (tmp_path / "two.unfinished.damaged").exists()
 
 
 def test_a_plugin_that_keeps_what_it_cannot_say_does_not_go_on(make_learner, xray, tmp_path):

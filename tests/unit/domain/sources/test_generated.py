@@ -6,9 +6,10 @@ from domain_cases import toy_rows, write_domain, write_settings
 
 from transferlab import worlds
 from transferlab.core.registry import Registry
+from transferlab.domain.base import cached_folder
 from transferlab.domain.loader import load_domain
 from transferlab.domain.sources.generated import generate
-from transferlab.errors import EnvironmentProblem, InputError, UnknownName
+from transferlab.errors import EnvironmentProblem, InputError, TransferlabWarning, UnknownName
 
 CALLS = []
 
@@ -106,3 +107,24 @@ def test_a_pipeline_may_ask_for_fewer_samples_never_for_more(tmp_path):
 
     assert count(fewer) == count(whole) / 2
     assert more.digest == whole.digest
+
+
+@pytest.mark.parametrize("damage", ["flip", "empty", "gone", "no digests"])
+def test_a_damaged_folder_is_set_aside_and_generated_anew(tmp_path, monkeypatch, damage):
+    cache = tmp_path / "cache"
+    folder = generate(entry(tmp_path / "a", samples=10), cache)
+    monkeypatch.setattr(cached_folder, "_verified", set())  # as in another process
+    file = next(folder.rglob("*.png"))
+    content = file.read_bytes()
+    if damage == "flip":
+        file.write_bytes(content[:-20] + bytes([content[-20] ^ 1]) + content[-19:])
+    elif damage == "empty":
+        file.write_bytes(b"")
+    elif damage == "gone":
+        file.unlink()
+    else:
+        (folder / cached_folder.DIGESTS).unlink()
+    with pytest.warns(TransferlabWarning, match=r"is damaged \(.*\); it is kept as"):
+        assert generate(entry(tmp_path / "a", samples=10), cache) == folder
+    assert file.read_bytes() == content
+    assert len(CALLS) == 2
