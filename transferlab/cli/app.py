@@ -128,6 +128,10 @@ def export(
     to: Annotated[
         Path | None, typer.Option(help="Where to; default: exports/ in each run's directory.")
     ] = None,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option("--trust-remote-code", help="Let code that comes with the backbone run."),
+    ] = False,
     domains: Domains = None,
     debug: Debug = False,
 ) -> None:
@@ -138,8 +142,11 @@ def export(
     from transferlab.pipeline.export import export_result
 
     for folder, target in targets.items():
-        for written in export_result(folder, target, domains=domains or []):
-            say(written)
+        written = export_result(
+            folder, target, domains=domains or [], trust_remote_code=trust_remote_code
+        )
+        for one in written:
+            say(one)
 
 
 @app.command()

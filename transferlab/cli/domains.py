@@ -189,6 +189,19 @@ def remove_domain(
     _say_either({"removed": str(gone)}, f"removed {gone}; the data stay", as_json=as_json)
 
 
+@app.command("trust")
+def trust_domain(
+    name: NameOrPath, domains: Domains = None, as_json: Json = False, debug: Debug = False
+) -> None:
+    """Say that the domain.py of a domain, as it is now, may run; read it first."""
+    from transferlab.domain.rows.code_trust import trust
+
+    entry = find_entry(name, domains or [])
+    digest, file = trust(entry), entry.rows_file
+    record = {"trusted": str(file), "sha256": digest}
+    typer.echo(json.dumps(record) if as_json else f"trusted: {file} (SHA-256 {digest[:12]}...)")
+
+
 @app.command("check")
 def check_domains(
     names: Annotated[

@@ -14,9 +14,11 @@ from rich.progress import (
 )
 
 from transferlab.cli.terminal import SafeConsole, make_safe
+from transferlab.core.paths import user_domains_folder
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.data_root import data_folder
 from transferlab.domain.download.downloader import fetch
+from transferlab.domain.rows.code_trust import trusted_folder
 from transferlab.errors import InputError
 
 
@@ -27,7 +29,7 @@ def fetch_all(entry: DomainEntry, *, data_root: Path | None) -> dict[str, bool]:
         By address: whether it was fetched now; what is there already is not.
 
     Raises:
-        InputError: the domain names none.
+        InputError: the domain names none, or would put files among the user's own domains.
         DataError, EnvironmentProblem: as ``fetch``.
     """
     if not entry.config.fetch:
@@ -35,6 +37,7 @@ def fetch_all(entry: DomainEntry, *, data_root: Path | None) -> dict[str, bool]:
         how = f"; {readme} says how to get its data" if readme.is_file() else ""
         raise InputError(f"domain '{entry.name}': names nothing to fetch{how}")
     root = data_folder(entry, data_root=data_root)
+    _check_place(entry, root)
     done = {}
     # On standard error: standard output may be read as JSON.
     columns = (
@@ -53,3 +56,15 @@ def fetch_all(entry: DomainEntry, *, data_root: Path | None) -> dict[str, bool]:
             done[section.url] = fetch(section, root, progress=report_progress)
             bars.update(bar, completed=section.bytes)
     return done
+
+
+def _check_place(entry: DomainEntry, root: Path) -> None:
+    """Keep what was fetched out of the folders whose Python is the user's own."""
+    resolved = root.resolve()
+    for own in (user_domains_folder().resolve(), trusted_folder().resolve()):
+        inside = resolved.is_relative_to(own) and not resolved.is_relative_to(entry.folder)
+        if inside or own.is_relative_to(resolved):
+            raise InputError(
+                f"domain '{entry.name}': its data would be unpacked into {root}, among your own "
+                f"domains ({own}); name another data_root"
+            )

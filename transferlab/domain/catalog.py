@@ -121,7 +121,7 @@ def _domain_folders(extra: Sequence[Path]) -> Iterator[Path]:
                 f"{origin}: '{path}' holds no domain; a domain is a folder with a {DOMAIN_FILE}"
             )
         yield from inside
-    for path in (Path("domains"), user_domains_folder(), *_shipped()):
+    for path in (Path("domains"), user_domains_folder(), *shipped_folders()):
         yield from _in_folder(path)
 
 
@@ -131,7 +131,7 @@ def _in_folder(path: Path) -> Iterable[Path]:
     return sorted(file.parent for file in path.glob(f"*/{DOMAIN_FILE}"))
 
 
-def _shipped() -> list[Path]:
+def shipped_folders() -> list[Path]:
     """The domains in the wheel; in a source checkout, those beside the package."""
     package = Path(str(resources.files("transferlab")))
     folders = (package / "content" / "domains", package.parent / "domains")

@@ -15,7 +15,7 @@ from transferlab.core.protocols import Backbone
 from transferlab.core.records import DomainData, Sample
 from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
-from transferlab.errors import TransferlabError
+from transferlab.errors import InputError, TransferlabError
 from transferlab.export.card import render_card
 from transferlab.export.exporter import EXPORTERS, Exporter, TunedModel
 from transferlab.pipeline.build import Parts, facts_of, load_domains
@@ -68,7 +68,13 @@ def _failed(record: Mapping[str, Any], reason: str) -> dict[str, Any]:
     return {**record, "status": FAILED, "reason": reason}
 
 
-def export_result(folder: Path, to: Path | None, *, domains: Sequence[Path] = ()) -> list[Path]:
+def export_result(
+    folder: Path,
+    to: Path | None,
+    *,
+    domains: Sequence[Path] = (),
+    trust_remote_code: bool = False,
+) -> list[Path]:
     """Write the tuned model of a finished run again, from its stages.
 
     Of a strategy that answers each sample with one of several adapters, each domain's is written.
@@ -77,16 +83,24 @@ def export_result(folder: Path, to: Path | None, *, domains: Sequence[Path] = ()
         folder: a run's directory, with result.json and its stages.
         to: where to; None means ``folder/exports``.
         domains: folders of domains beside the usual search path.
+        trust_remote_code: whether code that comes with the backbone may run. What the result says
+            of it is not asked: it may be a stranger's.
 
     Returns:
         The folders written.
 
     Raises:
-        InputError: ``folder`` holds no finished run that can be read now.
+        InputError: ``folder`` holds no finished run that can be read now, or its backbone runs code
+            that is not trusted.
         ModelError: the reloaded model answers differently.
     """
     result = read_result(folder)
     config = PipelineConfig.model_validate_json(json.dumps(result["pipeline"]))
+    if config.backbone.trust_remote_code and not trust_remote_code:
+        raise InputError(
+            f"{folder}: its backbone '{config.backbone.model}' runs code of its own; read that "
+            "code, then give --trust-remote-code: a result cannot say so itself"
+        )
     loaded = load_domains(config, domains)
     steps = len(config.stream)
     last = train_stage(config, steps)

@@ -20,7 +20,7 @@ def pipeline_modules(monkeypatch, result):
         listener(StageFinished(stage="scoring", seconds=1.0))
         return result
 
-    def export_result(folder, to, *, domains):
+    def export_result(folder, to, *, domains, trust_remote_code):
         calls.append((folder, to))
         return [folder / "adapter"]
 

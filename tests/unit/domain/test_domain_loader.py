@@ -13,6 +13,7 @@ from domain_cases import (
 
 from transferlab.core.records import SPLITS
 from transferlab.domain.loader import load_domain
+from transferlab.domain.rows.code_trust import trust
 from transferlab.errors import DataError, InputError
 
 import numpy as np  # isort: skip
@@ -230,7 +231,8 @@ def test_an_empty_domain_is_an_error(tmp_path):
         load_domain(entry)
 
 
-def test_domain_py_changes_rows_and_runs_only_when_loaded(tmp_path):
+def test_domain_py_changes_rows_and_runs_only_when_loaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_HOME", str(tmp_path / "home"))
     entry = write_domain(tmp_path / "d")
     code = tmp_path / "d" / "domain.py"
     code.write_text(
@@ -241,6 +243,7 @@ def test_domain_py_changes_rows_and_runs_only_when_loaded(tmp_path):
         "        yield row | {'note': root.name}\n"
     )
     assert not (tmp_path / "d" / "ran").exists()
+    trust(entry)
     samples = all_samples(load_domain(entry))
     assert (tmp_path / "d" / "ran").exists()
     assert {sample.prompt.split("\n")[1] for sample in samples} == {"Note: d"}
@@ -262,9 +265,11 @@ def test_domain_py_changes_rows_and_runs_only_when_loaded(tmp_path):
         ),
     ],
 )
-def test_a_broken_domain_py_is_one_sentence(tmp_path, code, says):
+def test_a_broken_domain_py_is_one_sentence(tmp_path, monkeypatch, code, says):
+    monkeypatch.setenv("TRANSFERLAB_HOME", str(tmp_path / "home"))
     entry = write_domain(tmp_path / "d")
     (tmp_path / "d" / "domain.py").write_text(code + "\n")
+    trust(entry)
     with pytest.raises(DataError, match=says) as caught:
         load_domain(entry)
     assert str(tmp_path / "d" / "domain.py") in str(caught.value)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from transferlab.config.pipeline import PipelineConfig
 from transferlab.errors import InputError
 from transferlab.pipeline.export import export_result
 from transferlab.pipeline.result import read_result, retire_result, write_result
@@ -27,6 +28,17 @@ def test_a_damaged_result_is_not_believed(tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match=r"result\.json: .*; run the pipeline again with this"):
         read_result(tmp_path)
+
+
+def test_a_result_cannot_say_that_a_models_code_is_trusted(tmp_path):
+    backbone = {"model": "somebody/model", "trust_remote_code": True}
+    pipeline = {"name": "p", "stream": ["a"], "strategy": ["naive"], "backbone": backbone}
+    config = PipelineConfig(**pipeline).model_dump(mode="json")
+    write_result(tmp_path, {"schema_version": 1, "pipeline": config})
+    with pytest.raises(InputError, match=r"read that code, then give --trust-remote-code"):
+        export_result(tmp_path, None)
+    with pytest.raises(InputError, match="no domain 'a'"):  # it goes on
+        export_result(tmp_path, None, trust_remote_code=True)
 
 
 @pytest.mark.parametrize(

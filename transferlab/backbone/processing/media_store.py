@@ -202,7 +202,8 @@ def _digest(key: str, tensors: Mapping[str, Tensor], facts: str) -> str:
     for name, tensor in sorted(tensors.items()):
         digest.update(f" {name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
         flat = tensor.contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy() if flat.numel() else b"")
+        if flat.numel():
+            digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

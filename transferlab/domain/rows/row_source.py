@@ -70,7 +70,7 @@ class RowSource:
         if self._items is not None:
             return self._items
         if self._entry.rows_file is not None:
-            return apply_row_hook(self._entry.rows_file, self._source, self._context.root)
+            return apply_row_hook(self._entry, self._source, self._context.root)
         return self._source
 
 

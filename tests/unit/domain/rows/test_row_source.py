@@ -9,6 +9,7 @@ import pytest
 from domain_cases import write_dicom, write_settings
 
 from transferlab.domain.handle import open_domain
+from transferlab.domain.rows.code_trust import trust
 from transferlab.domain.rows.row_source import RowSource
 
 ROWS, FILLER = 600, "words " * 1000
@@ -58,7 +59,8 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_what_is_in_memory_does_not_grow_with_the_rows(tmp_path, name):
+def test_what_is_in_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("TRANSFERLAB_HOME", str(tmp_path / "home"))
     media = "xray" if name == "reports" else "image"
     task = {"kind": "describe", "prompt": f"<{media}>", "answer": "{text}", "metrics": ["token_f1"]}
     if name == "chat":
@@ -72,6 +74,7 @@ def test_what_is_in_memory_does_not_grow_with_the_rows(tmp_path, name):
         entry = write_settings(
             tmp_path, source=source, tasks={"talk": task}, attributes=[], group="about"
         )
+        trust(entry)
     list(RowSource(open_domain(entry).source))  # imports are not part of it
     tracemalloc.start()
     rows = RowSource(open_domain(entry).source)
