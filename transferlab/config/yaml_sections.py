@@ -14,6 +14,7 @@ from transferlab.config.overrides import Applied, apply_overrides, written_path
 from transferlab.config.problems import Finding, dotted, explain
 from transferlab.config.section import Section
 from transferlab.config.yaml_text import YamlPath, YamlText, parse_yaml
+from transferlab.core.paths import is_special
 from transferlab.errors import InputError
 
 S = TypeVar("S", bound=Section)
@@ -88,6 +89,8 @@ def read_text(path: Path) -> str:
         InputError: there is no such file, it cannot be read, is too large, or is not UTF-8.
     """
     try:
+        if is_special(path):
+            raise InputError(f"{path}: is a pipe or a device; name a file")
         if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
             raise InputError(f"{path}: is larger than 4 MiB; is it a config file?")
         return path.read_bytes().decode("utf-8-sig")

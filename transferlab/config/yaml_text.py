@@ -19,6 +19,9 @@ YamlPath = tuple[str | int, ...]
 MAX_NODES = 100_000
 """A config is far smaller; a file whose references multiply into more is stopped here."""
 
+MAX_WRITTEN_NODES = 20_000
+"""Those that stand in the text itself, which take a second to read; references come on top."""
+
 MAX_DEPTH = 50
 
 _TAG = "tag:yaml.org,2002:"
@@ -69,6 +72,19 @@ class _CoreLoader(yaml.SafeLoader):
     """Resolves plain scalars as YAML 1.2 does; PyYAML's own rules are those of YAML 1.1."""
 
     yaml_implicit_resolvers: dict[Any, Any] = {}
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._written_nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._written_nodes += 1
+        if self._written_nodes > MAX_WRITTEN_NODES:
+            raise yaml.MarkedYAMLError(
+                problem=f"more than {MAX_WRITTEN_NODES:,} values; is this a config file?",
+                problem_mark=self.peek_event().start_mark,
+            )
+        return super().compose_node(parent, index)
 
 
 for _name, _pattern in (("null", _NULL), ("bool", _BOOLEAN), ("int", _INTEGER), ("float", _FLOAT)):

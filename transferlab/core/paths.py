@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from transferlab.errors import EnvironmentProblem
@@ -40,6 +41,15 @@ def _home() -> Path | None:
         return Path.home()
     except RuntimeError:
         return None
+
+
+def is_special(path: Path) -> bool:
+    """Whether a path is a pipe, a socket or a device: to open one may wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False  # whatever opens it says what is wrong
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def safe_join(root: Path, relative: str) -> Path:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from transferlab.config.domain import DomainConfig
 from transferlab.config.pipeline import PipelineConfig, StrategySpec
-from transferlab.config.yaml_sections import load_yaml, locate
+from transferlab.config.yaml_sections import load_yaml, locate, read_text
 from transferlab.errors import InputError
 
 SOUND = """\
@@ -206,3 +207,10 @@ def test_no_value_raises_anything_but_an_input_error(file, key, value):
     file.write_text(SOUND, "utf-8")
     with contextlib.suppress(InputError):
         load_yaml(file, PipelineConfig, overrides=[f"{key}={json.dumps(value)}"])
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "p.yaml")
+    with pytest.raises(InputError, match=r"p\.yaml: is a pipe or a device"):
+        read_text(tmp_path / "p.yaml")

@@ -1,6 +1,7 @@
 """YAML 1.2 core scalars with their lines, and every trap of YAML refused in words."""
 
 import math
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -121,3 +122,12 @@ def test_no_text_makes_the_parser_raise(text):
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.integers() | st.booleans()))
 def test_what_is_dumped_is_read_back(value):
     assert parse_yaml(dump_yaml(value)).value == value
+
+
+def test_a_file_of_very_many_values_is_stopped_while_it_is_read():
+    text = "a:\n" + "- 1\n" * 400_000
+    began = time.monotonic()
+    (problem,) = parse_yaml(text).problems
+    assert problem.message == "not valid YAML: more than 20,000 values; is this a config file?"
+    assert 19_990 < problem.line < 20_010
+    assert time.monotonic() - began < 10

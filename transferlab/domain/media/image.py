@@ -1,8 +1,14 @@
-"""Picture files, read with Pillow."""
+"""Picture files, read with Pillow: of a closed list of formats, and of a size that fits memory.
+
+Pillow itself opens whatever it knows, and starts Ghostscript for PostScript, whatever a file is
+called. A format is told by a file's content, never by its name.
+"""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -11,6 +17,12 @@ from transferlab.core.records import Frames, MediaRef
 from transferlab.domain.base.archive_members import readable
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.media.media_info import FLAT, HASH_PIXELS, MediaInfo, picture_hash
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
+"""Pillow's names of those that it decodes by itself."""
+MAX_PIXELS = 64_000_000
+"""8,000 x 8,000: a chest radiograph has 10 to 20 million."""
+_ROWS_AT_ONCE = 256
 
 # What Pillow raises on a file that is truncated, damaged, or large enough to exhaust the memory.
 _BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -23,7 +35,7 @@ def decode_image(ref: MediaRef) -> Frames:
         UnreadableMedium: the file is no picture, or is broken.
     """
     try:
-        with Image.open(readable(ref.path)) as open_medium:
+        with open_picture(readable(ref.path)) as open_medium:
             return [_to_rgb(ImageOps.exif_transpose(open_medium))]
     except _BROKEN as error:
         raise _media_error(ref.path, error) from error
@@ -40,7 +52,7 @@ def check_image(path: Path, *, hashed: bool = False) -> MediaInfo:
         UnreadableMedium: the file is no picture, is broken, or is all one value.
     """
     try:
-        with Image.open(readable(path)) as open_medium:
+        with open_picture(readable(path)) as open_medium:
             full = open_medium.size
             open_medium.draft("L", (HASH_PIXELS, HASH_PIXELS))
             # A small scale shows means only, so it cannot tell a fine pattern from none.
@@ -51,6 +63,24 @@ def check_image(path: Path, *, hashed: bool = False) -> MediaInfo:
         raise _media_error(path, error) from error
 
 
+def open_picture(source: Path | BinaryIO) -> Image.Image:
+    """A picture of one of ``FORMATS``, of which nothing but its header has been read.
+
+    Raises:
+        UnidentifiedImageError: it is none.
+        Image.DecompressionBombError: it has more than ``MAX_PIXELS``.
+        OSError, SyntaxError, ValueError: it is damaged.
+    """
+    with warnings.catch_warnings():
+        # Pillow's own limit, which is another one; ours is looked at below.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        opened = Image.open(source, formats=FORMATS)
+    if opened.width * opened.height > MAX_PIXELS:
+        opened.close()
+        raise Image.DecompressionBombError
+    return opened
+
+
 def _is_flat(image: Image.Image) -> bool:
     ends = image.getextrema()
     bands = ends if isinstance(ends[0], tuple) else (ends,)
@@ -58,7 +88,7 @@ def _is_flat(image: Image.Image) -> bool:
 
 
 def _is_flat_in_full(path: Path) -> bool:
-    with Image.open(readable(path)) as open_medium:
+    with open_picture(readable(path)) as open_medium:
         return _is_flat(open_medium)
 
 
@@ -70,7 +100,7 @@ def _to_grey(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith(("I", "F")):
-        return _from_deep_grey(np.asarray(image, dtype=np.float64))
+        return _from_deep_grey(np.asarray(image))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
@@ -85,13 +115,21 @@ def _from_deep_grey(pixels: np.ndarray) -> np.ndarray:
     turn 12-bit pictures nearly black.
     """
     low, high = float(pixels.min()), float(pixels.max())
-    scaled = np.zeros_like(pixels) if high <= low else (pixels - low) / (high - low) * 255
-    return np.repeat(scaled.round().astype(np.uint8)[:, :, None], 3, axis=2)
+    grey = np.zeros(pixels.shape, np.uint8)
+    if high > low:
+        # By rows: a float64 copy of all of a large picture takes eight times its memory.
+        for at in range(0, len(pixels), _ROWS_AT_ONCE):
+            rows = pixels[at : at + _ROWS_AT_ONCE].astype(np.float64)
+            grey[at : at + _ROWS_AT_ONCE] = ((rows - low) / (high - low) * 255).round()
+    return np.repeat(grey[:, :, None], 3, axis=2)
 
 
 def _media_error(path: Path, error: Exception) -> UnreadableMedium:
     if isinstance(error, UnidentifiedImageError):
-        return UnreadableMedium(path, "the file is not a picture that Pillow can read")
+        known = ", ".join(FORMATS)
+        return UnreadableMedium(path, f"the file is not a picture of a kind that is read ({known})")
     if isinstance(error, Image.DecompressionBombError):
-        return UnreadableMedium(path, "the picture is implausibly large; make it smaller first")
+        return UnreadableMedium(
+            path, f"the picture has more than {MAX_PIXELS:,} pixels; make it smaller first"
+        )
     return UnreadableMedium(path, "the picture is truncated or damaged; copy the file again")

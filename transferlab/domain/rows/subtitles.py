@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import html
 import io
 import re
@@ -13,10 +14,14 @@ from typing import NamedTuple
 import webvtt
 from webvtt.models import Timestamp
 
+from transferlab.core.paths import is_special
+
 TIMING = "-->"
 _COMMENTS = ("NOTE", "STYLE", "REGION")
 _MAP = re.compile(r"X-TIMESTAMP-MAP=(?=.*MPEGTS:(\d+))(?=.*LOCAL:([\d:.]+))")
 _MPEG_CLOCK_HZ = 90_000
+MAX_BYTES = 16 * 1024**2
+"""Of a subtitle file: that of an hour has 100 kB."""
 _ROLLING_CUES = 3
 """So many cues, and half of all, repeat a line of the one before where captions roll."""
 
@@ -41,10 +46,12 @@ def read_subtitles(path: Path) -> list[Cue]:
     are moved by what the header's X-TIMESTAMP-MAP says.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, is a pipe or a device, or larger than ``MAX_BYTES``.
         UnicodeDecodeError: it is not UTF-8.
         webvtt.errors.MalformedFileError, MalformedCaptionError: it is no subtitle file.
     """
+    if is_special(path) or path.stat().st_size > MAX_BYTES:
+        raise OSError(errno.EFBIG, "it is no file, or larger than 16 MiB")
     text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     if path.suffix.lower() == ".srt":
         captions = webvtt.from_buffer(io.StringIO(_joined(text, header=False)), format="srt")

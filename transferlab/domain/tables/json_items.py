@@ -10,6 +10,8 @@ from typing import IO, Any
 _SPACE = re.compile(r"[ \t\n\r]*")
 _AFTER_NUMBER = " \t\n\r,]}"
 _AT_ONCE = 1 << 16
+MAX_ITEM_CHARACTERS = 64 * 1024**2
+"""Of one item, which is in memory as a whole."""
 
 
 class NoItems(ValueError):
@@ -62,7 +64,8 @@ def stream_items(file: IO[str]) -> Iterator[tuple[str | None, Any]]:
 
     Raises:
         NoItems: it holds something else.
-        ValueError: it is not JSON, or a number in it is too long.
+        ValueError: it is not JSON, a number in it is too long, or an item is larger than
+            ``MAX_ITEM_CHARACTERS``.
         RecursionError: an item is nested too deeply.
     """
     text = _Text(file)
@@ -155,6 +158,8 @@ class _Text:
 
     def _more(self) -> bool:
         """Read as much again as is left here, at the least; where there is none nothing changes."""
+        if len(self._here) - self._at > MAX_ITEM_CHARACTERS:
+            raise _wrong("an item is larger than 64 MiB, or a bracket is not closed")
         new = self._file.read(max(_AT_ONCE, len(self._here) - self._at))
         if new:
             self._here, self._at = self._here[self._at :] + new, 0

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from transferlab.domain.media.image import MAX_PIXELS, open_picture
 from transferlab.errors import DataError, EnvironmentProblem, InputError
 
 MEDIA = "media"
@@ -97,9 +98,13 @@ def flat(value: Any, to: Path, *, where: str) -> Any:
 def _kept(content: bytes, to: Path, *, where: str) -> str:
     """The path of a picture, which has the name of its own digest and so is kept once."""
     try:
-        with Image.open(io.BytesIO(content)) as opened:
+        with open_picture(io.BytesIO(content)) as opened:
             ending = _ENDINGS.get(opened.format or "")
-    except (UnidentifiedImageError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise DataError(
+            f"{where}: holds a picture of more than {MAX_PIXELS:,} pixels; make it smaller first"
+        ) from None
+    except (OSError, SyntaxError, ValueError):  # of another kind, or damaged
         ending = None
     if ending is None:
         raise DataError(f"{where}: holds bytes that are no picture")

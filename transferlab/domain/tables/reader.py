@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any, cast
 
+from transferlab.core.paths import is_special
 from transferlab.domain.base.rows import WHERE, BadItem, Row
 from transferlab.domain.privacy.guard import RESERVED
 from transferlab.domain.tables.json_items import (
@@ -40,6 +41,12 @@ UTF8 = "utf-8"
 GZIP = ".gz"
 MAX_UNPACKED_BYTES = 2 * 1024**3
 """Of a packed table: the largest that is known (MIMIC-CXR's) unpacks to 60 MB."""
+MAX_EXPANSION = 100
+FREE_UNPACKED_BYTES = 64 * 1024**2
+"""From so many bytes on, a packed table may unpack to ``MAX_EXPANSION`` times its size: text packs
+to a tenth, and rarely to less than a fiftieth."""
+MAX_LINE_BYTES = 64 * 1024**2
+"""Of a line of a text, which is in memory as a whole."""
 KEY = "key"
 """The column that holds an item's name where a JSON file is an object of objects."""
 _SEPARATOR_LINE = re.compile(r"sep=(.)")
@@ -117,7 +124,9 @@ def lines_of(path: Path, encoding: str = UTF8, *, newline: str = "\n") -> Iterat
 
 def _check_encoding(path: Path, encoding: str) -> None:
     decoder = codecs.getincrementaldecoder(_codec(path, encoding))()
-    done = 0
+    done = line_bytes = 0
+    largest = max(FREE_UNPACKED_BYTES, MAX_EXPANSION * path.stat().st_size)
+    most_bytes = min(MAX_UNPACKED_BYTES, largest)
     with _unpacked(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             pending = len(decoder.getstate()[0])
@@ -126,8 +135,15 @@ def _check_encoding(path: Path, encoding: str) -> None:
             except UnicodeDecodeError as error:
                 raise _wrong_encoding(path, encoding, at=done - pending + error.start) from error
             done += len(chunk)
-            if done > MAX_UNPACKED_BYTES and path.suffix.lower() == GZIP:
-                raise DataError(f"{path}: unpacks to more than 2 GiB; is it a table?")
+            end = chunk.rfind(b"\n")
+            line_bytes = len(chunk) - end - 1 if end >= 0 else line_bytes + len(chunk)
+            if line_bytes > MAX_LINE_BYTES and path.suffix.lower() != ".json":
+                raise DataError(f"{path}: has a line of more than 64 MiB; is it a table?")
+            if path.suffix.lower() == GZIP and done > most_bytes:
+                raise DataError(
+                    f"{path}: unpacks to more than {most_bytes:,} bytes, {MAX_EXPANSION} times its "
+                    "size; is it a table? If it is, unpack it yourself"
+                )
     decoder.decode(b"", final=True)
 
 
@@ -164,6 +180,8 @@ def _codec(path: Path, encoding: str) -> str:
 
 
 def _unpacked(path: Path) -> IO[bytes]:
+    if is_special(path):
+        raise DataError(f"{path}: is a pipe or a device; name a file")
     if path.suffix.lower() == GZIP:
         return cast("IO[bytes]", gzip.open(path))
     return path.open("rb")
@@ -293,6 +311,8 @@ def _json(path: Path) -> Iterator[Row]:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
+    if is_special(path):
+        raise DataError(f"{path}: is a pipe or a device; name a file")
     # Imported here: it takes half a second, and most tables are text.
     import pyarrow
     from pyarrow import parquet

@@ -68,3 +68,49 @@ def test_missing_empty_and_foreign_files(tmp_path):
             check("image", tmp_path / name)
         assert str(tmp_path / name) in str(caught.value)
         assert str(tmp_path) not in caught.value.reason
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n%%EndComments\nshowpage\n"
+
+
+@pytest.mark.parametrize("name", ["picture.jpg", "picture.eps", "picture.png"])
+def test_postscript_starts_no_program_whatever_it_is_called(tmp_path, monkeypatch, name):
+    def started(*arguments, **options):
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr("subprocess.Popen", started)
+    monkeypatch.setattr("subprocess.check_call", started)
+    (tmp_path / name).write_bytes(POSTSCRIPT)
+    with pytest.raises(UnreadableMedium, match=r"not a picture of a kind that is read \(JPEG"):
+        check("image", tmp_path / name)
+    with pytest.raises(UnreadableMedium, match="not a picture of a kind that is read"):
+        decode(MediaRef(kind="image", path=tmp_path / name))
+
+
+@pytest.mark.parametrize("kind", ["PCX", "ICO", "SGI", "TGA", "PDF", "EPS"])
+def test_other_formats_of_pillow_are_not_opened(tmp_path, kind):
+    path = tmp_path / "picture.png"
+    Image.fromarray(np.arange(3072, dtype=np.uint8).reshape(32, 32, 3)).save(path, kind)
+    with pytest.raises(UnreadableMedium, match="not a picture of a kind that is read"):
+        check("image", path)
+
+
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "MPO"]
+)
+def test_the_formats_of_data_are_opened_by_content(tmp_path, kind):
+    path = tmp_path / "picture.dat"
+    values = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(values).save(path, kind)
+    assert pixels_of(path).shape == (32, 32, 3)
+    check("image", path)
+
+
+def test_a_picture_of_too_many_pixels_is_refused_by_its_header(tmp_path):
+    Image.new("1", (9000, 9000)).save(tmp_path / "large.png")
+    for look in (
+        lambda path: check("image", path),
+        lambda path: decode(MediaRef(kind="image", path=path)),
+    ):
+        with pytest.raises(UnreadableMedium, match="more than 64,000,000 pixels"):
+            look(tmp_path / "large.png")

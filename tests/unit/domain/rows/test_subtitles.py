@@ -1,9 +1,11 @@
 """Subtitle files as people have them."""
 
+import os
 import re
 
 import pytest
 
+from transferlab.domain.rows import subtitles
 from transferlab.domain.rows.subtitles import read_subtitles
 from transferlab.domain.sources.video import match_transcripts
 
@@ -102,3 +104,13 @@ def test_of_several_languages_the_commonest_is_taken_everywhere(tmp_path):
     assert matched(tmp_path, *names) == {"a.mp4": "a.en.vtt", "b.mp4": "b.en.vtt", "c.mp4": "c.vtt"}
     assert matched(tmp_path, "a.mp4", "a.pt-BR.vtt") == {"a.mp4": "a.pt-BR.vtt"}
     assert matched(tmp_path, "a.mp4", "a.notes.vtt") == {}
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_and_a_huge_file_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.vtt")
+    with (tmp_path / "b.vtt").open("wb") as file:
+        file.truncate(2 * subtitles.MAX_BYTES)
+    for name in "ab":
+        with pytest.raises(OSError, match="no file, or larger than"):
+            subtitles.read_subtitles(tmp_path / f"{name}.vtt")

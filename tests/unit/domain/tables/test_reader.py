@@ -1,7 +1,11 @@
+import gzip
+import os
+
 import pytest
 
 from transferlab.config.domain import SourceSection
 from transferlab.domain.base.rows import WHERE
+from transferlab.domain.tables import json_items, reader
 from transferlab.domain.tables.reader import WrongEncoding, read_table
 from transferlab.errors import DataError
 
@@ -129,3 +133,35 @@ def test_a_line_that_names_the_separator_is_obeyed(tmp_path):
 def test_what_would_be_lost_is_an_error(tmp_path, name, text, why):
     with pytest.raises(DataError, match=why):
         read_table(write(tmp_path, name, text))
+
+
+def test_a_packed_table_that_unpacks_to_far_more_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "rows.csv.gz"
+    path.write_bytes(gzip.compress(b"a,b\n" + b"0,0\n" * 250_000))
+    assert next(reader.stream_table(path))["a"] == "0"
+    monkeypatch.setattr(reader, "FREE_UNPACKED_BYTES", 1000)
+    with pytest.raises(DataError, match=r"rows\.csv\.gz: unpacks to more than .* times its size"):
+        next(reader.stream_table(path))
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_a_line_without_end_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(reader, "MAX_LINE_BYTES", 1_500_000)
+    (tmp_path / name).write_bytes(b"a\n" + b"x" * 4_000_000)
+    with pytest.raises(DataError, match="has a line of more than"):
+        next(reader.stream_table(tmp_path / name))
+
+
+def test_an_item_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_items, "MAX_ITEM_CHARACTERS", 200_000)
+    (tmp_path / "rows.json").write_text('[{"a": "' + "x" * 1_000_000)
+    with pytest.raises(DataError, match="an item is larger than 64 MiB"):
+        next(reader.stream_table(tmp_path / "rows.json"))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz", "rows.json", "rows.parquet"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="is a pipe or a device"):
+        next(reader.stream_table(tmp_path / name))
