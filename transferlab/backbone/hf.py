@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -24,6 +25,8 @@ from transferlab.core.records import Features, MediaRef, Prediction, Sample
 from transferlab.errors import ModelError
 
 COLOUR_CHANNELS = 3
+_KEPT_LENGTHS = 256
+"""Lists of choices whose longest is remembered."""
 
 
 class HFBackbone:
@@ -57,6 +60,8 @@ class HFBackbone:
             image_id=collator.media.picture_id,
         )
         self.module = self.view(model, inputs=inputs)
+        self._longest_choice: LRUCache[tuple[object, ...], int] = LRUCache(_KEPT_LENGTHS)
+        """Tokens of the longest of a list of choices, by it and what stands before it."""
 
     @property
     def trainable_parameters(self) -> int:
@@ -197,9 +202,15 @@ class HFBackbone:
         Raises:
             DataError: a medium is missing, broken or empty, or a text holds the image token.
         """
-        answers = {sample.answer, *sample.choices}
-        longest = max(len(self.collator.answer(sample, answer)) for answer in answers)
-        return len(self.collator.prompt(sample).ids) + longest - 1
+        prompt = self.collator.prompt(sample)
+        longest = len(self.collator.answer(sample, sample.answer))
+        if sample.choices:
+            key = (sample.choices, sample.prompt, prompt.frames, prompt.sounds)
+            if key not in self._longest_choice:
+                found = (len(self.collator.answer(sample, one)) for one in sample.choices)
+                self._longest_choice[key] = max(found)
+            longest = max(longest, self._longest_choice[key])
+        return len(prompt.ids) + longest - 1
 
     def preview_images(self, ref: MediaRef) -> list[np.ndarray]:
         """(H, W, 3) uint8 per tile: the processor's pixels with its normalisation undone.

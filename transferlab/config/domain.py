@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from transferlab.config.privacy import PrivacySection
-from transferlab.config.section import Name, Section
+from transferlab.config.section import MAX_SEED, Name, Section
 from transferlab.core.records import SPLITS, SplitName, TaskKind
 
 USUAL_WORDS: dict[SplitName, list[str]] = {
@@ -182,7 +182,7 @@ class SplitsSection(Section):
     train: Annotated[float, Field(gt=0, lt=1)] = 0.7
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     stratify: str | None = None
     """Column whose values are spread over the splits alike; a group counts by its commonest one."""
     column: str | None = None

@@ -13,7 +13,7 @@ from transferlab.config.backbone import (
     PositiveFloat,
     PositiveInt,
 )
-from transferlab.config.section import Name, Section
+from transferlab.config.section import MAX_SEED, Name, Section
 
 Arm = Literal["zero_shot", "scratch", "single", "joint"]
 SMALL_ARMS: tuple[Arm, ...] = ("zero_shot", "scratch", "single", "joint")
@@ -157,7 +157,7 @@ class PipelineConfig(Section):
     """One experiment."""
 
     name: Name
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     backbone: BackboneSection = BackboneSection()
     source: str | None = None
     """What the backbone was pretrained on: similarity starts here, forgetting is watched here."""

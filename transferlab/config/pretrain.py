@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from transferlab.config.section import Section
+from transferlab.config.section import MAX_SEED, Section
 
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -47,7 +47,7 @@ class PretrainConfig(Section):
     """A curriculum over generated scenes, for a backbone with random weights."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     architecture: Architecture = "projector"
     """How pictures reach the words: a ``projector`` puts all their places among them, a
     ``resampler`` a few queries that have read the picture, and with ``cross_attention`` gated

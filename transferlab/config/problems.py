@@ -118,7 +118,8 @@ def _expected(error: Mapping[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind in _LIMITS:
         words, key = _LIMITS[kind]
-        return f"{words} {context[key]:g}"
+        limit = context[key]
+        return f"{words} {limit if isinstance(limit, int) else format(limit, 'g')}"
     if kind == "literal_error":
         options = re.findall(r"'[^']*'", context["expected"])
         return f"one of {', '.join(options)}" if len(options) > 1 else options[0]

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """A pipeline's or domain's name: it becomes part of paths and of MLflow's names."""
+MAX_SEED = 2**32 - 1
+"""The largest that NumPy's generators take."""
 
 
 class Section(BaseModel):

@@ -61,25 +61,35 @@ def load_yaml(path: Path, model: type[S], *, overrides: Sequence[str] = ()) -> S
 
 
 def locate(path: Path, problem: str, *, overrides: Sequence[str] = ()) -> str:
-    """Put the place before a problem that was found after loading.
+    """``locate_all`` of one problem."""
+    return locate_all(path, [problem], overrides=overrides)[0]
+
+
+def locate_all(path: Path, problems: Sequence[str], *, overrides: Sequence[str] = ()) -> list[str]:
+    """Put the place before problems that were found after loading; the file is read once.
 
     Args:
         path: a file that ``load_yaml`` accepted.
-        problem: "dotted.path: message"; without a dotted path that was written, the file is named.
+        problems: each "dotted.path: message"; without a dotted path that was written, the file is
+            named.
         overrides: as given to ``load_yaml``.
 
     Returns:
-        "file:line: dotted.path: message" or "--set key: message".
+        "file:line: dotted.path: message" or "--set key: message" of each.
     """
     document = parse_yaml(read_text(path))
     tree, applied, _ = apply_overrides(document.value, overrides)
-    head, _, message = problem.partition(": ")
-    written, whole = written_path(tree, head)
-    if not message or not written:
-        return f"{path}: {problem}"
-    return _Locator(path, document, applied).line(
-        Finding(path=written, message=message, crosses_keys=whole), shown=head
-    )
+    locator = _Locator(path, document, applied)
+    located = []
+    for problem in problems:
+        head, _, message = problem.partition(": ")
+        written, whole = written_path(tree, head)
+        if not message or not written:
+            located.append(f"{path}: {problem}")
+            continue
+        finding = Finding(path=written, message=message, crosses_keys=whole)
+        located.append(locator.line(finding, shown=head))
+    return located
 
 
 def read_text(path: Path) -> str:

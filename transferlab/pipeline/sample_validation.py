@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from transferlab.backbone.base.model_type import cannot_write
 from transferlab.backbone.loader import load_backbone
@@ -17,7 +17,7 @@ from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
 from transferlab.domain.validation.domain_check import Ruler
 from transferlab.errors import DataError, InputError
-from transferlab.evaluation.prediction import candidates_of
+from transferlab.evaluation.prediction import candidates_of, select_samples
 from transferlab.metrics.answers import ANSWERS
 from transferlab.pipeline.build import Parts
 
@@ -54,13 +54,28 @@ def validate_samples(parts: Parts, backbone: Backbone) -> Parts:
 
 def _rejected_samples(parts: Parts, backbone: Backbone, name: str) -> dict[str, Quarantined]:
     """By sample id; what neither trains nor scores is not looked at."""
-    scored = parts.domains[name].splits[parts.config.evaluation.split]
-    found = {}
-    for sample in (*parts.train[name], *scored):
-        reason = _rejection(backbone, sample)
-        if reason is not None:
-            found[sample.id] = Quarantined(domain=name, where=_where(sample), reason=reason)
+    found: dict[str, Quarantined] = {}
+    looked: set[str] = set()
+    scored = _scored(parts, name, without=found)
+    # What is scored in the place of those that are left out is looked at too.
+    while unseen := [one for one in (*parts.train[name], *scored) if one.id not in looked]:
+        for sample in unseen:
+            looked.add(sample.id)
+            reason = _rejection(backbone, sample)
+            if reason is not None:
+                found[sample.id] = Quarantined(domain=name, where=_where(sample), reason=reason)
+        if parts.config.data.on_bad_sample == "stop":
+            break
+        scored = _scored(parts, name, without=found)
     return found
+
+
+def _scored(parts: Parts, name: str, *, without: Collection[str]) -> list[Sample]:
+    """The samples that are scored, and those whose answers are candidates."""
+    section = parts.config.evaluation
+    split = [one for one in parts.domains[name].splits[section.split] if one.id not in without]
+    chosen = select_samples(split, limit=section.max_test_samples)
+    return [*chosen, *(one for one in split if ANSWERS[one.kind] == "ranked")]
 
 
 def _rejection(backbone: Backbone, sample: Sample) -> str | None:

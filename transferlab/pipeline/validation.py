@@ -8,7 +8,7 @@ from pathlib import Path
 from transferlab.backbone.base.model_type import CONTRASTIVE, cannot_write, known_type
 from transferlab.config.backbone import EMBEDDED
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.config.yaml_sections import load_yaml, locate
+from transferlab.config.yaml_sections import load_yaml, locate_all
 from transferlab.continual.options.compatibility import check_strategies
 from transferlab.continual.options.registry import OPTIONS
 from transferlab.core.registry import did_you_mean
@@ -34,7 +34,7 @@ def load_pipeline(
         InputError: with every problem, each under its file and line or its --set.
     """
     config = load_yaml(path, PipelineConfig, overrides=overrides)
-    problems = [locate(path, one, overrides=overrides) for one in check(config, domains=domains)]
+    problems = locate_all(path, check(config, domains=domains), overrides=overrides)
     if len(problems) == 1:
         raise InputError(problems[0])
     if problems:

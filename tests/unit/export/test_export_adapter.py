@@ -124,3 +124,19 @@ def test_an_unwritable_place_is_one_sentence(save, compare, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(EnvironmentProblem, match="cannot be written"):
         export_adapter(save, compare, folder=tmp_path / "file" / "adapter", card="")
+
+
+def test_equal_adapters_are_equal_files(trained, save, compare, tmp_path):
+    def save_reversed(folder):
+        save(folder)
+        settings = json.loads((folder / CONFIG).read_text("utf-8"))
+        settings["target_modules"] = sorted(settings["target_modules"], reverse=True)
+        (folder / CONFIG).write_text(json.dumps(settings), "utf-8")
+
+    records = [
+        export_adapter(how, compare, folder=tmp_path / str(number), card="")
+        for number, how in enumerate([save, save_reversed])
+    ]
+    assert records[0].files == records[1].files
+    written = json.loads((tmp_path / "1" / CONFIG).read_text("utf-8"))
+    assert written["target_modules"] == ["0", "2"]

@@ -1,11 +1,13 @@
 """What is wrong with a pipeline beyond its schema is said before anything is loaded."""
 
 import json
+import time
 
 import pytest
 
 from transferlab.config.pipeline import PipelineConfig
-from transferlab.pipeline.validation import check, notes
+from transferlab.errors import InputError
+from transferlab.pipeline.validation import check, load_pipeline, notes
 
 REAL = {"model": "org/real"}
 
@@ -113,3 +115,21 @@ def test_a_contrast_that_accumulation_makes_smaller_is_said_with_the_numbers(tmp
     assert notes_of(tmp_path, domain=ranked, batch_samples=16) == []
     assert notes_of(tmp_path, domain=ranked, model="llava", **split) == []
     assert notes_of(tmp_path, domain=domain_of("classify", "accuracy"), **split) == []
+
+
+def test_a_thousand_unknown_names_are_told_in_seconds(tmp_path):
+    path = tmp_path / "p.yaml"
+    names = ", ".join(f"unknown-domain-{number}" for number in range(1000))
+    path.write_text(f"name: p\nstrategy: [naive]\nstream: [{names}]\n")
+    began = time.monotonic()
+    with pytest.raises(InputError, match="1000 problems"):
+        load_pipeline(path)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("seed", [2**32, 12345678901234567890123456])
+def test_a_seed_that_no_generator_takes_is_refused(tmp_path, seed):
+    path = tmp_path / "p.yaml"
+    path.write_text(f"name: p\nstrategy: [naive]\nstream: [lectures]\nseed: {seed}\n")
+    with pytest.raises(InputError, match=r"p\.yaml:4: seed: must be .* at most 4294967295"):
+        load_pipeline(path)

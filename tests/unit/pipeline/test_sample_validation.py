@@ -10,6 +10,7 @@ from transferlab.core.events import ignore
 from transferlab.core.records import MEDIA_SLOT, DomainData, MediaRef, Quarantined, Sample
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.errors import DataError
+from transferlab.evaluation.prediction import select_samples
 from transferlab.pipeline.build import Parts
 from transferlab.pipeline.result import _domains
 from transferlab.pipeline.sample_validation import NAMED, validate_samples
@@ -41,13 +42,18 @@ def sample(number, prompt="what is it", answer="a cat", choices=(), media=True):
     )  # fmt: skip
 
 
-def parts_of(train, test, *, on_bad_sample, used=None):
+def parts_of(train, test, *, on_bad_sample, used=None, max_test_samples=None):
     data = DomainData(
         name="toy", version=1, title="", licence="", primary_metrics={"name": "token_f1"},
         splits={"train": tuple(train), "validation": (), "test": tuple(test)}, digest="d",
         quarantined=(EARLIER,),
     )  # fmt: skip
-    config = PipelineConfig(name="p", stream=["toy"], data={"on_bad_sample": on_bad_sample})
+    config = PipelineConfig(
+        name="p",
+        stream=["toy"],
+        data={"on_bad_sample": on_bad_sample},
+        evaluation={"max_test_samples": max_test_samples},
+    )
     return Parts(
         config=config, domains={"toy": data}, train={"toy": tuple(train if used is None else used)},
         decode=None, store=None, stages=None, tracker=None, listener=ignore,
@@ -98,6 +104,23 @@ def test_stop_names_them_all_and_says_what_to_do():
 def test_what_is_not_used_is_not_looked_at_and_sound_parts_stay_as_they_are():
     parts = parts_of(TRAIN, TEST[:1], on_bad_sample="stop", used=TRAIN[:1])
     assert validate_samples(parts, BACKBONE) is parts
+
+
+def test_only_what_is_scored_is_measured_also_in_the_place_of_what_is_left_out():
+    measured = []
+    limits = SimpleNamespace(
+        length_tokens=lambda one: measured.append(one.id) or length_tokens(one),
+        max_length_tokens=LIMIT,
+    )
+    test = [sample(n, LONG if n % 2 else "what is it") for n in range(100, 140)]
+    found = validate_samples(
+        parts_of(TRAIN[:1], test, on_bad_sample="quarantine", max_test_samples=4), limits
+    )
+    assert len(measured) == len(set(measured)) < 30
+    scored = select_samples(found.domains["toy"].splits["test"], limit=4)
+    assert len(scored) == 4
+    assert {one.id for one in scored} <= set(measured)
+    assert all(length_tokens(one) <= LIMIT for one in scored)
 
 
 @pytest.mark.parametrize(

@@ -133,10 +133,11 @@ class Collator:
         Raises:
             DataError: the answer holds one of the backbone's own tokens.
         """
-        key = (sample.id, sample.prompt, answer)
+        prompt = self.prompt(sample)
+        # All that the tokens depend on: samples that ask the same of other media share them.
+        key = (sample.prompt, prompt.frames, prompt.sounds, answer)
         kept = self._answers.get(key)
         if kept is None:
-            prompt = self.prompt(sample)
             self._refuse_reserved(sample, answer, what="answer or a choice")
             kept = self.chat.answer_tokens(
                 sample.prompt, prompt.frames, answer, start=prompt.start, sounds=prompt.sounds

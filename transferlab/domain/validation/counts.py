@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from transferlab.core.records import SPLITS, SplitName
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.validation.findings import Labels, Problem
@@ -9,6 +11,12 @@ from transferlab.domain.validation.sample_index import SampleIndex
 
 FEW_TEST_SAMPLES = 5
 """Below so many test samples of a label, its recall moves in steps of a quarter and more."""
+
+
+NAMED_LABELS = 10
+"""Labels that have a problem each; of more there is one for all."""
+LABEL_CHARACTERS = 40
+"""Of a label in a sentence about many."""
 
 
 def count_samples(sample_index: SampleIndex, domain: int) -> dict[SplitName, int]:
@@ -38,27 +46,38 @@ def count_labels(sample_index: SampleIndex, domain: int, entry: DomainEntry) -> 
 
 
 def thin_labels(labels: Labels) -> list[Problem]:
-    """Labels that cannot be learned or scored, and those whose score would mean little."""
+    """Labels that cannot be learned or scored, and those whose score would mean little.
+
+    Of a task with many such labels one problem tells their number, and names the first.
+    """
     found = []
     for task, counts in labels.items():
-        for label, by_split in counts.items():
-            where = f"tasks.{task}, label '{label}'"
-            verbs: tuple[tuple[SplitName, str], ...] = (("train", "learned"), ("test", "scored"))
-            for split, verb in verbs:
-                if not by_split[split]:
-                    reason = f"has no sample in {split}, so it cannot be {verb}"
-                    found.append(Problem(kind="label_count", where=where, reason=reason))
-            if 0 < by_split["test"] < FEW_TEST_SAMPLES:
-                found.append(
-                    Problem(
-                        kind="label_count",
-                        where=where,
-                        reason=f"has only {by_split['test']} sample(s) in test, fewer than "
-                        f"{FEW_TEST_SAMPLES}: its score will say little",
-                        severity="warning",
-                    )
-                )
+        no_train = [label for label, by_split in counts.items() if not by_split["train"]]
+        no_test = [label for label, by_split in counts.items() if not by_split["test"]]
+        few = [one for one, by_split in counts.items() if 0 < by_split["test"] < FEW_TEST_SAMPLES]
+        found += _told(task, no_train, "no sample in train, so it cannot be learned")
+        found += _told(task, no_test, "no sample in test, so it cannot be scored")
+        found += _told(
+            task,
+            few,
+            f"fewer than {FEW_TEST_SAMPLES} samples in test: its score will say little",
+            severity="warning",
+        )
     return found
+
+
+def _told(
+    task: str, labels: list[str], has: str, *, severity: Literal["error", "warning"] = "error"
+) -> list[Problem]:
+    """A problem per label, or one of all where they are many."""
+    places = {f"tasks.{task}, label '{label}'": f"has {has}" for label in labels}
+    if len(labels) > NAMED_LABELS:
+        named = ", ".join(f"'{label[:LABEL_CHARACTERS]}'" for label in labels[:3])
+        places = {f"tasks.{task}": f"each of {len(labels)} labels has {has} ({named}, ...)"}
+    return [
+        Problem(kind="label_count", where=where, reason=reason, severity=severity)
+        for where, reason in places.items()
+    ]
 
 
 def _by_split(sample_index: SampleIndex, domain: int, counted: str) -> dict[SplitName, int]:

@@ -19,6 +19,8 @@ from transferlab.errors import EnvironmentProblem, InputError, ModelError
 from transferlab.export.exporter import Exporter, ExportRecord, TunedModel
 
 CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
+_SETS = ("target_modules", "exclude_modules", "modules_to_save")
+"""Of PEFT's settings, those whose order means nothing and differs between processes."""
 TOLERANCE = 1e-4
 """Largest difference of a logit, in float32; the same weights in another process differ less."""
 
@@ -127,8 +129,14 @@ def _check_complete(folder: Path) -> None:
 
 
 def _remove_paths(config: Path) -> None:
-    """Where the base lay on this machine is nobody's business: only its folder's name is kept."""
+    """Where the base lay on this machine is nobody's business: only its folder's name is kept.
+
+    What PEFT keeps as sets is sorted, so that equal runs write equal files.
+    """
     settings = json.loads(config.read_text("utf-8"))
+    for name in _SETS:
+        if isinstance(settings.get(name), list):
+            settings[name] = sorted(settings[name])
     config.write_text(
         json.dumps(_without_paths(settings), indent=2, sort_keys=True) + "\n", "utf-8"
     )

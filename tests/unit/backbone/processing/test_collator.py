@@ -142,3 +142,18 @@ def test_a_template_that_rewrites_the_prompt_is_refused():
     )
     with pytest.raises(ModelError, match="right after the generation prompt"):
         backbone.collate([sample()])
+
+
+def test_many_labels_are_turned_into_tokens_once_for_all_samples(plain, monkeypatch):
+    labels = tuple(f"label {number}" for number in range(40))
+    asked = []
+    answer_tokens = plain.collator.chat.answer_tokens
+
+    def counted(*given, **options):
+        asked.append(given[2])
+        return answer_tokens(*given, **options)
+
+    monkeypatch.setattr(plain.collator.chat, "answer_tokens", counted)
+    samples = [sample(number, answer=labels[0], choices=labels) for number in range(5)]
+    assert len({plain.length_tokens(one) for one in samples}) == 1
+    assert sorted(asked) == sorted(labels)

@@ -17,6 +17,7 @@ from domain_cases import (
 from PIL import Image
 
 from transferlab.domain.validation import image_duplicates
+from transferlab.domain.validation.counts import thin_labels
 from transferlab.domain.validation.domain_check import check_domain
 
 FREE = {
@@ -144,6 +145,16 @@ def test_few_test_samples_of_a_label_are_a_warning(tmp_path):
     report = check(tmp_path / "d", toy_rows(10))
     assert kinds(report) == {("warning", "label_count"): 2}
     assert report.sound
+
+
+def test_many_thin_labels_are_one_problem_of_each_kind():
+    labels = {"kind": {f"label {n}": {"train": 1, "val": 0, "test": n % 2} for n in range(1000)}}
+    problems = thin_labels(labels)
+    assert [(one.severity, one.where) for one in problems] == [
+        ("error", "tasks.kind"),
+        ("warning", "tasks.kind"),
+    ]
+    assert "each of 500 labels has no sample in test" in problems[0].reason
 
 
 def test_a_task_that_nothing_fits_does_not_hide_the_others(tmp_path):
