@@ -19,6 +19,9 @@ from transferlab.export.exporter import EXPORTERS, Exporter
 from transferlab.metrics.answers import ANSWERS, check_metrics
 from transferlab.metrics.pool import SIMILARITIES
 
+NAMED = 20
+"""Of very many names, those that sentences give; the others are counted."""
+
 
 def load_pipeline(
     path: Path, *, overrides: Sequence[str] = (), domains: Sequence[Path] = ()
@@ -172,14 +175,17 @@ def _check_domain(config: PipelineConfig, entry: DomainEntry) -> list[str]:
 def _check_tasks(config: PipelineConfig, entries: Mapping[str, DomainEntry]) -> list[str]:
     """What ``data.tasks`` names and is not there."""
     used = [*config.stream, *([config.source] if config.source else [])]
-    problems = []
+    unused = [domain for domain in config.data.tasks if domain not in set(used)]
+    listed = ", ".join(used[:NAMED]) + (", ..." if len(used) > NAMED else "")
+    problems = [
+        f"data.tasks: the pipeline does not use the domain '{domain}'."
+        f"{did_you_mean(domain, used)} It uses: {listed}."
+        for domain in unused[:NAMED]
+    ]
+    if len(unused) > NAMED:
+        problems.append(f"data.tasks: nor {len(unused) - NAMED} other domains that it names")
     for domain, tasks in config.data.tasks.items():
-        if domain not in used:
-            problems.append(
-                f"data.tasks: the pipeline does not use the domain '{domain}'."
-                f"{did_you_mean(domain, used)} It uses: {', '.join(used)}."
-            )
-        elif domain in entries:
+        if domain in used and domain in entries:
             known = list(entries[domain].config.tasks)
             problems += [
                 f"data.tasks.{domain}: there is no task '{task}'.{did_you_mean(task, known)} "

@@ -120,9 +120,12 @@ def test_a_contrast_that_accumulation_makes_smaller_is_said_with_the_numbers(tmp
 def test_a_thousand_unknown_names_are_told_in_seconds(tmp_path):
     path = tmp_path / "p.yaml"
     names = ", ".join(f"unknown-domain-{number}" for number in range(1000))
-    path.write_text(f"name: p\nstrategy: [naive]\nstream: [{names}]\n")
+    tasks = ", ".join(f"other-{number}: [a]" for number in range(1000))
+    path.write_text(
+        f"name: p\nstrategy: [naive]\nstream: [{names}]\ndata: {{tasks: {{{tasks}}}}}\n"
+    )
     began = time.monotonic()
-    with pytest.raises(InputError, match="1000 problems"):
+    with pytest.raises(InputError, match="1021 problems"):
         load_pipeline(path)
     assert time.monotonic() - began < 20
 
@@ -131,5 +134,5 @@ def test_a_thousand_unknown_names_are_told_in_seconds(tmp_path):
 def test_a_seed_that_no_generator_takes_is_refused(tmp_path, seed):
     path = tmp_path / "p.yaml"
     path.write_text(f"name: p\nstrategy: [naive]\nstream: [lectures]\nseed: {seed}\n")
-    with pytest.raises(InputError, match=r"p\.yaml:4: seed: must be .* at most 4294967295"):
+    with pytest.raises(InputError, match=r"p\.yaml:4: seed: must be at most 4294967295"):
         load_pipeline(path)
