@@ -199,7 +199,7 @@ def trust_domain(
     entry = find_entry(name, domains or [])
     digest, file = trust(entry), entry.rows_file
     record = {"trusted": str(file), "sha256": digest}
-    typer.echo(json.dumps(record) if as_json else f"trusted: {file} (SHA-256 {digest[:12]}...)")
+    _say_either(record, f"trusted: {file} (SHA-256 {digest[:12]}...)", as_json=as_json)
 
 
 @app.command("check")

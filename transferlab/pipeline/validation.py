@@ -175,15 +175,7 @@ def _check_domain(config: PipelineConfig, entry: DomainEntry) -> list[str]:
 def _check_tasks(config: PipelineConfig, entries: Mapping[str, DomainEntry]) -> list[str]:
     """What ``data.tasks`` names and is not there."""
     used = [*config.stream, *([config.source] if config.source else [])]
-    unused = [domain for domain in config.data.tasks if domain not in set(used)]
-    listed = ", ".join(used[:NAMED]) + (", ..." if len(used) > NAMED else "")
-    problems = [
-        f"data.tasks: the pipeline does not use the domain '{domain}'."
-        f"{did_you_mean(domain, used)} It uses: {listed}."
-        for domain in unused[:NAMED]
-    ]
-    if len(unused) > NAMED:
-        problems.append(f"data.tasks: nor {len(unused) - NAMED} other domains that it names")
+    problems = []
     for domain, tasks in config.data.tasks.items():
         if domain in used and domain in entries:
             known = list(entries[domain].config.tasks)
@@ -193,4 +185,13 @@ def _check_tasks(config: PipelineConfig, entries: Mapping[str, DomainEntry]) -> 
                 for task in tasks
                 if task not in known
             ]
+    unused = [domain for domain in config.data.tasks if domain not in set(used)]
+    listed = ", ".join(used[:NAMED]) + (", ..." if len(used) > NAMED else "")
+    problems += [
+        f"data.tasks: the pipeline does not use the domain '{domain}'."
+        f"{did_you_mean(domain, used)} It uses: {listed}."
+        for domain in unused[:NAMED]
+    ]
+    if len(unused) > NAMED:
+        problems.append(f"data.tasks: nor {len(unused) - NAMED} other domains that it names")
     return problems

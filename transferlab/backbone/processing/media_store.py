@@ -82,9 +82,9 @@ class MediaStore:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 metadata = file.metadata() or {}
             # Once per process and entry: it is mapped, so later reads do not go to the disk again.
-            if key not in self._touched:
-                if metadata["digest"] != _digest(key, tensors, metadata["facts"]):
-                    raise ValueError("its digest does not fit its content")
+            unseen = key not in self._touched
+            if unseen and metadata["digest"] != _digest(key, tensors, metadata["facts"]):
+                raise ValueError("its digest does not fit its content")
             facts = json.loads(metadata["facts"])
         except (FileNotFoundError, NotADirectoryError, RuntimeError):
             # The second: evicted between the header and torch's own opening of the file.
