@@ -10,6 +10,7 @@ from typer import echo
 
 import transferlab
 from transferlab.core.events import ignore
+from transferlab.core.integrity import seal
 from transferlab.errors import InputError, UnknownName
 
 sys.path.insert(0, str(Path(__file__).parent / "domain"))
@@ -48,7 +49,7 @@ def test_the_package_says_that_it_is_typed():
 
 
 def test_a_result_is_read_with_its_scores(tmp_path):
-    (tmp_path / "result.json").write_text(json.dumps(RESULT))
+    (tmp_path / "result.json").write_text(json.dumps(seal(RESULT)))
     found = transferlab.load_result(tmp_path)
     assert (found.score("door"), found.score("door", after="pretrained")) == (0.5, 0.25)
     assert found.summary == {"acc": 0.75, "fwt": None}
@@ -56,7 +57,7 @@ def test_a_result_is_read_with_its_scores(tmp_path):
     assert found.folder == tmp_path
     with pytest.raises(InputError, match=r"holds no result\.json"):
         transferlab.load_result(tmp_path / "elsewhere")
-    (tmp_path / "result.json").write_text(json.dumps(RESULT | {"schema_version": 99}))
+    (tmp_path / "result.json").write_text(json.dumps(seal(RESULT | {"schema_version": 99})))
     with pytest.raises(InputError, match="schema_version 99"):
         transferlab.load_result(tmp_path)
 

@@ -9,7 +9,7 @@ import typer
 
 from transferlab.cli import domains, strategies
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
-from transferlab.cli.terminal import output, say, say_json
+from transferlab.cli.terminal import complain, output, say, say_json
 from transferlab.errors import InputError
 
 app = typer.Typer(
@@ -114,7 +114,7 @@ def validate(
     path = find_pipeline(pipeline)
     config = checked_pipeline(path, overrides=overrides or [], domains=domains or [])
     for note in notes(config, domains=domains or []):
-        typer.echo(f"note: {note}", err=True)
+        complain(f"note: {note}")
     if data:
         from transferlab.cli.domain_checks import check_pipeline_data
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from transformers import AutoProcessor
 
+from transferlab.core.checkpoint import save_checkpoint
 from transferlab.core.events import ignore
 from transferlab.errors import ModelError
 from transferlab.tiny.architecture import ASSETS, model_for
@@ -147,7 +148,7 @@ def test_a_finished_checkpoint_is_not_trained_again(processor, tmp_path):
 
 
 def test_a_checkpoint_of_another_backbone_is_refused(processor, tmp_path):
-    torch.save({"model": {}, "optimizer": {}, "steps": 1}, tmp_path / "checkpoint.pt")
+    save_checkpoint(tmp_path / "checkpoint.pt", {"model": {}, "optimizer": {}, "steps": 1})
     with pytest.raises(ModelError, match="of another backbone"):
         run(processor, tmp_path)
 

@@ -35,10 +35,11 @@ def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None
     """
     root = cache_root or default_cache()
     final = root / name
+    if final.is_dir():
+        sweep(root, PREFIX)
     if final in _verified and final.is_dir():
         return final
     if final.is_dir() and (_damage(final) is None or not _set_damaged_aside(final)):
-        sweep(root, PREFIX)
         _verified.add(final)
         return final
     try:
