@@ -67,3 +67,19 @@ def safe_join(root: Path, relative: str) -> Path:
     if not resolved.is_relative_to(base):
         raise ValueError("not a path inside the domain's folder")
     return resolved
+
+
+def data_path(root: Path, written: str) -> Path:
+    """The file under ``root`` that a table means, whoever wrote it.
+
+    Tables written on Windows have backslashes, and some programs write absolute paths.
+
+    Raises:
+        ValueError: as for ``safe_join``; an absolute path may lie under ``root``.
+    """
+    if "\\" in written and "\0" not in written and not (root / written).exists():
+        written = written.replace("\\", "/")
+    path = Path(written)
+    if path.is_absolute() and "\0" not in written and path.is_relative_to(root):
+        written = path.relative_to(root).as_posix()
+    return safe_join(root, written)

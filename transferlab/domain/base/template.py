@@ -39,6 +39,16 @@ def columns_of(template: str, *, where: str) -> list[str]:
     return columns
 
 
+def is_nameable(column: str) -> bool:
+    """Whether a template can name a column: its name holds nothing that means more in braces."""
+    return bool(column) and not column.isdigit() and not set(column) & set(".[]{}!:")
+
+
+def as_literal(text: str) -> str:
+    """A text that a template writes as it is, braces and all."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def check_columns(columns: Collection[str], known: Collection[str], *, where: str) -> None:
     """Compare the columns that a domain.yaml names with those that its table has.
 

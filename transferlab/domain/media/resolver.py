@@ -10,7 +10,7 @@ from typing import cast
 
 from transferlab.config.domain import MediaSection
 from transferlab.config.privacy import PrivacySection
-from transferlab.core.paths import safe_join
+from transferlab.core.paths import data_path
 from transferlab.core.records import MediaKind, MediaRef
 from transferlab.domain.base.archive_members import open_medium
 from transferlab.domain.base.media_error import UnreadableMedium
@@ -61,7 +61,7 @@ class MediaResolver:
                 sense, or the row lacks a column.
         """
         try:
-            path = safe_join(self._root, fill(section.path, row))
+            path = data_path(self._root, fill(section.path, row))
         except ValueError as error:
             raise BadRow(f"it is {error}") from None
         found = self._probe(section.kind, path)

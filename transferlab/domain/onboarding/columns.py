@@ -67,12 +67,12 @@ class Column:
 
 
 def summarize_columns(rows: Sequence[Row]) -> dict[str, Column]:
-    """Every column that a template can name."""
+    """Every column; not every one can be named in a template."""
     names = list(dict.fromkeys(name for row in rows for name in row if name != WHERE))
     found = {}
     for name in names:
-        if not name or name.isdigit() or set(name) & set("{}[].!:"):
-            continue  # a template could not name it
+        if not name:
+            continue
         values = [row.get(name, "").strip() for row in rows]
         counts = Counter(value for value in values if value)
         found[name] = Column(name=name, filled=counts.total(), rows=len(rows), counts=counts)

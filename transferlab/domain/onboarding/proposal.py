@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from transferlab.config.section import NAME_PATTERN
 from transferlab.domain.base.rows import LISTED, Row
+from transferlab.domain.base.template import is_nameable
 from transferlab.domain.onboarding.columns import summarize_columns
 from transferlab.domain.onboarding.survey import (
     MARKS,
@@ -197,7 +198,8 @@ def _media_table(found: Survey) -> _MediaTable | None:
         columns = {
             column: match
             for column, one in summarize_columns(rows).items()
-            if (match := match_files(one.counts, found.media())) is not None
+            if is_nameable(column)
+            if (match := match_files(one.counts, found.media(), root=found.root)) is not None
         }
         if columns:
             return _MediaTable(name=name, encoding=encoding, rows=rows, columns=columns)
@@ -233,6 +235,11 @@ def _table(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
         questions.notes.append(
             f"source.encoding: {chosen.name} is not UTF-8 and reads best as {chosen.encoding}"
             f"{_sample(chosen.rows)}; see whether its letters come out right"
+        )
+    if match.rewritten:
+        questions.notes.append(
+            f"source.media.{mark}: {column} holds backslashes or absolute paths; they are read as "
+            "paths under the data root"
         )
     if match.share < 1:
         questions.notes.append(

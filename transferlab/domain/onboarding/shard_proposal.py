@@ -10,6 +10,7 @@ from typing import Any
 from transferlab.config.domain import SourceSection
 from transferlab.domain.base.archive_members import SHARD
 from transferlab.domain.base.rows import Row
+from transferlab.domain.base.template import is_nameable
 from transferlab.domain.onboarding.columns import summarize_columns
 from transferlab.domain.onboarding.survey import MARKS, Survey
 from transferlab.domain.onboarding.task_proposal import Questions, questions_of
@@ -76,7 +77,11 @@ def _proposed(
 
 
 def _members(found: Survey, rows: Sequence[Row]) -> dict[str, str]:
-    kinds = {name: _kind(found, f".{name.rpartition('.')[2]}") for name in summarize_columns(rows)}
+    kinds = {
+        name: _kind(found, f".{name.rpartition('.')[2]}")
+        for name in summarize_columns(rows)
+        if is_nameable(name)
+    }
     shards = tuple(f"{shard}/" for shard in found.shards)
     return {
         name: kind
@@ -88,6 +93,8 @@ def _members(found: Survey, rows: Sequence[Row]) -> dict[str, str]:
 def _files(found: Survey, rows: Sequence[Row], root: Path) -> dict[str, str]:
     kinds = {}
     for name, column in summarize_columns(rows).items():
+        if not is_nameable(name):
+            continue
         suffixes = {Path(value).suffix.lower() for value in column.counts}
         kind = _kind(found, next(iter(suffixes), ""))
         if kind is not None and all((root / value).is_file() for value in column.counts):

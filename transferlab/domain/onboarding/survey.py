@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from transferlab.domain.base.archive_members import SHARD
 from transferlab.domain.base.rows import Row
+from transferlab.domain.base.template import as_literal
 from transferlab.domain.sources.files import walk
 from transferlab.domain.sources.video import FILM_SUFFIXES, TRANSCRIPT_SUFFIXES
 from transferlab.domain.tables.reader import TABLE_SUFFIXES, UTF8, WrongEncoding, read_table
@@ -255,23 +256,39 @@ class Match:
     """What stands after it: an ending."""
     share: float
     """Of the values that become files."""
+    rewritten: bool = False
+    """Whether values are read otherwise than they are written: backslashes, absolute paths."""
 
     def template(self, column: str) -> str:
-        return f"{self.before}{{{column}}}{self.after}"
+        return f"{as_literal(self.before)}{{{column}}}{as_literal(self.after)}"
 
 
-def match_files(values: Iterable[str], media: dict[str, list[str]]) -> Match | None:
+def match_files(
+    values: Iterable[str], media: dict[str, list[str]], *, root: Path | None = None
+) -> Match | None:
     """The commonest way in which ``values`` are media files, if enough of them are.
 
-    A value may be a path or a name, with or without its ending; the file may lie deeper.
+    A value may be a path or a name, with or without its ending; the file may lie deeper. Where
+    values are none as they are written, they are tried with slashes for backslashes, and without
+    ``root`` before them.
     """
+    sampled = [value for value in dict.fromkeys(values) if value][:_SAMPLED_VALUES]
+    found = _match(sampled, media)
+    if found is not None or not sampled:
+        return found
+    base = "" if root is None else f"{root.as_posix()}/"
+    read = [value.replace("\\", "/").removeprefix(base) for value in sampled]
+    found = _match([PurePosixPath(value).as_posix() for value in read], media)
+    return None if found is None else replace(found, rewritten=read != sampled)
+
+
+def _match(sampled: Sequence[str], media: dict[str, list[str]]) -> Match | None:
     ends: defaultdict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for kind, paths in media.items():
         for path in paths:
             pure = PurePosixPath(path)
             for name, after in ((pure.name, ""), (pure.stem, pure.suffix)):
                 ends[name].append((kind, path, after))
-    sampled = [value for value in dict.fromkeys(values) if value][:_SAMPLED_VALUES]
     ways: Counter[tuple[str, str, str]] = Counter()
     for value in sampled:
         found = set()

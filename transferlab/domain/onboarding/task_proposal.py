@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transferlab.domain.base.rows import Row
+from transferlab.domain.base.template import is_nameable
 from transferlab.domain.onboarding.columns import (
     Column,
     find_attributes,
@@ -59,6 +60,11 @@ def questions_of(
     """
     columns = summarize_columns(rows)
     notes = []
+    if unnameable := [name for name in columns if not is_nameable(name)]:
+        notes.append(
+            f"tasks: the column(s) {', '.join(unnameable)} cannot be named in a template; rename "
+            "them if they are to be used"
+        )
     found = group or find_group(columns, without=media_columns)
     if found is None:
         notes.append(
@@ -68,7 +74,8 @@ def questions_of(
     attributes = find_attributes(columns)
     split = find_split(columns)
     taken = [*media_columns, *attributes, *(one for one in (found, split) if one)]
-    tasks, used = _tasks(mark, rows, columns, without=taken, notes=notes)
+    nameable = {name: one for name, one in columns.items() if name not in unnameable}
+    tasks, used = _tasks(mark, rows, nameable, without=taken, notes=notes)
     if not tasks:
         raise InputError(
             "no column can be asked about: none is a question with an answer, few labels that come "

@@ -8,7 +8,7 @@ from pathlib import Path
 from webvtt.errors import MalformedCaptionError, MalformedFileError
 
 from transferlab.config.domain import TranscriptSection
-from transferlab.core.paths import safe_join
+from transferlab.core.paths import data_path
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadRow, Row
 from transferlab.domain.base.template import fill, value
@@ -70,7 +70,7 @@ def explode(row: Row, section: TranscriptSection, root: Path) -> Iterator[Row]:
         yield dict.fromkeys(CUE_COLUMNS, "") | row
         return
     try:
-        cues = read_cues(safe_join(root, relative))
+        cues = read_cues(data_path(root, relative))
     except ValueError as error:
         raise BadRow(f"its transcript is {error}") from None
     except UnreadableMedium as error:
