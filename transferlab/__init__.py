@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from transferlab.core.telemetry import disable_telemetry
+
 if TYPE_CHECKING:
     from transferlab.api import (
         RegisteredDomain,
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     )
 
 __version__ = "0.1.0"
+
+disable_telemetry()
 
 __all__ = [
     "RegisteredDomain",

@@ -160,9 +160,6 @@ def _no_second_account(record: logging.LogRecord) -> bool:
 
 def client_class() -> type[MlflowClient]:
     """MLflow's client, which takes a second and 100 MB to import."""
-    # MLflow reads this when it is imported: by default it sends usage figures to its makers, which
-    # a hospital's machine must not do unasked. Who wants it sets the variable to "false".
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # Whenever a run ends MLflow prints its server's address, with the password in it.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     from mlflow.tracking import MlflowClient

@@ -74,7 +74,6 @@ def _mend(store: str) -> None:
 
 def _environment(store: str) -> dict[str, str]:
     return {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
         # The UI is for looking: MLflow's job runner would start several more processes.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         **os.environ,
