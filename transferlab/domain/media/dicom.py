@@ -106,11 +106,16 @@ def check_dicom(path: Path, *, hashed: bool = False) -> MediaInfo:
         (middle,) = _indices(path, dataset, 1)
         frame, note = _frame(path, dataset, middle), describe_fallback(dataset, middle)
         persons = tuple(_persons(dataset)) if hashed else ()
+        instance = str(dataset.get("SOPInstanceUID") or "") if hashed else ""
     if frame.min() == frame.max():
         raise UnreadableMedium(path, FLAT)
     found = picture_hash(Image.fromarray(frame).convert("L")) if hashed else None
     return MediaInfo(
-        picture_hash=found, burned_in=_says_burned_in(path), note=note, persons=persons
+        picture_hash=found,
+        burned_in=_says_burned_in(path),
+        persons=persons,
+        instance=instance,
+        note=note,
     )
 
 

@@ -27,6 +27,8 @@ class MediaInfo:
     """Whether a DICOM file says that text is burned into its pixels (BurnedInAnnotation)."""
     persons: tuple[str, ...] = ()
     """What a DICOM file says of whom it shows: a number, and a name with a date of birth."""
+    instance: str = ""
+    """The number that a DICOM file says is its alone (SOPInstanceUID)."""
     note: str | None = None
     """What the file says of its display that cannot be obeyed, and what is shown instead."""
 

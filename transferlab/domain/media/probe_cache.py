@@ -20,6 +20,8 @@ class FileProbe:
     """Whether it says that text is burned into its pixels, which is to be painted over."""
     persons: tuple[str, ...] = ()
     """Whom it says it shows, where it was asked for; a cache on disk keeps digests alone."""
+    instance: str = ""
+    """The number that it says is its alone, where it was asked for."""
     note: str | None = None
     """What it says of its display that cannot be obeyed."""
 

@@ -129,6 +129,7 @@ class MediaResolver:
             fingerprint=digest,
             note=inspected.note,
             persons=inspected.persons,
+            instance=inspected.instance,
         )
 
     def _why_burned_in(self, kind: MediaKind, path: Path) -> str | None:

@@ -17,7 +17,7 @@ from transferlab.domain.samples.builder import selected
 from transferlab.domain.splits.assignment import manifest_splits
 from transferlab.domain.splits.group_split import split_groups
 from transferlab.domain.validation.burned_in_search import BurnedInSearch
-from transferlab.domain.validation.conflicting_labels import find_repeats
+from transferlab.domain.validation.conflicting_labels import find_repeats, find_shared_instances
 from transferlab.domain.validation.counts import (
     count_groups,
     count_labels,
@@ -115,6 +115,7 @@ def _check(
     sample_index.index()
     problems = [*_in_settings(entry), *reading.problems, *find_repeats(sample_index, domain)]
     problems += find_display_notes(sample_index, domain)
+    problems += find_shared_instances(sample_index, domain)
     unsplit = _assign_splits(sample_index, domain, entry)
     problems += unsplit
     labels: Labels = {}

@@ -23,7 +23,7 @@ from transferlab.errors import EnvironmentProblem
 _TABLES = """
 CREATE TABLE media (
     id INTEGER PRIMARY KEY, key BLOB UNIQUE, reason TEXT, seconds REAL, hash BLOB, digest BLOB,
-    mask INTEGER, note TEXT);
+    mask INTEGER, note TEXT, instance BLOB);
 CREATE TABLE samples (
     id INTEGER PRIMARY KEY, domain INTEGER, task TEXT, owner TEXT, stratum TEXT, split INTEGER,
     position TEXT, question BLOB, answer BLOB, label TEXT, text INTEGER);
@@ -86,8 +86,8 @@ class SampleIndex:
     def put(self, key: str, probe: FileProbe) -> None:
         """Keep what was found out about a file."""
         added = self.database.execute(
-            "INSERT INTO media (key, reason, seconds, hash, digest, mask, note) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO media (key, reason, seconds, hash, digest, mask, note, instance) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 self._digest(key),
                 probe.reason,
@@ -96,6 +96,7 @@ class SampleIndex:
                 bytes.fromhex(probe.fingerprint),
                 probe.mask_text,
                 probe.note,
+                self._digest(probe.instance) if probe.instance else None,
             ),
         )
         self._name("medium_persons", added.lastrowid, probe.persons)

@@ -114,3 +114,15 @@ def test_tables_and_reports_name_persons_too(tmp_path, where):
     found = shared(check_domain(write_domain(tmp_path / "d", rows=rows, tasks=tasks)))
     assert found
     assert {severity for severity, _ in found} == {"error"}
+
+
+def test_two_files_that_say_they_are_one_object_are_named(tmp_path):
+    def of(n):
+        return "1.2.3.4.5" if n in (3, 20) else f"1.2.3.4.9.{n}"
+
+    report = check_archive(tmp_path / "a", "PatientID", SOPInstanceUID=of)
+    (found,) = [one for one in report.problems if one.kind == "shared_instance"]
+    assert found.severity == "warning"
+    assert "SOPInstanceUID of that of" in found.reason
+    report = check_archive(tmp_path / "b", "PatientID", SOPInstanceUID=lambda n: f"1.2.3.4.9.{n}")
+    assert not [one for one in report.problems if one.kind == "shared_instance"]
