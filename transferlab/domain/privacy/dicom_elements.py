@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from transferlab.domain.privacy.dicom_profile import (
     is_person_name,
     treatment,
 )
-from transferlab.domain.privacy.guard import KNOWN, Guard, name_parts, shown_columns
+from transferlab.domain.privacy.guard import KNOWN, Guard, shown_columns
+from transferlab.domain.privacy.known_identifiers import Identifiers
 from transferlab.errors import InputError
 
 _PATIENT = "_patient"
@@ -41,13 +41,11 @@ class ElementGuard:
             InputError: domain.yaml shows or groups by an element that is removed.
         """
         self._key, self._keep = guard.key, guard.section.keep
-        self.hidden = {k: v for k, v in identifying_elements().items() if k not in wanted}
-        """Elements that are read for nothing but to be removed from texts."""
-        tags = {**self.hidden, **wanted}
-        identifying = set(identifying_elements().values())
-        self._identifying = [name for name, tag in tags.items() if tag in identifying]
-        self._names = {name for name in self._identifying if is_person_name(tags[name])}
+        self._treats = guard.section.dicom is not None
+        """Else the texts alone are protected, from what the elements say."""
         self._treatments = {name: treatment(tag, keep=self._keep) for name, tag in wanted.items()}
+        if not self._treats:
+            return
         reports = config.source.reports
         if reports is not None and reports.tag in self._treatments:
             self._treatments[reports.column] = self._treatments[reports.tag]
@@ -55,19 +53,18 @@ class ElementGuard:
             if self._treatment(column) == "remove":
                 raise InputError(f"{file}: {where}: {_why_removed(column, wanted)}")
 
-    def collect(self, row: Row) -> Row:
-        """A file's row with what identifies somebody set apart in reserved columns."""
-        known: list[str] = []
-        for name in sorted(self._identifying):
-            for value in filter(None, row.get(name, "").split("\\")):
-                is_name = name in self._names
-                known += name_parts(value) if is_name else [value]
-        plain = {name: value for name, value in row.items() if name not in self.hidden}
-        patient = row.get("PatientID", "")
-        return plain | {KNOWN: json.dumps(known), _PATIENT: patient}
+    def collect(self, row: Row, stated: Identifiers) -> Row:
+        """A file's row with what its file states of people set apart in reserved columns."""
+        return row | {KNOWN: stated.to_json(), _PATIENT: row.get("PatientID", "")}
 
     def treat(self, row: Row) -> Row:
-        """A row, after it was joined with its report, without what the profile removes."""
+        """A row, after it was joined with its report, without what the profile removes.
+
+        What the report's own columns say of people, such as PatientName, is set apart too.
+        """
+        row = row | {KNOWN: (Identifiers.from_json(row[KNOWN]) + _reported(row)).to_json()}
+        if not self._treats:
+            return {name: value for name, value in row.items() if name != _PATIENT}
         treatments = {column: self._treatment(column) for column in row}
         patient = row.get(_PATIENT, "")
         assert self._key is not None, "elements are treated where privacy is asked, which has a key"
@@ -83,6 +80,18 @@ class ElementGuard:
                 "keep" if number is None else treatment(Tag(number), keep=self._keep)
             )
         return self._treatments[column]
+
+
+def _reported(row: Row) -> Identifiers:
+    """What columns that are called like identifying elements say."""
+    identifying = identifying_elements()
+    names, values = list[str](), list[str]()
+    for column, value in row.items():
+        number = tag_for_keyword(column)
+        if number is None or not value.strip() or Tag(number) not in identifying.values():
+            continue
+        (names if is_person_name(Tag(number)) else values).extend(value.split("\\"))
+    return Identifiers(tuple(names), tuple(values))
 
 
 def _used_columns(config: DomainConfig) -> Iterator[tuple[str, str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -15,10 +13,11 @@ from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.data_root import data_folder
 from transferlab.domain.privacy.ids import salted_id
 from transferlab.domain.privacy.key import PrivacyKey, read_key
+from transferlab.domain.privacy.known_identifiers import Identifiers
 from transferlab.errors import InputError
 
 KNOWN = "_known"
-"""Reserved column: a JSON list of the identifiers that the row's own file states."""
+"""Reserved column: the ``Identifiers`` that the row's own file states, as JSON."""
 RESERVED = frozenset([KNOWN, LISTED, WHERE])
 """Columns that domain.yaml cannot name."""
 
@@ -76,12 +75,14 @@ class Guard:
         if self._scrubber is None:
             return row
         shown = self._shown
-        known = json.loads(row.get(KNOWN, "[]"))
+        known = Identifiers.from_json(row[KNOWN]) if row.get(KNOWN) else Identifiers()
         for column in self.section.identifiers:
-            known += name_parts(row.get(column, ""))
+            known += identifiers_in(row.get(column, ""))
         # Whole: a lecture or a folder may be called by words that its texts are full of.
         own = (self._config.group, self._config.id)
-        known += [row.get(column, "") for column in own if column and column not in shown]
+        known += Identifiers(
+            values=tuple(row.get(column, "") for column in own if column and column not in shown)
+        )
         clean = dict(row)
         for column in shown & row.keys():
             if row[column] in self._labels:
@@ -91,11 +92,11 @@ class Guard:
         return clean
 
 
-def name_parts(value: str) -> list[str]:
-    """A person's name as a whole and by its words; of a value with digits, the whole."""
-    if any(character.isdigit() for character in value):
-        return [value]
-    return [value, *re.split(r"[\^=,\s]+", value)]
+def identifiers_in(value: str) -> Identifiers:
+    """Of a column of identifiers: a person's name; with digits a number or address, found whole."""
+    if not any(map(str.isdigit, value)):
+        return Identifiers(names=(value,))
+    return Identifiers(names=(value,) if "^" in value else (), values=(value,))
 
 
 def guard_of(

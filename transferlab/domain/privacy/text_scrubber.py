@@ -17,6 +17,7 @@ from typing import Any
 from transferlab.config.privacy import TEXT_MODEL
 from transferlab.core.optional import require
 from transferlab.core.records import MEDIA_SLOT
+from transferlab.domain.privacy.known_identifiers import Identifiers, find_known
 from transferlab.errors import EnvironmentProblem, MissingExtra
 
 PURPOSE = "privacy.text: scrub"
@@ -50,7 +51,6 @@ _CHAIN = re.compile(
 which a long word before the full stop tells from an abbreviation."""
 _HOUSE = re.compile(r"\b\d{1,4}[A-Za-z]?\b")
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
-_SHORTEST_KNOWN = 3
 _CACHED_TEXTS = 4096
 
 Span = tuple[int, int, str]
@@ -72,19 +72,17 @@ class Scrubber:
         self._analyzer = _analyzer(model)
         self._found = lru_cache(maxsize=_CACHED_TEXTS)(self._find)
 
-    def scrub(self, text: str, known: Iterable[str] = ()) -> tuple[str, Counter[str]]:
+    def scrub(self, text: str, known: Identifiers = Identifiers()) -> tuple[str, Counter[str]]:
         """The text with ``[name]``, ``[date]`` ... in place of what was found, and how often.
 
         Args:
             text: English prose; media slots stay.
-            known: identifiers that the text may repeat, in any case; not as part of a word.
+            known: of the row, which the text may repeat.
         """
-        pattern = _known_pattern(known)
         parts, removed = [], Counter[str]()
         for part in text.split(MEDIA_SLOT):
             spans = list(self._found(part))
-            if pattern is not None:
-                spans += [(*match.span(), "KNOWN") for match in pattern.finditer(part)]
+            spans += [(*span, "KNOWN") for span in find_known(part, known)]
             clean, counts = _replaced(part, spans)
             parts.append(clean)
             removed += counts
@@ -120,14 +118,6 @@ def _addresses(text: str, spans: Sequence[Span]) -> list[Span]:
         if any(low < end and high > start for low, high, _ in locations):
             found.append((start, end, "LOCATION"))
     return found
-
-
-def _known_pattern(known: Iterable[str]) -> re.Pattern[str] | None:
-    values = {value.strip() for value in known}
-    long = sorted((one for one in values if len(one) >= _SHORTEST_KNOWN), key=len, reverse=True)
-    if not long:
-        return None
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, long))})(?!\w)", re.IGNORECASE)
 
 
 def _replaced(text: str, spans: Iterable[Span]) -> tuple[str, Counter[str]]:

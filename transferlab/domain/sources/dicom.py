@@ -22,6 +22,8 @@ from transferlab.domain.base.rows import WHERE, BadItem, BadRow, Row
 from transferlab.domain.base.template import check_columns
 from transferlab.domain.media.dicom import describe_modality, one_sentence
 from transferlab.domain.privacy.dicom_elements import ElementGuard
+from transferlab.domain.privacy.dicom_identifiers import stated_identifiers
+from transferlab.domain.privacy.known_identifiers import Identifiers
 from transferlab.domain.rows.source import Source, SourceContext
 from transferlab.domain.tables.reader import rows_and_problems, stream_table
 from transferlab.errors import DataError, InputError
@@ -61,7 +63,7 @@ class DicomSource(Source):
         super().__init__(context)
         guard, entry = context.guard, context.entry
         elements = None
-        if guard.section.dicom:
+        if guard.section.active:
             elements = partial(ElementGuard, guard, entry.config, file=entry.file)
         self._tree = DicomTree(
             context.path(context.section.path),
@@ -132,7 +134,7 @@ class DicomTree:
         """Those of every row; no file is read."""
         row = dict.fromkeys([*self._wanted, *_PATH_KEYS, WHERE], "")
         if self._elements:
-            row = self._elements.collect(row)
+            row = self._elements.collect(row, Identifiers())
         if self._reports is not None:
             row |= dict.fromkeys(self._reports.columns, "")
         return set(self._elements.treat(row) if self._elements else row)
@@ -153,12 +155,11 @@ class DicomTree:
     def _pictures(self) -> Iterator[Row | BadItem]:
         """A row per file that holds a picture, and why the others are left out."""
         elements = self._elements
-        read = {**self._wanted, **(elements.hidden if elements else {})}
         number = 0
         for number, one in enumerate(dicom_files(self._path, self._root), start=1):
             where = f"DICOM file {number} in the order of paths"
             try:
-                row = read_tags(one, read)
+                row, stated = _read(one, self._wanted, everything=elements is not None)
             except UnreadableMedium as error:
                 yield BadItem(where, error.reason)
                 continue
@@ -168,7 +169,7 @@ class DicomTree:
                 yield BadItem(where, f"it holds no picture ({describe_modality(row['Modality'])})")
                 continue
             own = {"file": one.relative_to(self._base).as_posix(), "stem": one.stem, WHERE: where}
-            yield (elements.collect(row) if elements else row) | own
+            yield (elements.collect(row, stated) if elements else row) | own
         if not number:
             raise DataError(f"{self._path}: holds no DICOM file; is source.path right?")
 
@@ -250,12 +251,19 @@ def read_tags(path: Path, wanted: Mapping[str, BaseTag]) -> Row:
     Raises:
         UnreadableMedium: it is no DICOM file, or is broken.
     """
+    return _read(path, wanted, everything=False)[0]
+
+
+def _read(
+    path: Path, wanted: Mapping[str, BaseTag], *, everything: bool
+) -> tuple[Row, Identifiers]:
+    """The elements of ``read_tags``, and what all elements state of people, where it is asked."""
+    only = None if everything else [*wanted.values(), Tag("Rows")]
     with one_sentence(path):
-        dataset = pydicom.dcmread(
-            path, stop_before_pixels=True, specific_tags=[*wanted.values(), Tag("Rows")]
-        )
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=only)
         row = {name: _text(dataset, tag) for name, tag in wanted.items()}
-        return row | {_HEIGHT: _text(dataset, Tag("Rows"))}
+        stated = stated_identifiers(dataset) if everything else Identifiers()
+        return row | {_HEIGHT: _text(dataset, Tag("Rows"))}, stated
 
 
 def tag_of(name: str) -> BaseTag | None:

@@ -4,12 +4,18 @@ import json
 from datetime import datetime
 
 import pytest
-from privacy_cases import hospital_settings, planted
+from privacy_cases import KnownOnly, hospital_settings, planted
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.valuerep import PersonName
 
 from transferlab.domain.handle import open_domain
+from transferlab.domain.privacy import text_scrubber
+from transferlab.domain.privacy.dicom_identifiers import stated_identifiers
 from transferlab.domain.privacy.dicom_profile import SHIFT_DAYS, deidentify, treatment
+from transferlab.domain.privacy.known_identifiers import Identifiers, find_known
 from transferlab.domain.rows.row_source import read_rows
 from transferlab.errors import InputError
 
@@ -96,11 +102,14 @@ def test_what_a_file_states_is_known_names_by_their_words(hospital):
     entry = hospital()
     rows = rows_of(entry)
     for number, row in enumerate(sorted(rows, key=lambda row: row["file"])):
-        own, known = planted(number), json.loads(row["_known"])
+        own, known = planted(number), Identifiers.from_json(row["_known"])
+        assert {own["PatientName"], "Zbigniewski^Kasimir"} <= set(known.names)
+        stated = {own["PatientID"], own["AccessionNumber"]}
+        # Whole: a hospital's words are anybody's.
+        assert stated | {"Saint Hildegard Infirmary"} <= set(known.values)
         surname, _, first = own["PatientName"].partition("^")
-        stated = {surname, first, own["PatientID"], own["AccessionNumber"], "Kasimir"}
-        assert stated | {"Saint Hildegard Infirmary"} <= set(known)
-        assert "Saint" not in known  # a hospital's words are anybody's
+        text = f"{surname}, {first}, {own['PatientID']}, Kasimir"
+        assert len(find_known(text, known)) == 4
 
 
 def test_reports_that_call_columns_like_elements_are_treated_like_them(hospital):
@@ -140,3 +149,64 @@ def test_what_is_kept_can_be_used(hospital):
         attributes=["PatientSex"], privacy=privacy, elements=lambda n: {"PatientSex": "F"}
     )
     assert {row["PatientSex"] for row in rows_of(entry)} == {"F"}
+
+
+def nested():
+    """Names in a sequence in a sequence, and in private elements of every kind."""
+    inner, outer = Dataset(), Dataset()
+    inner.OperatorsName = "Quispe^Illari"
+    outer.PersonIdentificationCodeSequence = [inner]
+    block = Dataset()
+    block.PatientName = "Okonkwo^Adaeze"
+    private = Dataset()
+    private.add_new(0x00091001, "LO", "Ottoline Pemberton")
+    private.add_new(0x00091002, "UN", b"\x01\x00owner: Xu^Ngoc\x00")
+    private.add_new(0x00091003, "SQ", [block])
+    private.add_new(0x00091004, "DS", "1.5")
+    private.add_new(0x00091005, "SH", "STANDARD")
+    private.ContentCreatorIdentificationCodeSequence = [outer]
+    return private
+
+
+def test_names_in_sequences_and_private_elements_are_known():
+    stated = stated_identifiers(nested())
+    assert set(stated.names) == {
+        "Quispe^Illari", "Okonkwo^Adaeze", "Ottoline Pemberton", "Xu^Ngoc",
+    }  # fmt: skip
+
+
+def test_a_name_that_does_not_say_that_it_is_utf8_is_known_as_it_reads():
+    dataset = Dataset()
+    dataset.PatientName = PersonName("王^小明".encode())
+    assert find_known("王小明", stated_identifiers(dataset)) == [(0, 3)]
+
+
+def test_an_element_that_cannot_be_read_is_nobodys_trouble():
+    dataset = Dataset()
+    value = {"VM": 1, "value_tell": 0, "is_implicit_VR": False, "is_little_endian": True}
+    raw = RawDataElement(Tag(0x00181041), "DS", 3, b"abc", **{k: value[k] for k in list(value)[1:]})
+    dataset._dict[raw.tag] = raw
+    dataset.PatientName = "Ng^Xu"
+    assert stated_identifiers(dataset).names == ("Ng^Xu",)
+
+
+@pytest.mark.parametrize("privacy", [{"text": "scrub"}, {"text": "scrub", "dicom": "deidentify"}])
+def test_texts_lose_what_their_file_and_their_report_say_of_people(hospital, monkeypatch, privacy):
+    monkeypatch.setattr(text_scrubber, "Scrubber", KnownOnly)
+    tasks = hospital_settings()["tasks"]
+    tasks["report"] = {
+        "kind": "describe",
+        "prompt": "<xray>\nDescribe.",
+        "answer": "{report}",
+        "metrics": ["token_f1"],
+    }
+    entry = hospital(privacy=privacy, tasks=tasks, elements=lambda n: {"OperatorsName": "Ng^Bo"})
+    table = (entry.folder / "reports.csv").read_text()
+    table = table.replace("exam", "NameOfPhysiciansReadingStudy").replace("20240229", "Xu^Ho")
+    (entry.folder / "reports.csv").write_text(
+        table.replace("Heart", "Read by HO Xu and Bo Ng. Heart")
+    )
+    reports = {row["report"] for row in rows_of(entry)}
+    assert reports == {
+        "Read by [known] [known] and [known] [known]. Heart size is normal in [known]."
+    }

@@ -4,12 +4,11 @@ import json
 import stat
 import subprocess
 import sys
-from collections import Counter
 
 import numpy as np
 import pytest
 from domain_cases import write_dicom, write_settings
-from privacy_cases import hospital_settings, planted, write_hospital
+from privacy_cases import KnownOnly, hospital_settings, planted, write_hospital
 
 from transferlab.core.records import SPLITS
 from transferlab.domain.base import private_folder
@@ -31,20 +30,6 @@ def words():
 def without_ocr(monkeypatch):
     monkeypatch.setattr(burned_in_text, "require_reader", lambda: None)
     monkeypatch.setattr(burned_in_text, "count_characters", lambda frame: 0)
-
-
-class KnownOnly:
-    """Stands in for Presidio: only what the row itself states is removed."""
-
-    def __init__(self, model):
-        pass
-
-    def scrub(self, given, known=()):
-        removed = Counter()
-        for one in filter(None, known):
-            removed["known"] += given.count(one)
-            given = given.replace(one, "[known]")
-        return given, +removed
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from domain_cases import toy_rows, write_domain
 from transferlab.core.records import SPLITS
 from transferlab.domain.loader import load_domain
 from transferlab.domain.privacy import text_scrubber
+from transferlab.domain.privacy.known_identifiers import Identifiers
 from transferlab.domain.privacy.text_scrubber import Scrubber
 from transferlab.errors import EnvironmentProblem, InputError
 
@@ -46,7 +47,8 @@ def test_identifiers_go_and_findings_stay(scrubber, note, gone, stays):
 
 def test_known_identifiers_go_in_any_case_and_slots_stay(scrubber):
     clean, removed = scrubber.scrub(
-        "<image>\nno change in oolong's heart. ID 77-X.", ["Oolong", "Ada", "77-X"]
+        "<image>\nno change in oolong's heart. ID 77-X.",
+        Identifiers(names=("Oolong^Ada",), values=("77-X",)),
     )
     assert clean == "<image>\nno change in [known]'s heart. ID [known]."
     assert removed == {"known": 2}
