@@ -1,4 +1,4 @@
-"""Torch, imported when something of it is first used.
+"""Libraries that are imported late: torch at its first use, and those that not everybody has.
 
 What a pipeline may name (strategies, their options) must be readable without torch: importing it
 takes seconds, and ``validate`` answers in half a one. Modules that are read for their options take
@@ -12,6 +12,8 @@ from functools import wraps
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from transferlab.errors import MissingExtra
 
 if TYPE_CHECKING:
     import torch
@@ -57,3 +59,18 @@ def enable_grad(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return within
+
+
+def require(module: str, *, extra: str, purpose: str) -> ModuleType:
+    """Import an optional library, or say which extra brings it and why it was wanted.
+
+    Raises:
+        MissingExtra: the library is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise  # the library is there; something inside it is broken
+        command = f"pip install 'transferlab[{extra}]'"
+        raise MissingExtra(f"{purpose} needs '{module}': {command}") from error

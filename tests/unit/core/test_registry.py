@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from transferlab.core.optional import require
+from transferlab.core.lazy import require
 from transferlab.core.registry import Registry, RegistryView, _entry_points, did_you_mean
 from transferlab.errors import InputError, MissingExtra, UnknownName
 

@@ -8,7 +8,7 @@ import torch
 from transformers import BitsAndBytesConfig, TorchAoConfig
 
 from transferlab.config.backbone import BackboneSection, QuantizationSection
-from transferlab.core.optional import require
+from transferlab.core.lazy import require
 from transferlab.errors import EnvironmentProblem
 
 EXTRA = "quantization"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from transferlab.core.optional import require
+from transferlab.core.lazy import require
 from transferlab.core.records import Frames
 
 PURPOSE = "finding text in pictures"

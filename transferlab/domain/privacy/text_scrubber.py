@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.config.privacy import TEXT_MODEL
-from transferlab.core.optional import require
+from transferlab.core.lazy import require
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.domain.privacy.known_identifiers import Identifiers, find_known
 from transferlab.errors import EnvironmentProblem, MissingExtra

@@ -10,7 +10,7 @@ from typing import Any
 
 from transferlab.config.domain import HubSection, SourceSection
 from transferlab.core.files import advice, machine_error, why
-from transferlab.core.optional import require
+from transferlab.core.lazy import require
 from transferlab.core.paths import safe_join
 from transferlab.domain.base.cached_folder import write_once
 from transferlab.domain.base.private_folder import write_for_now

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from transferlab.core.optional import require
+from transferlab.core.lazy import require
 from transferlab.domain.base.archive_members import SHARD, forget_members
 from transferlab.domain.base.file_tree import walk
 from transferlab.domain.base.rows import WHERE, Row
