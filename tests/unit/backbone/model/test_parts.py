@@ -11,7 +11,7 @@ from transferlab.backbone.model.parts import PartMap
 from transferlab.backbone.model.quantization import check_quantization
 from transferlab.backbone.reload import adapter_difference
 from transferlab.config.backbone import EMBEDDED, AdapterSection, PartsSection, QuantizationSection
-from transferlab.core import optional
+from transferlab.core import lazy
 from transferlab.errors import EnvironmentProblem, ModelError
 
 SAMPLES = [sample(0), sample(1, answer="none")]
@@ -120,7 +120,7 @@ def test_a_missing_library_is_named(monkeypatch):
     def missing(name):
         raise ModuleNotFoundError(name=name)
 
-    monkeypatch.setattr(optional, "import_module", missing)
+    monkeypatch.setattr(lazy, "import_module", missing)
     with pytest.raises(EnvironmentProblem, match=r"pip install 'transferlab\[quantization\]'"):
         check_quantization(QuantizationSection(bits=4), torch.device("cuda"))
 

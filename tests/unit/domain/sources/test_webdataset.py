@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from domain_cases import picture, write_dicom, write_film, write_settings
 
-from transferlab.core import optional
+from transferlab.core import lazy
 from transferlab.domain.base import archive_members
 from transferlab.domain.loader import load_domain
 from transferlab.domain.media.decoder import decode
@@ -229,7 +229,7 @@ def test_a_missing_library_is_said_with_how_to_get_it(request, monkeypatch, tmp_
     def gone(name):
         raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
-    monkeypatch.setattr(optional, "import_module", gone)
+    monkeypatch.setattr(lazy, "import_module", gone)
     entry = shard_domain(folder) if kind == "shards" else dataset_domain(folder)
     with pytest.raises(MissingExtra, match=rf"pip install 'transferlab\[{extra}\]'"):
         load_domain(entry, cache_root=tmp_path / "cache")
