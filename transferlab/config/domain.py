@@ -64,6 +64,8 @@ class TranscriptSection(Section):
 
     path: str
     """Template relative to the source's folder, e.g. "transcripts/{file}.vtt"."""
+    encoding: Encoding = "utf-8"
+    """Of those files that are not UTF-8 and have no byte order mark, e.g. cp1252."""
     optional: bool = False
     """Keep a row whose path is empty, with the cue columns it has, or empty ones; otherwise such a
     row is a bad row."""

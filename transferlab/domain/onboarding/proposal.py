@@ -22,16 +22,14 @@ from transferlab.domain.onboarding.survey import (
     upcast,
 )
 from transferlab.domain.onboarding.task_proposal import Questions, questions_of
+from transferlab.domain.onboarding.video_proposal import FRAMES, propose_video
 from transferlab.domain.sources.chat import read_chat
-from transferlab.domain.sources.video import list_video_files
 from transferlab.domain.tables.reader import UTF8
 from transferlab.domain.validation.domain_check import NOT_STATED
 from transferlab.errors import DataError, InputError
 
 RegisterKind = Literal["table", "dicom", "chat", "video", "webdataset", "huggingface"]
 KINDS: tuple[RegisterKind, ...] = get_args(RegisterKind)
-FRAMES = 4
-"""Of a film, or of a cue, until the user says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +93,7 @@ def _source_of(
         from transferlab.domain.onboarding.shard_proposal import propose_saved, propose_shards
 
         return (propose_saved if kind == "huggingface" else propose_shards)(found, name)
-    return {"chat": _chat, "table": _table, "video": _video}[kind](found, path)
+    return {"chat": _chat, "table": _table, "video": propose_video}[kind](found, path)
 
 
 def domain_name(path: Path) -> str:
@@ -249,34 +247,6 @@ def _table(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
     if others:
         questions.notes.append(f"source.media: {', '.join(others)} also name media files")
     return source, questions
-
-
-def _video(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
-    rows = list_video_files(found.root / found.folder, found.root)
-    spoken = [row for row in rows if row["transcript"]]
-    if not spoken:
-        raise InputError(
-            f"{path}: none of its {len(rows)} films has a transcript (.vtt or .srt of the same "
-            "name), and no table says anything about them: there is nothing to learn"
-        )
-    clip = _medium("video", "{file}") | {"start": "cue_start", "end": "cue_end"}
-    source = {
-        "kind": "video",
-        "path": found.folder,
-        "media": {"clip": clip},
-        "transcript": {"path": "{transcript}", "optional": True},
-    }
-    task = {
-        "kind": "describe",
-        "prompt": "<clip>\nWhat is said here?",
-        "answer": "{cue_text}",
-        "where": {"cue_text": ["*"]},
-        "metrics": ["token_f1", "exact_match"],
-    }
-    notes = ["group: every film is a group of its own; if one lecture has several, name its folder"]
-    if len(spoken) < len(rows):
-        notes.append(f"{len(rows) - len(spoken)} of {len(rows)} films have no transcript")
-    return source, Questions(group="file", tasks={"say": task}, notes=notes)
 
 
 def _medium(kind: str, template: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import webvtt
 from webvtt.models import Timestamp
 
 from transferlab.core.paths import is_special
+from transferlab.domain.tables.reader import BYTE_ORDER_MARKS, UTF8
 
 TIMING = "-->"
 _COMMENTS = ("NOTE", "STYLE", "REGION")
@@ -38,21 +39,23 @@ class Cue(NamedTuple):
         return " ".join(" ".join(self.lines).split())
 
 
-def read_subtitles(path: Path) -> list[Cue]:
+def read_subtitles(path: Path, *, encoding: str = UTF8) -> list[Cue]:
     """The cues of a WebVTT or .srt file, in its order; those without words are left out.
 
     Entities are decoded. Words that stand after a blank line belong to the cue above them. Of
     captions that roll (each repeats the last line of the one before) every line is kept once. Times
     are moved by what the header's X-TIMESTAMP-MAP says.
 
+    Args:
+        path: the file.
+        encoding: of a file that is not UTF-8 and has no byte order mark.
+
     Raises:
         OSError: the file cannot be read, is a pipe or a device, or larger than ``MAX_BYTES``.
-        UnicodeDecodeError: it is not UTF-8.
+        UnicodeDecodeError: it is neither UTF-8 nor in that encoding.
         webvtt.errors.MalformedFileError, MalformedCaptionError: it is no subtitle file.
     """
-    if is_special(path) or path.stat().st_size > MAX_BYTES:
-        raise OSError(errno.EFBIG, "it is no file, or larger than 16 MiB")
-    text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    text = _decoded(_content(path), encoding).replace("\r\n", "\n").replace("\r", "\n")
     if path.suffix.lower() == ".srt":
         captions = webvtt.from_buffer(io.StringIO(_joined(text, header=False)), format="srt")
         shift = 0.0
@@ -67,6 +70,35 @@ def read_subtitles(path: Path) -> list[Cue]:
         if lines:
             cues.append(Cue(lines, start + shift, end + shift))
     return _unrolled(cues)
+
+
+def needs_encoding(path: Path) -> bool:
+    """Whether a subtitle file is neither UTF-8 nor says by a mark what it is.
+
+    Raises:
+        OSError: the file cannot be read, is a pipe or a device, or larger than ``MAX_BYTES``.
+    """
+    try:
+        _decoded(_content(path), UTF8)
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def _content(path: Path) -> bytes:
+    if is_special(path) or path.stat().st_size > MAX_BYTES:
+        raise OSError(errno.EFBIG, "it is no file, or larger than 16 MiB")
+    return path.read_bytes()
+
+
+def _decoded(content: bytes, encoding: str) -> str:
+    marked = (codec for mark, codec in BYTE_ORDER_MARKS.items() if content.startswith(mark))
+    try:
+        return content.decode(next(marked, "utf-8-sig"))
+    except UnicodeDecodeError:
+        if encoding == UTF8:
+            raise
+        return content.decode(encoding)
 
 
 def _joined(text: str, *, header: bool) -> str:

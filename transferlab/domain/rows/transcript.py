@@ -13,24 +13,32 @@ from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadRow, Row
 from transferlab.domain.base.template import fill, value
 from transferlab.domain.rows.subtitles import read_subtitles
+from transferlab.domain.tables.reader import UTF8
 
 CUE_COLUMNS = ("cue_text", "cue_start", "cue_end")
 
 
-def read_cues(path: Path) -> list[Row]:
+def read_cues(path: Path, *, encoding: str = UTF8) -> list[Row]:
     """The cues of a WebVTT or .srt file as columns cue_text, cue_start and cue_end (seconds).
+
+    Args:
+        path: the file.
+        encoding: of a file that is not UTF-8 and has no byte order mark.
 
     Raises:
         UnreadableMedium: the file is missing or malformed, holds no cue, or a cue ends before it
             begins or begins before the one above it.
     """
     try:
-        found = read_subtitles(path)
+        found = read_subtitles(path, encoding=encoding)
     except FileNotFoundError:
         raise UnreadableMedium(path, "the transcript is missing") from None
     except UnicodeDecodeError:
+        other = "" if encoding == UTF8 else f" and not {encoding}"
         raise UnreadableMedium(
-            path, "the transcript is not UTF-8 text; save it as UTF-8 (many editors write cp1252)"
+            path,
+            f"the transcript is not UTF-8 text{other}; save it as UTF-8, or name its encoding in "
+            "source.transcript.encoding (many editors write cp1252)",
         ) from None
     except (MalformedFileError, MalformedCaptionError, OSError) as error:
         raise UnreadableMedium(
@@ -70,7 +78,7 @@ def explode(row: Row, section: TranscriptSection, root: Path) -> Iterator[Row]:
         yield dict.fromkeys(CUE_COLUMNS, "") | row
         return
     try:
-        cues = read_cues(data_path(root, relative))
+        cues = read_cues(data_path(root, relative), encoding=section.encoding)
     except ValueError as error:
         raise BadRow(f"its transcript is {error}") from None
     except UnreadableMedium as error:
