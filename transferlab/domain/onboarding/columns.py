@@ -26,6 +26,12 @@ _LABELS = (
     r"label|class\b|finding|diagnos|disease|pathology|target|categor|condition|topic|subject|kind"
     r"|normal|result|outcome|positive|severity|grade|stage|birads"
 )
+_INTERESTS = (
+    r"^(patient_)?(sex|gender)$|(^|_)icu(_|$)|intensive|intubat|ventilat|surviv|died|death|mortal"
+    r"|deceased|smok|pregnan|fractur|implant|pacemaker|recurren|relapse|readmi|respon(se|der)"
+)
+"""Names of columns that are worth a question of their own beside the findings; not the element
+PatientSex, which privacy may remove."""
 _TEXTS = r"report|impression|findings|caption|description|summary|explanation|text|transcript|note"
 _NO_TASK = (
     r"licen[cs]e|redistribut|source|url|commit|path|file|width|height|sha|md5|hash|split|fold"
@@ -111,8 +117,14 @@ def find_attributes(columns: dict[str, Column]) -> list[str]:
     ]
 
 
+def is_interest(name: str) -> bool:
+    """Whether a column's name promises a question of its own, such as sex or intensive care."""
+    return re.search(_INTERESTS, name.lower()) is not None
+
+
 def find_labels(columns: dict[str, Column], *, without: Sequence[str]) -> list[str]:
-    """Columns of few short values that come up often; those with a telling name if there are any.
+    """Columns of few short values that come up often; those with a telling name if there are any,
+    then those of interest beside them.
 
     At most ``MAX_TASKS``: which of many columns is worth learning, only the user knows.
     """
@@ -126,7 +138,9 @@ def find_labels(columns: dict[str, Column], *, without: Sequence[str]) -> list[s
         and not column.named(_NO_TASK)
     ]
     telling = [name for name in likely if columns[name].named(_LABELS)]
-    return (telling or likely)[: MAX_TASKS if telling else 1]
+    others = [name for name in likely if name not in telling and is_interest(name)]
+    first = telling or [name for name in likely if name not in others][:1]
+    return [*first, *others][:MAX_TASKS]
 
 
 def find_text(columns: dict[str, Column], *, without: Sequence[str]) -> str | None:

@@ -18,6 +18,7 @@ from transferlab.domain.onboarding.columns import (
     find_question,
     find_split,
     find_text,
+    is_interest,
     summarize_columns,
 )
 from transferlab.domain.validation.label_spelling import describe_spellings
@@ -73,7 +74,9 @@ def questions_of(
         )
     attributes = find_attributes(columns)
     split = find_split(columns)
-    taken = [*media_columns, *attributes, *(one for one in (found, split) if one)]
+    # Sex is both: a question, and a word by which the scores of others may be told apart.
+    told_apart = [name for name in attributes if not is_interest(name)]
+    taken = [*media_columns, *told_apart, *(one for one in (found, split) if one)]
     nameable = {name: one for name, one in columns.items() if name not in unnameable}
     tasks, used = _tasks(mark, rows, nameable, without=taken, notes=notes)
     if not tasks:
