@@ -90,7 +90,7 @@ class Reports:
         self._written: dict[str, str] = {}
         self._index = DiskIndex(
             "CREATE TABLE reports (id INTEGER PRIMARY KEY, key TEXT, number TEXT, content TEXT, "
-            "pictures INTEGER DEFAULT 0);"
+            "pictures INTEGER DEFAULT 0, aside INTEGER DEFAULT 0);"
         )
         self.columns: set[str] = set()
         for row in rows:
@@ -132,11 +132,18 @@ class Reports:
         return [(json.loads(content), pictures) for content, pictures in found]
 
     def unmatched(self) -> Iterator[tuple[str, str]]:
-        """Place and key of the rows that have no picture, and of those without a key."""
-        query = "SELECT content, key FROM reports WHERE pictures = 0 OR key = '' ORDER BY id"
+        """Place and key of the rows that have no file, and of those without a key."""
+        query = (
+            "SELECT content, key FROM reports WHERE (pictures = 0 AND aside = 0) OR key = '' "
+            "ORDER BY id"
+        )
         for content, key in self._index.execute(query):
             yield json.loads(content)[WHERE], key
 
+    def set_aside(self, written: str) -> None:
+        """Note that the rows of a key have a file, of which no picture is used."""
+        self._index.execute("UPDATE reports SET aside = 1 WHERE key = ?", self._key(written))
+
     def forget(self) -> None:
-        """Begin again: no row has a picture."""
-        self._index.execute("UPDATE reports SET pictures = 0")
+        """Begin again: no row has a file."""
+        self._index.execute("UPDATE reports SET pictures = 0, aside = 0")

@@ -11,10 +11,13 @@ from typing import Any
 from transferlab.config.domain import SourceSection
 from transferlab.domain.base.join_keys import as_number, clash, merge_report
 from transferlab.domain.base.rows import BadRow, Row
+from transferlab.domain.base.template import columns_of
+from transferlab.domain.media.dicom import describe_modality
 from transferlab.domain.onboarding.columns import Column, summarize_columns
 from transferlab.domain.onboarding.survey import Survey, read_as_found
 from transferlab.domain.onboarding.task_proposal import Questions, questions_of
-from transferlab.domain.sources.dicom import read_dicom_tree
+from transferlab.domain.privacy.dicom_profile import Treatment, treatment
+from transferlab.domain.sources.dicom import read_dicom_tree, tag_of
 from transferlab.domain.tables.reader import UTF8
 from transferlab.errors import DataError, InputError
 
@@ -95,12 +98,18 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
         "media": {MARK: {"kind": "dicom", "path": "{file}"}},
     }
     notes = []
-    if bad:
+    others = sorted(_other_modalities(files, bad))
+    if others:
         # What is no picture never will be, and is left out by its modality where that tells it.
         source["only"] = {"Modality": sorted({row["Modality"] for row in files})}
         notes.append(
-            f"source.only: {len(bad)} DICOM file(s) are no pictures or cannot be read, first: "
-            f"{bad[0][1]}"
+            f"source.only: DICOM files that are no pictures are left out: {', '.join(others)}"
+        )
+    left = [reason for _, reason in bad if not any(f"({one})" in reason for one in others)]
+    if left:
+        notes.append(
+            f"source.path: {len(left)} DICOM file(s) cannot be used, first: {left[0]}; mend or "
+            "remove them (data.on_bad_sample: quarantine leaves them out)"
         )
     rows: Sequence[Row] = files
     joined = _best_join(found, files, notes)
@@ -121,12 +130,16 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
     except InputError as error:
         raise InputError(_nothing_to_ask(found, files, joined, notes, error)) from None
     notes += _about_group(rows)
-    notes.append(
-        "privacy: nothing is removed until it says {dicom: deidentify, text: scrub}; see "
-        "docs/privacy.md"
-    )
+    notes.append(_about_privacy(questions))
     questions.notes[:0] = notes
     return source, questions
+
+
+def _other_modalities(files: Sequence[Row], bad: Sequence[tuple[str, str]]) -> set[str]:
+    """Modalities, as messages have them, of files without a picture that no picture has."""
+    pictured = {describe_modality(row["Modality"]) for row in files}
+    reasons = (re.fullmatch(r"it holds no picture \((.*)\)", reason) for _, reason in bad)
+    return {match[1] for match in reasons if match} - pictured
 
 
 def _questions(rows: Sequence[Row], *, keys: Sequence[str]) -> Questions:
@@ -183,6 +196,26 @@ def _group(rows: Sequence[Row]) -> str:
     if any(row["PatientID"] for row in rows):
         return "PatientID"
     return "StudyInstanceUID" if all(row["StudyInstanceUID"] for row in rows) else "file"
+
+
+def _about_privacy(questions: Questions) -> str:
+    """What removes what identifies somebody, and leaves what the questions use."""
+    used = {column for column, treated in _treatments(questions).items() if treated == "remove"}
+    keep = ", keep: [patient_characteristics]" if used else ""
+    why = f" (keep, because {', '.join(sorted(used))} would be removed)" if used else ""
+    return (
+        f"privacy: nothing is removed until it says {{dicom: deidentify{keep}, text: scrub}}{why}; "
+        "see docs/privacy.md"
+    )
+
+
+def _treatments(questions: Questions) -> dict[str, Treatment]:
+    """What ``privacy.dicom`` does to the columns that are elements, by those columns."""
+    columns = [*questions.attributes, *filter(None, [questions.stratify])]
+    for name, task in questions.tasks.items():
+        columns += columns_of(task["answer"], where=f"tasks.{name}")
+    tags = {column: tag_of(column) for column in columns}
+    return {column: treatment(tag) for column, tag in tags.items() if tag is not None}
 
 
 def _about_group(rows: Sequence[Row]) -> list[str]:

@@ -163,15 +163,23 @@ class DicomTree:
             except UnreadableMedium as error:
                 yield BadItem(where, error.reason)
                 continue
+            own = {"file": one.relative_to(self._base).as_posix(), "stem": one.stem, WHERE: where}
             if any(row.get(name) not in allowed for name, allowed in self._source.only.items()):
+                self._set_aside(row | own)
                 continue
             if not row.pop(_HEIGHT):
+                self._set_aside(row | own)
                 yield BadItem(where, f"it holds no picture ({describe_modality(row['Modality'])})")
                 continue
-            own = {"file": one.relative_to(self._base).as_posix(), "stem": one.stem, WHERE: where}
             yield (elements.collect(row, stated) if elements else row) | own
         if not number:
             raise DataError(f"{self._path}: holds no DICOM file; is source.path right?")
+
+    def _set_aside(self, row: Row) -> None:
+        """Its report, if it has one, does not lack a file."""
+        section = self._source.reports
+        if section is not None and self._reports is not None and row[section.tag].strip():
+            self._reports.set_aside(row[section.tag].strip())
 
     def _joined(self, rows: Iterable[Row | BadItem]) -> Iterator[Row | BadItem]:
         section, reports = self._source.reports, self._reports

@@ -134,6 +134,20 @@ def test_only_some_modalities(tmp_path):
     assert len(read(tmp_path, only={"Modality": ["DX"]})[0]) == 4
 
 
+def test_a_report_of_a_file_that_is_left_out_does_not_lack_one(tmp_path):
+    table = [*archive(tmp_path, studies=2), {"acc": "A7", "report": "structured"}]
+    write_dicom(
+        tmp_path / "archive" / "sr", np.eye(2, dtype=np.uint16), Modality="SR", Rows=None,
+        AccessionNumber="A7",
+    )  # fmt: skip
+    reports = source()["reports"]
+    rows, bad = read(tmp_path, table, reports=reports, only={"Modality": ["DX"]})
+    assert (len(rows), bad) == (4, [])
+    # Nor does one of a file without a picture, which is named once.
+    bad = read(tmp_path, table, reports=reports)[1]
+    assert [reason for _, reason in bad] == ["it holds no picture (modality SR)"]
+
+
 def test_more_tags_become_columns(tmp_path):
     archive(tmp_path, studies=1, ImageType=["ORIGINAL", "PRIMARY"], StudyDescription="Chest")
     rows, _ = read(tmp_path, tags=["ImageType", "00081030"])
