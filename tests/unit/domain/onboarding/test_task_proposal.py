@@ -49,8 +49,8 @@ def test_a_group_is_looked_for_that_can_be_split():
 
 def test_columns_of_interest_are_asked_about_beside_the_findings():
     rows = [
-        {"f": f"{n}.png", "sex": "FM"[n % 2], "went_icu": "YN"[n % 3 > 1], "PatientSex": "FM"[n % 2],
-         "finding": ["normal", "nodule"][n % 5 > 2], "machine": "AB"[n % 2]}
+        {"f": f"{n}.png", "sex": "FM"[n % 2], "PatientSex": "FM"[n % 2], "machine": "AB"[n % 2],
+         "finding": ["normal", "nodule"][n % 5 > 2], "went_icu": "YN"[n % 3 > 1]}
         for n in range(40)
     ]  # fmt: skip
     found = asked_about(rows)
