@@ -24,7 +24,7 @@ from transferlab.domain.base.join_keys import person_number
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.media.dicom_display import describe_fallback, render_frame
 from transferlab.domain.media.jpeg_extended import register_plugin
-from transferlab.domain.media.media_info import FLAT, MediaInfo, picture_hash
+from transferlab.domain.media.media_info import FLAT, MediaInfo, mean_brightness, picture_hash
 
 # What pydicom and its decoders raise on files that break off, contradict themselves or need a
 # codec that is not there; they have no common base class.
@@ -109,9 +109,10 @@ def check_dicom(path: Path, *, hashed: bool = False) -> MediaInfo:
         instance = str(dataset.get("SOPInstanceUID") or "") if hashed else ""
     if frame.min() == frame.max():
         raise UnreadableMedium(path, FLAT)
-    found = picture_hash(Image.fromarray(frame).convert("L")) if hashed else None
+    grey = Image.fromarray(frame).convert("L") if hashed else None
     return MediaInfo(
-        picture_hash=found,
+        picture_hash=picture_hash(grey) if grey else None,
+        brightness=mean_brightness(grey) if grey else None,
         burned_in=_says_burned_in(path),
         persons=persons,
         instance=instance,

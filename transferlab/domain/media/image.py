@@ -16,7 +16,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from transferlab.core.records import Frames, MediaRef
 from transferlab.domain.base.archive_members import readable
 from transferlab.domain.base.media_error import UnreadableMedium
-from transferlab.domain.media.media_info import FLAT, HASH_PIXELS, MediaInfo, picture_hash
+from transferlab.domain.media.media_info import (
+    FLAT,
+    HASH_PIXELS,
+    MediaInfo,
+    mean_brightness,
+    picture_hash,
+)
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
 """Pillow's names of those that it decodes by itself."""
@@ -58,7 +64,10 @@ def check_image(path: Path, *, hashed: bool = False) -> MediaInfo:
             # A small scale shows means only, so it cannot tell a fine pattern from none.
             if _is_flat(open_medium) and (open_medium.size == full or _is_flat_in_full(path)):
                 raise UnreadableMedium(path, FLAT)
-            return MediaInfo(picture_hash=picture_hash(_to_grey(open_medium)) if hashed else None)
+            if not hashed:
+                return MediaInfo()
+            grey = _to_grey(open_medium)
+            return MediaInfo(picture_hash=picture_hash(grey), brightness=mean_brightness(grey))
     except _BROKEN as error:
         raise _media_error(path, error) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageStat
 
 FLAT = "the picture is all one value: nothing can be seen on it"
 HASH_SIDE = 16
@@ -23,6 +23,8 @@ class MediaInfo:
     picture_hash: bytes | None = None
     """32 bytes that hardly change when a picture is resized or encoded again; None for videos, and
     where it was not asked for."""
+    brightness: float | None = None
+    """A picture's mean grey, in [0, 255]; None for videos, and where no hash was asked for."""
     burned_in: bool = False
     """Whether a DICOM file says that text is burned into its pixels (BurnedInAnnotation)."""
     persons: tuple[str, ...] = ()
@@ -31,6 +33,11 @@ class MediaInfo:
     """The number that a DICOM file says is its alone (SOPInstanceUID)."""
     note: str | None = None
     """What the file says of its display that cannot be obeyed, and what is shown instead."""
+
+
+def mean_brightness(picture: Image.Image) -> float:
+    """The mean of an 8-bit grey picture, in [0, 255]."""
+    return float(ImageStat.Stat(picture).mean[0])
 
 
 def picture_hash(picture: Image.Image) -> bytes:

@@ -14,6 +14,8 @@ class FileProbe:
     """Why it cannot be used; None when it can."""
     length_seconds: float | None = None
     picture_hash: bytes | None = None
+    brightness: float | None = None
+    """A picture's mean grey, in [0, 255], where it was asked for."""
     fingerprint: str = ""
     """SHA-256 of its bytes, in hex."""
     mask_text: bool = False

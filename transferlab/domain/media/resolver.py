@@ -126,6 +126,7 @@ class MediaResolver:
             mask_text=marked,
             length_seconds=inspected.length_seconds,
             picture_hash=inspected.picture_hash,
+            brightness=inspected.brightness,
             fingerprint=digest,
             note=inspected.note,
             persons=inspected.persons,

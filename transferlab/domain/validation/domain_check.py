@@ -32,6 +32,7 @@ from transferlab.domain.validation.leaks import find_leaks
 from transferlab.domain.validation.persons import find_shared_persons, persons_of
 from transferlab.domain.validation.privacy_gaps import unscrubbed
 from transferlab.domain.validation.sample_index import SampleIndex, open_sample_index
+from transferlab.domain.validation.trivial_tasks import find_trivial_tasks
 from transferlab.errors import DataError
 from transferlab.metrics.answers import check_metrics
 
@@ -125,6 +126,7 @@ def _check(
         problems += find_shared_persons(sample_index, domain)
         labels = count_labels(sample_index, domain, entry)
         problems += find_label_spellings(labels)
+        problems += find_trivial_tasks(sample_index, domain)
     return CheckReport(
         domain=entry.name,
         rows=reading.rows,

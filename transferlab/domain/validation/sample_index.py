@@ -23,7 +23,7 @@ from transferlab.errors import EnvironmentProblem
 _TABLES = """
 CREATE TABLE media (
     id INTEGER PRIMARY KEY, key BLOB UNIQUE, reason TEXT, seconds REAL, hash BLOB, digest BLOB,
-    mask INTEGER, note TEXT, instance BLOB);
+    brightness REAL, mask INTEGER, note TEXT, instance BLOB);
 CREATE TABLE samples (
     id INTEGER PRIMARY KEY, domain INTEGER, task TEXT, owner TEXT, stratum TEXT, split INTEGER,
     position TEXT, question BLOB, answer BLOB, label TEXT, text INTEGER);
@@ -68,16 +68,17 @@ class SampleIndex:
     def get(self, key: str) -> FileProbe | None:
         """What is known about a file; None where it has not been looked at."""
         found = self.database.execute(
-            "SELECT reason, seconds, hash, digest, mask, note FROM media WHERE key = ?",
+            "SELECT reason, seconds, hash, digest, mask, note, brightness FROM media WHERE key = ?",
             (self._digest(key),),
         ).fetchone()
         if found is None:
             return None
-        reason, seconds, picture_hash, digest, mask, note = found
+        reason, seconds, picture_hash, digest, mask, note, brightness = found
         return FileProbe(
             reason=reason,
             length_seconds=seconds,
             picture_hash=picture_hash,
+            brightness=brightness,
             fingerprint=digest.hex() if digest else "",
             mask_text=bool(mask),
             note=note,
@@ -86,8 +87,8 @@ class SampleIndex:
     def put(self, key: str, probe: FileProbe) -> None:
         """Keep what was found out about a file."""
         added = self.database.execute(
-            "INSERT INTO media (key, reason, seconds, hash, digest, mask, note, instance) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO media (key, reason, seconds, hash, digest, mask, note, instance, "
+            "brightness) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 self._digest(key),
                 probe.reason,
@@ -97,6 +98,7 @@ class SampleIndex:
                 probe.mask_text,
                 probe.note,
                 self._digest(probe.instance) if probe.instance else None,
+                probe.brightness,
             ),
         )
         self._name("medium_persons", added.lastrowid, probe.persons)
