@@ -84,7 +84,7 @@ def test_a_table_of_pictures_is_registered_checked_and_listed(command, tmp_path,
     made = settings(home / "skin-lesions" / "domain.yaml")
     assert made["source"]["media"] == {"image": {"kind": "image", "path": "scans/{scan}.png"}}
     assert (made["group"], made["attributes"]) == ("PatientNumber", ["sex"])
-    assert list(made["tasks"]) == ["diagnosis", "describe"]
+    assert list(made["tasks"]) == ["diagnosis", "sex", "describe"]
     assert made["tasks"]["diagnosis"]["choices"] == ["benign", "malignant"]
     assert made["tasks"]["diagnosis"]["where"] == {"diagnosis": ["*"]}
     assert made["splits"]["stratify"] == "diagnosis"
