@@ -4,10 +4,16 @@ import sys
 
 import pytest
 
+from transferlab.continual.options.registry import STRATEGIES
 from transferlab.core.lazy import require
 from transferlab.core.registry import Registry, RegistryView, _entry_points, did_you_mean
+from transferlab.domain.base.source_kinds import SOURCES
 from transferlab.errors import InputError, MissingExtra, UnknownName
+from transferlab.evaluation.control import CONTROLS
+from transferlab.export.exporter import EXPORTERS
+from transferlab.metrics.pool import SIMILARITIES
 
+OURS = [STRATEGIES, SOURCES, SIMILARITIES, CONTROLS, EXPORTERS]
 REGISTRY = Registry("number", {"pi": "math:pi", "broken": "no_such_module_anywhere:x"})
 
 
@@ -115,3 +121,12 @@ def test_a_view_shows_ours_in_their_order_and_reads_others_when_asked(distributi
     assert "none" not in view
     with pytest.raises(KeyError):
         view["none"]
+
+
+@pytest.mark.parametrize("registry", OURS, ids=lambda one: one.names()[0])
+def test_every_name_of_ours_is_an_entry_of_that_name(registry):
+    """A module that is none would be offered as one: it belongs into another room."""
+    assert len(registry.names()) >= 1
+    for name in registry.names():
+        entry = registry.get(name)
+        assert getattr(entry, "name", getattr(entry, "__name__", None)) == name

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+
 
 def walk(folder: Path) -> Iterator[Path]:
     """Every file below a folder in the order of paths; hidden ones and links out of it left out."""
@@ -16,3 +18,10 @@ def walk(folder: Path) -> Iterator[Path]:
             path = Path(where, name)
             if not name.startswith(".") and path.resolve().is_relative_to(base) and path.is_file():
                 yield path
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file has DICOM's marker at byte 128, or such a name."""
+    with path.open("rb") as file:
+        marked = file.read(132)[128:] == b"DICM"
+    return marked or path.suffix.lower() in DICOM_SUFFIXES

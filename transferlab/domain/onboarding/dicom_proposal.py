@@ -13,12 +13,13 @@ from transferlab.domain.base.join_keys import as_number, clash, merge_report
 from transferlab.domain.base.rows import BadRow, Row
 from transferlab.domain.base.template import columns_of
 from transferlab.domain.media.dicom import describe_modality
+from transferlab.domain.media.dicom_files import tag_of
 from transferlab.domain.onboarding.columns import Column, summarize_columns
 from transferlab.domain.onboarding.survey import Survey, read_as_found
 from transferlab.domain.onboarding.task_proposal import Questions, questions_of
 from transferlab.domain.privacy.dicom_profile import Treatment, treatment
-from transferlab.domain.sources.dicom import read_dicom_tree, tag_of
-from transferlab.domain.tables.reader import UTF8
+from transferlab.domain.sources.dicom import read_dicom_tree
+from transferlab.domain.tables.text_file import UTF8
 from transferlab.errors import DataError, InputError
 
 KEYS = (

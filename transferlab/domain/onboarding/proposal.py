@@ -24,7 +24,7 @@ from transferlab.domain.onboarding.survey import (
 from transferlab.domain.onboarding.task_proposal import Questions, questions_of
 from transferlab.domain.onboarding.video_proposal import FRAMES, propose_video
 from transferlab.domain.sources.chat import read_chat
-from transferlab.domain.tables.reader import UTF8
+from transferlab.domain.tables.text_file import UTF8
 from transferlab.domain.validation.domain_check import NOT_STATED
 from transferlab.errors import DataError, InputError
 

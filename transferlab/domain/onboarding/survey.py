@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from transferlab.domain.base.archive_members import SHARD
+from transferlab.domain.base.file_tree import DICOM_SUFFIXES, is_dicom, walk
 from transferlab.domain.base.rows import Row
 from transferlab.domain.base.template import as_literal
-from transferlab.domain.sources.files import walk
 from transferlab.domain.sources.video import FILM_SUFFIXES, TRANSCRIPT_SUFFIXES
-from transferlab.domain.tables.reader import TABLE_SUFFIXES, UTF8, WrongEncoding, read_table
+from transferlab.domain.tables.reader import TABLE_SUFFIXES, read_table
+from transferlab.domain.tables.text_file import UTF8, WrongEncoding
 from transferlab.errors import DataError, InputError
 
 PICTURE_SUFFIXES = frozenset(
@@ -33,7 +34,6 @@ IDEOGRAPHS = ("CJK Unified", "Hiragana", "Katakana", "Hangul")
 """What office programs in western Europe and America write where they do not write UTF-8."""
 SAVED = ("dataset_dict.json", "state.json")
 """What lies at the top of a folder that the datasets library saved."""
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _LEVELS_ABOVE = 2
 MARKS = {"image": "image", "dicom": "xray", "video": "clip"}
 """What a medium is called in a proposal, by its kind."""
@@ -236,13 +236,6 @@ def _survey_with_prefix(found: Survey, prefix: str) -> Survey:
         transcripts=moved(found.transcripts),
         dicoms=moved(found.dicoms),
     )
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file has DICOM's marker, or such a name."""
-    with path.open("rb") as file:
-        marked = file.read(132)[128:] == b"DICM"
-    return marked or path.suffix.lower() in DICOM_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True)

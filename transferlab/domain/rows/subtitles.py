@@ -15,7 +15,7 @@ import webvtt
 from webvtt.models import Timestamp
 
 from transferlab.core.paths import is_special
-from transferlab.domain.tables.reader import BYTE_ORDER_MARKS, UTF8
+from transferlab.domain.tables.text_file import BYTE_ORDER_MARKS, UTF8
 
 TIMING = "-->"
 _COMMENTS = ("NOTE", "STYLE", "REGION")

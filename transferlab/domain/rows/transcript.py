@@ -13,7 +13,7 @@ from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadRow, Row
 from transferlab.domain.base.template import fill, value
 from transferlab.domain.rows.subtitles import read_subtitles
-from transferlab.domain.tables.reader import UTF8
+from transferlab.domain.tables.text_file import UTF8
 
 CUE_COLUMNS = ("cue_text", "cue_start", "cue_end")
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import pydicom
-from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import BaseTag
 
 from transferlab.config.domain import SourceSection
-from transferlab.core.paths import safe_join
 from transferlab.domain.base.disk_index import Reports
-from transferlab.domain.base.file_tree import walk
 from transferlab.domain.base.join_keys import merge_report
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadItem, BadRow, Row
 from transferlab.domain.base.template import check_columns
-from transferlab.domain.media.dicom import describe_modality, one_sentence
+from transferlab.domain.media.dicom import describe_modality
+from transferlab.domain.media.dicom_files import HEIGHT, list_dicom_files, read_elements, tag_of
 from transferlab.domain.privacy.dicom_elements import ElementGuard
-from transferlab.domain.privacy.dicom_identifiers import stated_identifiers
 from transferlab.domain.privacy.known_identifiers import Identifiers
 from transferlab.domain.rows.source import Source, SourceContext
 from transferlab.domain.tables.reader import rows_and_problems, stream_table
@@ -41,14 +35,7 @@ USUAL_TAGS = (
     "PatientSex",
     "PatientAge",
 )
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-MARKER, MARKER_AT = b"DICM", 128
-_HEIGHT = "_rows"
-"""Where a row holds its picture's height until it is known that there is a picture."""
 _PATH_KEYS = ("file", "stem")
-_INDEX_CLASS = "1.2.840.10008.1.3.10"
-"""The SOP class of a DICOMDIR (Media Storage Directory)."""
-
 Bad = list[tuple[str, str]]
 ElementGuardOf = Callable[[Mapping[str, BaseTag]], ElementGuard]
 
@@ -156,10 +143,10 @@ class DicomTree:
         """A row per file that holds a picture, and why the others are left out."""
         elements = self._elements
         number = 0
-        for number, one in enumerate(dicom_files(self._path, self._root), start=1):
+        for number, one in enumerate(list_dicom_files(self._path, self._root), start=1):
             where = f"DICOM file {number} in the order of paths"
             try:
-                row, stated = _read(one, self._wanted, everything=elements is not None)
+                row, stated = read_elements(one, self._wanted, everything=elements is not None)
             except UnreadableMedium as error:
                 yield BadItem(where, error.reason)
                 continue
@@ -167,7 +154,7 @@ class DicomTree:
             if any(row.get(name) not in allowed for name, allowed in self._source.only.items()):
                 self._set_aside(row | own)
                 continue
-            if not row.pop(_HEIGHT):
+            if not row.pop(HEIGHT):
                 self._set_aside(row | own)
                 yield BadItem(where, f"it holds no picture ({describe_modality(row['Modality'])})")
                 continue
@@ -241,47 +228,6 @@ def read_dicom_tree(
     return rows_and_problems(DicomTree(path, root, source, reports, file=file))
 
 
-def dicom_files(path: Path, root: Path) -> Iterator[Path]:
-    """The DICOM files that a DICOMDIR lists, or those in a folder.
-
-    In a folder they are known by the marker at byte 128; what lacks it counts only when its name
-    ends as a DICOM file's does. The index itself is none of them.
-    """
-    if path.is_dir():
-        yield from (one for one in walk(path) if _looks_like_dicom(one))
-    else:
-        yield from _listed(path, root)
-
-
-def read_tags(path: Path, wanted: Mapping[str, BaseTag]) -> Row:
-    """Elements of one file as text, "" where it lacks them; several values with ``\\`` between.
-
-    Raises:
-        UnreadableMedium: it is no DICOM file, or is broken.
-    """
-    return _read(path, wanted, everything=False)[0]
-
-
-def _read(
-    path: Path, wanted: Mapping[str, BaseTag], *, everything: bool
-) -> tuple[Row, Identifiers]:
-    """The elements of ``read_tags``, and what all elements state of people, where it is asked."""
-    only = None if everything else [*wanted.values(), Tag("Rows")]
-    with one_sentence(path):
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=only)
-        row = {name: _text(dataset, tag) for name, tag in wanted.items()}
-        stated = stated_identifiers(dataset) if everything else Identifiers()
-        return row | {_HEIGHT: _text(dataset, Tag("Rows"))}, stated
-
-
-def tag_of(name: str) -> BaseTag | None:
-    """The element that a keyword or "ggggeeee" means; None where there is none."""
-    if re.fullmatch(r"[0-9A-Fa-f]{8}", name):
-        return Tag(int(name, 16))
-    number = tag_for_keyword(name)
-    return None if number is None else Tag(number)
-
-
 def _wanted(source: SourceSection, *, file: Path) -> dict[str, BaseTag]:
     named = [*USUAL_TAGS, *source.tags, *source.only]
     if source.reports is not None and source.reports.tag not in _PATH_KEYS:
@@ -296,50 +242,3 @@ def _wanted(source: SourceSection, *, file: Path) -> dict[str, BaseTag]:
             )
         wanted[name] = tag
     return wanted
-
-
-def _text(dataset: Dataset, tag: BaseTag) -> str:
-    if tag not in dataset:
-        return ""
-    value = dataset[tag].value
-    if value is None or isinstance(value, bytes | pydicom.Sequence):
-        return ""
-    several = isinstance(value, Sequence | pydicom.multival.MultiValue)
-    if several and not isinstance(value, str):
-        return "\\".join(map(str, value))
-    return str(value).strip()
-
-
-def _looks_like_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        marked = file.read(MARKER_AT + len(MARKER))[MARKER_AT:] == MARKER
-    if path.name.upper().startswith("DICOMDIR") and marked:
-        return not _is_index(path)
-    return marked or path.suffix.lower() in DICOM_SUFFIXES
-
-
-def _is_index(path: Path) -> bool:
-    try:
-        with one_sentence(path):
-            meta = pydicom.filereader.read_file_meta_info(path)
-    except UnreadableMedium:
-        return False  # reading it as a picture will say what is wrong
-    return str(meta.get("MediaStorageSOPClassUID", "")) == _INDEX_CLASS
-
-
-def _listed(path: Path, root: Path) -> Iterator[Path]:
-    """The files of a DICOMDIR, in its order; each lies in or below its folder."""
-    try:
-        with one_sentence(path):
-            records = pydicom.dcmread(path).get("DirectoryRecordSequence") or []
-            named = [record.get("ReferencedFileID") for record in records]
-    except UnreadableMedium as error:
-        raise DataError(f"{path}: cannot be used as DICOMDIR: {error.reason}") from None
-    for parts in filter(None, named):
-        relative = parts if isinstance(parts, str) else "/".join(parts)
-        try:
-            yield safe_join(path.parent, relative)
-        except ValueError:
-            raise DataError(
-                f"{path}: names a file outside its folder; is it what it seems?"
-            ) from None

@@ -5,8 +5,9 @@ import pytest
 
 from transferlab.config.domain import SourceSection
 from transferlab.domain.base.rows import WHERE
-from transferlab.domain.tables import json_items, reader
-from transferlab.domain.tables.reader import WrongEncoding, read_table
+from transferlab.domain.tables import json_items, reader, text_file
+from transferlab.domain.tables.reader import read_table
+from transferlab.domain.tables.text_file import WrongEncoding
 from transferlab.errors import DataError
 
 
@@ -139,14 +140,14 @@ def test_a_packed_table_that_unpacks_to_far_more_is_refused(tmp_path, monkeypatc
     path = tmp_path / "rows.csv.gz"
     path.write_bytes(gzip.compress(b"a,b\n" + b"0,0\n" * 250_000))
     assert next(reader.stream_table(path))["a"] == "0"
-    monkeypatch.setattr(reader, "FREE_UNPACKED_BYTES", 1000)
+    monkeypatch.setattr(text_file, "FREE_UNPACKED_BYTES", 1000)
     with pytest.raises(DataError, match=r"rows\.csv\.gz: unpacks to more than .* times its size"):
         next(reader.stream_table(path))
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
 def test_a_line_without_end_is_refused(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(reader, "MAX_LINE_BYTES", 1_500_000)
+    monkeypatch.setattr(text_file, "MAX_LINE_BYTES", 1_500_000)
     (tmp_path / name).write_bytes(b"a\n" + b"x" * 4_000_000)
     with pytest.raises(DataError, match="has a line of more than"):
         next(reader.stream_table(tmp_path / name))
