@@ -30,6 +30,12 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def folder_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 in hex, by path, of every file below a folder."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+
+
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
     """A JSON-safe record with the digest of its content."""
     content = {key: value for key, value in record.items() if key != DIGEST}

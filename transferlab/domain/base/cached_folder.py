@@ -13,9 +13,16 @@ from pathlib import Path
 from filelock import FileLock
 
 from transferlab.core.files import report_disk_errors
-from transferlab.core.integrity import DamagedFile, check_seal, file_digest, seal, set_aside
+from transferlab.core.integrity import (
+    DamagedFile,
+    check_seal,
+    file_digest,
+    folder_digests,
+    seal,
+    set_aside,
+)
 from transferlab.core.paths import CACHE_VARIABLE, default_cache
-from transferlab.domain.base.owned_folder import OwnedFolder, sweep
+from transferlab.domain.base.owned_folder import own_cache_folder, sweep
 from transferlab.errors import EnvironmentProblem
 
 PREFIX = ".writing-"
@@ -42,17 +49,11 @@ def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None
     if final.is_dir() and (_damage(final) is None or not _set_damaged_aside(final)):
         _verified.add(final)
         return final
-    try:
-        beside = OwnedFolder(root, PREFIX)
-    except OSError as error:
-        raise EnvironmentProblem(
-            f"data cannot be kept in {root} ({error.strerror}); "
-            f"name a writable folder in ${CACHE_VARIABLE}"
-        ) from None
+    beside = own_cache_folder(root, PREFIX)
     try:
         with report_disk_errors(root):
             write(beside.path)
-            digests = {"files": _digests(beside.path)}
+            digests = {"files": folder_digests(beside.path)}
             (beside.path / DIGESTS).write_text(json.dumps(seal(digests)), "utf-8")
             _rename(beside.path, final)
     finally:
@@ -91,12 +92,6 @@ def _damage(folder: Path) -> str | None:
     except DamagedFile as error:
         return f"{DIGESTS}: {error}"
     return None
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    """SHA-256 by path of every file in a folder."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
 
 
 def _rename(temporary: Path, final: Path) -> None:

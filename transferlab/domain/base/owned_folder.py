@@ -12,6 +12,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from transferlab.core.paths import CACHE_VARIABLE
+from transferlab.errors import EnvironmentProblem
+
 _LOCK = ".lock"
 _ATTEMPTS = 5
 
@@ -45,6 +48,21 @@ class OwnedFolder:
     def remove(self) -> None:
         """Take it away with all that is in it, or what is left of it after it was renamed."""
         _remove(self.path, self._lock)
+
+
+def own_cache_folder(root: Path, prefix: str) -> OwnedFolder:
+    """An empty folder of this process in the cache.
+
+    Raises:
+        EnvironmentProblem: it cannot be made; the sentence says how to name another place.
+    """
+    try:
+        return OwnedFolder(root, prefix)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"data cannot be kept in {root} ({error.strerror}); "
+            f"name a writable folder in ${CACHE_VARIABLE}"
+        ) from None
 
 
 def sweep(root: Path, prefix: str) -> None:

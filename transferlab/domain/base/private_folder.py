@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from transferlab.core.files import report_disk_errors
-from transferlab.core.paths import CACHE_VARIABLE, default_cache
-from transferlab.domain.base.owned_folder import OwnedFolder
-from transferlab.errors import EnvironmentProblem
+from transferlab.core.paths import default_cache
+from transferlab.domain.base.owned_folder import OwnedFolder, own_cache_folder
 
 PREFIX = ".private-"
 
@@ -35,13 +34,7 @@ def write_for_now(name: str, write: Callable[[Path], None], cache_root: Path | N
     known = _here.get((name, root))
     if known is not None and known.is_dir():
         return known
-    try:
-        folder = OwnedFolder(root, PREFIX)
-    except OSError as error:
-        raise EnvironmentProblem(
-            f"data cannot be kept in {root} ({error.strerror}); "
-            f"name a writable folder in ${CACHE_VARIABLE}"
-        ) from None
+    folder = own_cache_folder(root, PREFIX)
     atexit.register(_remove, folder, os.getpid())
     with report_disk_errors(root):
         write(folder.path)

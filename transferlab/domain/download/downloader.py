@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from transferlab.config.domain import ArchiveSection
+from transferlab.core.integrity import file_digest
 from transferlab.core.text.secrets import without_secrets
 from transferlab.domain.base.owned_folder import OwnedFolder
 from transferlab.domain.download.archives import is_archive, unpack_archive
@@ -144,8 +144,7 @@ def _continue(section: ArchiveSection, partial: Path, *, progress: Progress) -> 
 
 
 def _verify(section: ArchiveSection, partial: Path) -> None:
-    with partial.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_digest(partial)
     if found != section.sha256:
         partial.unlink()
         raise DataError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,8 @@ from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.media.dicom_display import describe_fallback, render_frame
 from transferlab.domain.media.jpeg_extended import register_plugin
 from transferlab.domain.media.media_info import FLAT, MediaInfo, mean_brightness, picture_hash
+from transferlab.domain.privacy.folding import fold
+from transferlab.domain.privacy.known_identifiers import name_words
 
 # What pydicom and its decoders raise on files that break off, contradict themselves or need a
 # codec that is not there; they have no common base class.
@@ -131,7 +132,9 @@ def _persons(dataset: Dataset) -> Iterator[str]:
         str(dataset.get(one) or "").strip() for one in ("PatientName", "PatientBirthDate")
     )
     if name.strip("^=") and born:
-        yield f"name {unicodedata.normalize('NFKC', name).casefold()}, born {born}"
+        # In any order and writing: WEISS^ANNA is Anna Weiß.
+        words = sorted(fold(word) for word in name_words(name.partition("=")[0] or name))
+        yield f"name {' '.join(words)}, born {born}"
 
 
 def _says_burned_in(path: Path) -> bool:

@@ -15,13 +15,13 @@ MISSING = frozenset(
         *("-", "--", "?", "??", ".", "unknown", "unk", "missing", "not available"),
     ]
 )
-"""What programs and people write where they have no value, as ``fold`` gives it."""
+"""What programs and people write where they have no value, as ``label_key`` gives it."""
 _BETWEEN = re.compile(r"(?<=\w)[-_\s]+(?=\w)")
 _AT_END = " \t\r\n.,;:!\"'"
 _SHOWN = 6
 
 
-def fold(label: str) -> str:
+def label_key(label: str) -> str:
     """A label without what people vary when they write it: case, blanks, hyphens, a full stop,
     quotes and the form of its Unicode."""
     plain = unicodedata.normalize("NFKC", label).casefold().strip()
@@ -37,7 +37,7 @@ def describe_spellings(counts: Mapping[str, int]) -> Iterator[str]:
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for label, count in counts.items():
         if count:
-            alike[fold(label)].append(label)
+            alike[label_key(label)].append(label)
     several = [labels for labels in alike.values() if len(labels) > 1]
     for labels in several[:_SHOWN]:
         yield (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.files import machine_error, why
+from transferlab.core.integrity import folder_digests
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
 from transferlab.export.exporter import Exporter, ExportRecord, TunedModel
 
@@ -169,10 +169,7 @@ def _record(written: Path, folder: Path, *, difference: float, tolerance: float)
     return ExportRecord(
         kind="adapter",
         folder=folder,
-        files={
-            path.relative_to(written).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in paths
-        },
+        files=folder_digests(written),
         total_bytes=sum(path.stat().st_size for path in paths),
         max_logit_difference=difference,
         tolerance=tolerance,

@@ -72,7 +72,7 @@ def check_archive(folder, group, **elements):
         {},
         {
             "patient": lambda n: f"S{n}",
-            "PatientName": lambda n: f"Doe{n // 3}^Jo",
+            "PatientName": lambda n: (f"Doe{n // 3}^Jo", f"JO, DOE{n // 3}")[n % 2],
             "PatientBirthDate": lambda n: "19700101",
         },
     ],
