@@ -102,29 +102,33 @@ def export_result(
             "code, then give --trust-remote-code: a result cannot say so itself"
         )
     loaded = load_domains(config, domains)
-    steps = len(config.stream)
-    last = train_stage(config, steps)
+    last = train_stage(config, len(config.stream))
     stages = StageStore.of_finished(folder, facts_of(config, loaded), needed=last)
     backbone = load_backbone(
         config.backbone, decode=decode, decode_audio=decode_audio, seed=config.seed
     )
     probe = probe_samples(config, loaded)
-    routed = any(_routing(result["pipeline"]))
-    written, records = [], []
-    for step in range(1, steps + 1) if routed else [steps]:
+    names = _adapter_names(config, routed=any(_routing(result["pipeline"])))
+    records = []
+    for step, name in names.items():
         learned = stages.load_state(train_stage(config, step))
         backbone.load_trainable_state(learned["backbone"])
-        domain = config.stream[step - 1]
-        target = (to or folder / EXPORTS) / (f"adapter-{domain}" if routed else "adapter")
+        target, after = (to or folder / EXPORTS) / name, config.stream[step - 1]
         records.append(
-            _export("adapter", backbone, probe, result, target, base=folder, after=domain)
+            _export("adapter", backbone, probe, result, target, base=folder, after=after)
         )
-        written.append(target)
     if to is None:
         paths = {record["path"] for record in records}
         others = [one for one in result["exports"] if one["path"] not in paths]
         write_result(folder, {**result, "exports": [*others, *records]})
-    return written
+    return [(to or folder / EXPORTS) / name for name in names.values()]
+
+
+def _adapter_names(config: PipelineConfig, *, routed: bool) -> dict[int, str]:
+    """The folder of each adapter, by the step after which it is taken: the last, or every one."""
+    if not routed:
+        return {len(config.stream): "adapter"}
+    return {step: f"adapter-{domain}" for step, domain in enumerate(config.stream, start=1)}
 
 
 def _routing(pipeline: Mapping[str, Any]) -> Iterator[str]:

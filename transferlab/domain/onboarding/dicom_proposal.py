@@ -98,31 +98,16 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
         "path": found.folder,
         "media": {MARK: {"kind": "dicom", "path": "{file}"}},
     }
-    notes = []
     others = sorted(_other_modalities(files, bad))
     if others:
         # What is no picture never will be, and is left out by its modality where that tells it.
         source["only"] = {"Modality": sorted({row["Modality"] for row in files})}
-        notes.append(
-            f"source.only: DICOM files that are no pictures are left out: {', '.join(others)}"
-        )
-    left = [reason for _, reason in bad if not any(f"({one})" in reason for one in others)]
-    if left:
-        notes.append(
-            f"source.path: {len(left)} DICOM file(s) cannot be used, first: {left[0]}; mend or "
-            "remove them (data.on_bad_sample: quarantine leaves them out)"
-        )
+    notes = _about_unused(bad, others)
     rows: Sequence[Row] = files
     joined = _best_join(found, files, notes)
     if joined is not None:
         source["reports"] = joined.settings
-        by_key = {joined.key(report[joined.column]): report for report in joined.reports}
-        keys = [joined.key(row[joined.tag]) for row in files]
-        rows = []
-        for row, key in zip(files, keys, strict=True):
-            # A report that names another patient is found by check.
-            with suppress(BadRow):
-                rows += [merge_report(row, by_key[key], key=joined.column)] if key in by_key else []
+        rows = _join(files, joined)
         notes += _about(joined)
     elif found.tables:
         notes.append(f"no column of {', '.join(found.tables[:3])} ties its rows to the files")
@@ -134,6 +119,34 @@ def propose_dicom(found: Survey) -> tuple[dict[str, Any], Questions]:
     notes.append(_about_privacy(questions))
     questions.notes[:0] = notes
     return source, questions
+
+
+def _about_unused(bad: Sequence[tuple[str, str]], others: Sequence[str]) -> list[str]:
+    """Notes on files that are left out by their modality, and on those that cannot be used."""
+    notes = []
+    if others:
+        notes.append(
+            f"source.only: DICOM files that are no pictures are left out: {', '.join(others)}"
+        )
+    left = [reason for _, reason in bad if not any(f"({one})" in reason for one in others)]
+    if left:
+        notes.append(
+            f"source.path: {len(left)} DICOM file(s) cannot be used, first: {left[0]}; mend or "
+            "remove them (data.on_bad_sample: quarantine leaves them out)"
+        )
+    return notes
+
+
+def _join(files: Sequence[Row], joined: _Join) -> list[Row]:
+    """The files that have a report, with its columns."""
+    by_key = {joined.key(report[joined.column]): report for report in joined.reports}
+    rows = []
+    for row in files:
+        key = joined.key(row[joined.tag])
+        # A report that names another patient is found by check.
+        with suppress(BadRow):
+            rows += [merge_report(row, by_key[key], key=joined.column)] if key in by_key else []
+    return rows
 
 
 def _other_modalities(files: Sequence[Row], bad: Sequence[tuple[str, str]]) -> set[str]:

@@ -60,24 +60,14 @@ def questions_of(
         InputError: nothing in the table can be asked.
     """
     columns = summarize_columns(rows)
-    notes = []
-    if unnameable := [name for name in columns if not is_nameable(name)]:
-        notes.append(
-            f"tasks: the column(s) {', '.join(unnameable)} cannot be named in a template; rename "
-            "them if they are to be used"
-        )
     found = group or find_group(columns, without=media_columns)
-    if found is None:
-        notes.append(
-            f"group: no column says what belongs together, so every {medium} stands alone; if one "
-            "patient or lecture has several, name the column that says so"
-        )
+    notes = _about_columns(columns, found, medium)
     attributes = find_attributes(columns)
     split = find_split(columns)
     # Sex is both: a question, and a word by which the scores of others may be told apart.
     told_apart = [name for name in attributes if not is_interest(name)]
     taken = [*media_columns, *told_apart, *(one for one in (found, split) if one)]
-    nameable = {name: one for name, one in columns.items() if name not in unnameable}
+    nameable = {name: one for name, one in columns.items() if is_nameable(name)}
     tasks, used = _tasks(mark, rows, nameable, without=taken, notes=notes)
     if not tasks:
         raise InputError(
@@ -105,6 +95,21 @@ def questions_of(
         stratify=labels[0] if labels and not split else None,
         notes=notes,
     )
+
+
+def _about_columns(columns: dict[str, Column], group: str | None, medium: str) -> list[str]:
+    notes = []
+    if unnameable := [name for name in columns if not is_nameable(name)]:
+        notes.append(
+            f"tasks: the column(s) {', '.join(unnameable)} cannot be named in a template; rename "
+            "them if they are to be used"
+        )
+    if group is None:
+        notes.append(
+            f"group: no column says what belongs together, so every {medium} stands alone; if one "
+            "patient or lecture has several, name the column that says so"
+        )
+    return notes
 
 
 def _ask_only_where_shown(tasks: dict[str, Any], medium: str) -> None:
