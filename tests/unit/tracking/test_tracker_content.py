@@ -296,6 +296,9 @@ def test_system_metrics_are_recorded(section, client, config, tmp_path, monkeypa
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
     tracker = Tracker(section.model_copy(update={"system_metrics": True}), experiment="system")
     with tracker.pipeline_run(config, tmp_path) as run:
-        time.sleep(0.7)
+        # MLflow takes samples in a thread of its own, which a busy machine lets wait.
+        until = time.monotonic() + 30
+        while not client.get_run(run.info.run_id).data.metrics and time.monotonic() < until:
+            time.sleep(0.1)
     names = set(client.get_run(run.info.run_id).data.metrics)
     assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} <= names
