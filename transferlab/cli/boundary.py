@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.invoke(context)
         sys.stdout.flush()
         return 0
-    # The only broad one: here every error, and an interruption, becomes a sentence and a code.
+    # Broad, as here every error, and an interruption, becomes a sentence and a code.
     except BaseException as error:  # noqa: BLE001
         return _report(error, session)
 
