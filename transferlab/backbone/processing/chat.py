@@ -12,6 +12,8 @@ from transferlab.backbone.processing.reserved_tokens import PROBE, reserved_in, 
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.errors import ModelError
 
+_IN_FRONT = re.compile(rf"^(?:\s*{re.escape(MEDIA_SLOT)})+")
+"""Media before all words."""
 NO_TOKEN = -1
 """Stands for a token that no text can hold."""
 
@@ -150,7 +152,8 @@ class Chat:
     def _question(self, prompt: str, frames: Sequence[int], sounds: Sequence[bool]) -> dict:
         """The user's turn. Pictures stand where the prompt has them, also with a template that puts
         all of them before the text: that one gets them as words of the text."""
-        if not self._moves_pictures or any(sounds) or prompt.startswith(MEDIA_SLOT):
+        in_front = MEDIA_SLOT not in _IN_FRONT.sub("", prompt)
+        if not self._moves_pictures or any(sounds) or in_front:
             return _user_turn(prompt, frames, sounds)
         parts = prompt.split(MEDIA_SLOT)
         pictures = ["", *(self.image_token * count for count in frames)]

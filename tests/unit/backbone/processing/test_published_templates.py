@@ -213,6 +213,12 @@ def test_several_frames_are_several_pictures(family):
     assert after.count(family.picture) == 1
 
 
+def test_a_second_picture_stays_behind_the_words_before_it(family):
+    text = chat_of(family).prompt_text(f"{MEDIA_SLOT}\ngame {MEDIA_SLOT} then", [1, 1])
+    before, _, after = text.partition("game")
+    assert (before.count(family.picture), after.count(family.picture)) == (1, 1)
+
+
 def test_another_text_before_the_answer_is_refused():
     template = turns("{{ m.role }}: " + first("<image>") + "</s>", "robot: ")
     chat = chat_of(Family(template, "<image>", "</s>", "", "", ""))
