@@ -123,13 +123,6 @@ def _check_registered(config: PipelineConfig) -> list[str]:
             for spec in config.strategy
             if spec.name in OPTIONS and OPTIONS[spec.name].needs.writes
         ]
-    for spec in config.strategy:
-        if config.export and spec.name in OPTIONS and OPTIONS[spec.name].needs.routes:
-            problems.append(
-                f"export: strategy.{spec.name} answers each sample with one of several adapters, "
-                "so the last one is not what is scored; set export: [], and let 'transferlab "
-                "export RUN' write the adapter of each domain"
-            )
     for name in config.export:
         if name in EXPORTERS:
             exporter: Exporter = EXPORTERS.get(name)()

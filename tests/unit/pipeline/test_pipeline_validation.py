@@ -83,7 +83,7 @@ def test_one_adapter_of_several_is_not_exported_by_a_run():
     adapter = {**REAL, "adapter": {"kind": "lora", "rank": 2}}
     given = {"backbone": adapter, "strategy": ["per_domain"]}
     (problem,) = [one for one in problems(**given, export=["adapter"]) if "answers each" in one]
-    assert problem.startswith("export: strategy.per_domain answers each sample with one of several")
+    assert problem.startswith("strategy.per_domain: answers each sample with one of several")
     assert not [one for one in problems(**given, export=[]) if "answers each" in one]
 
 

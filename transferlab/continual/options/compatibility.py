@@ -51,6 +51,13 @@ def check_strategies(
             if not list(_problems_of(spec))
             for misfit in read_options(spec).misfits(pipeline)
         ]
+        problems += [
+            f"strategy.{name}: answers each sample with one of several adapters, so the last one "
+            "is not what is scored; set export: [], and let 'transferlab export RUN' write each "
+            "domain's"
+            for name in known
+            if pipeline.export and OPTIONS[name].needs.routes
+        ]
     return problems
 
 

@@ -15,12 +15,11 @@ three quarters of the questions about lectures went to other domains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 
-from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.components.quadratic_penalty import flatten, unflatten
 from transferlab.continual.components.strategy import DatasetOf
 from transferlab.continual.options.base import Needs, PositiveInt, StrategyOptions
@@ -72,13 +71,6 @@ class PerDomainOptions(StrategyOptions):
     """Where a domain's adapter starts: from the first values, or where the last domain ended."""
     prototype_samples: PositiveInt = 100
     """At most so many training samples of a domain make its prototype."""
-
-    def misfits(self, config: PipelineConfig) -> Iterator[str]:
-        if config.export:
-            yield (
-                "keeps an adapter per domain, and `export` writes one, that of the last domain; "
-                "set export: []"
-            )
 
 
 class PerDomain(FromScratch):
