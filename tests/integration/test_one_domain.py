@@ -38,6 +38,9 @@ def test_it_is_trained_once_with_the_scores_that_each_would_have(tmp_path, monke
         each = finish(tmp_path / "each")
     assert each["same_training"] == {}
     assert len(each["cost"]) == 3
+    assert {(one["arm"], one["over"]) for one in once["gains"]} == {
+        ("single", "zero_shot"), ("sequential", "zero_shot"),
+    }  # fmt: skip
     assert once["arms"] == each["arms"]
     assert once["scores"] == each["scores"]
     assert once["controls"] == each["controls"]

@@ -55,6 +55,8 @@ def show_result(console: Console, result: Result) -> None:
     console.print()
     for domain, metric in metrics.items():
         console.print(f"{domain}: {metric}", style="dim")
+    for arm, other in (result.get("same_training") or {}).items():
+        console.print(f"{arm} is the same training as {other}, and was not trained again")
     quarantined = result.get("quarantined") or []
     if quarantined:
         console.print(f"{len(quarantined)} quarantined sample(s): see result.json", style="yellow")

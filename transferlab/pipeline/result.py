@@ -74,7 +74,7 @@ def assemble(
         ),
         "steps": _steps(matrix, stream),
         "arms": arms_record(scores, confidence=confidence),
-        "gains": gains_record(_gains(parts, scores)),
+        "gains": gains_record(_gains(parts, scores, arms)),
         "controls": controls_record(controls),
         "similarity": similarity_record(stream.similarity),
         "data_quantity": {
@@ -159,8 +159,14 @@ def _scores_by_arm(
     return found | {arm: outcome.scores for arm, outcome in arms.items()}
 
 
-def _gains(parts: Parts, scores: Mapping[str, Mapping[str, DomainScore]]) -> list[Gain]:
+def _gains(
+    parts: Parts,
+    scores: Mapping[str, Mapping[str, DomainScore]],
+    arms: Mapping[str, ArmOutcome],
+) -> list[Gain]:
+    """The gain of one arm over another; one training has none over itself."""
     section = parts.config.evaluation
+    trained_by = {arm: arms[arm].same_as or arm if arm in arms else arm for arm in scores}
     return [
         transfer_gain(
             scores[arm][domain],
@@ -171,7 +177,7 @@ def _gains(parts: Parts, scores: Mapping[str, Mapping[str, DomainScore]]) -> lis
         )
         for domain in parts.config.stream
         for arm, over in COMPARISONS
-        if arm in scores and over in scores
+        if arm in scores and over in scores and trained_by[arm] != trained_by[over]
     ]
 
 

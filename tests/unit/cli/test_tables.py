@@ -54,6 +54,12 @@ def test_why_an_interval_is_missing_is_said_once(shown, result):
     assert shown(show_result, result).count(f"no interval: {few}") == 2
 
 
+def test_arms_that_are_one_training_are_named(shown, result):
+    assert "same training" not in shown(show_result, result)
+    result["same_training"] = {"joint": "sequential"}
+    assert "joint is the same training as sequential" in shown(show_result, result)
+
+
 def test_negative_transfer_is_flagged(shown, result):
     text = shown(show_result, result)
     expected = ["cats", "sequential", "single", "-0.060", "[-0.090,", "-0.020]", "negative"]
