@@ -165,10 +165,10 @@ def numbers_kept(bench: Bench) -> Iterator[tuple[str, list[float]]]:
     for name in ("ewc", "si", "mas", "rwalk", "l2", "lwf"):
         options = {"strength": 1.0}
         learner = bench.learner(StrategySpec(name=name, options=options))
-        kept = [learner._strategies[0].kept_bytes() / 4 / trainable]
+        kept = [learner._strategies[0].state_bytes() / 4 / trainable]
         for domain in ("second", "third"):
             learner.train(bench.samples[:BATCH], domain=domain, stage=domain)
-            kept.append(learner._strategies[0].kept_bytes() / 4 / trainable)
+            kept.append(learner._strategies[0].state_bytes() / 4 / trainable)
         yield name, kept
 
 

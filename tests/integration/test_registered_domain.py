@@ -75,7 +75,7 @@ def test_it_trains_and_a_broken_file_stops_it_or_is_left_out(ward, transferlab):
     code, _, fault = transferlab("run", "ward.yaml", "--out", "stopped")
     assert code == 3
     (sentence,) = fault.splitlines()
-    assert "domain 'ward': export.csv row 7, picture 1: medium 'xray': " in sentence
+    assert "domain 'ward': export.csv row 8, picture 1: medium 'xray': " in sentence
     assert "data.on_bad_sample=quarantine" in sentence
 
     code, said, fault = transferlab(
@@ -89,7 +89,7 @@ def test_it_trains_and_a_broken_file_stops_it_or_is_left_out(ward, transferlab):
     assert all(0 <= row["values"]["ward"] <= 1 for row in result["scores"]["rows"])
     (left_out,) = result["quarantined"]
     assert left_out["domain"] == "ward"
-    assert left_out["where"] == "export.csv row 7, picture 1"
+    assert left_out["where"] == "export.csv row 8, picture 1"
     assert "truncated" in left_out["reason"]
     assert result["domains"]["ward"]["quarantined"] == 1
     assert sum(result["domains"]["ward"]["samples"].values()) == STUDIES - 1

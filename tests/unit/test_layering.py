@@ -79,7 +79,7 @@ DOORS = {
     "imagehash": ("domain/",),
     "datasketch": ("domain/",),
     "dicomanonymizer": ("domain/privacy/dicom_profile.py",),
-    "jinja2": ("pipeline/",),
+    "jinja2": ("pipeline/", "backbone/processing/chat.py"),
     "mlflow": ("tracking/", "export/"),
     "matplotlib": ("tracking/", "tiny/"),
     "typer": ("cli/",),

@@ -150,13 +150,13 @@ class ContrastBackbone(HFBackbone):
         """
         found = np.empty((len(samples), len(candidates)), np.float32)
         with self._evaluation_mode():
-            for asked in self._group_by_question(samples):
-                ids = self.collator.candidates(samples[asked[0]], candidates).to(self.device)
+            for group in self._group_by_question(samples):
+                ids = self.collator.candidates(samples[group[0]], candidates).to(self.device)
                 text_features = torch.cat(
                     [self.module.texts(some) for some in ids.split(batch_samples)]
                 )
-                for start in range(0, len(asked), batch_samples):
-                    some = asked[start : start + batch_samples]
+                for start in range(0, len(group), batch_samples):
+                    some = group[start : start + batch_samples]
                     batch = self.collator.collate([samples[at] for at in some]).to(self.device)
                     scores = self.module.pictures(batch) @ text_features.T
                     found[some] = scores.float().cpu().numpy()

@@ -25,7 +25,7 @@ from transferlab.core.records import Features, MediaRef, Prediction, Sample
 from transferlab.errors import ModelError
 
 COLOUR_CHANNELS = 3
-_KEPT_LENGTHS = 256
+_MAX_LENGTHS = 256
 """Lists of choices whose longest is remembered."""
 
 
@@ -60,7 +60,7 @@ class HFBackbone:
             image_id=collator.media.picture_id,
         )
         self.module = self.view(model, inputs=inputs)
-        self._longest_choice: LRUCache[tuple[object, ...], int] = LRUCache(_KEPT_LENGTHS)
+        self._longest_choice: LRUCache[tuple[object, ...], int] = LRUCache(_MAX_LENGTHS)
         """Tokens of the longest of a list of choices, by it and what stands before it."""
 
     @property

@@ -115,8 +115,8 @@ def _as_ours(error: BaseException) -> TransferlabError | None:
         return InputError(f"{error.format_message().rstrip('.')}; see `{where} --help`")
     number = machine_error(error)
     if number is not None and (isinstance(error, OSError) or is_full(number)):
-        place = getattr(error, "filename", None)
-        reason = f"{place}: {why(number)}" if place else why(number)
+        filename = getattr(error, "filename", None)
+        reason = f"{filename}: {why(number)}" if filename else why(number)
         return EnvironmentProblem(f"{reason}; {advice(number)}, and give the same command again")
     if isinstance(error, MemoryError):
         return EnvironmentProblem("the memory is used up; lower train.batch_samples")

@@ -25,17 +25,19 @@ def show_closing(
         tracking_uri: as the pipeline has it; the result holds it resolved and without password.
     """
     show_result(console, result)
-    places = [("result", str(out / RESULT))]
+    locations = [("result", str(out / RESULT))]
     made = [one for one in result.get("exports") or [] if one["status"] == "done"]
-    places += [("export", str(out / one["path"])) for one in made]
-    places.append(("MLflow", _how_to_see_runs(tracking_uri, result["mlflow"]["tracking_uri"])))
+    locations += [("export", str(out / one["path"])) for one in made]
+    locations.append(("MLflow", _how_to_see_runs(tracking_uri, result["mlflow"]["tracking_uri"])))
     unsent = out / UNSENT_FILE
     if unsent.exists():
         lack = unsent.read_text("utf-8").strip()
-        places.append(("unsent", f"{lack}; give the same command with --out {out} to send it all"))
+        locations.append(
+            ("unsent", f"{lack}; give the same command with --out {out} to send it all")
+        )
     console.print()
-    for label, place in places:
-        console.print(f"{label:7} {place}", soft_wrap=True)
+    for label, location in locations:
+        console.print(f"{label:7} {location}", soft_wrap=True)
 
 
 def _how_to_see_runs(given: str, resolved: str) -> str:

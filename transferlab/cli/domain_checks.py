@@ -16,10 +16,13 @@ from transferlab.core.records import SPLITS
 from transferlab.core.text.sanitizers import sanitize_line
 from transferlab.domain.catalog import DomainEntry, find_domains
 from transferlab.domain.sources.generated import at_most
+from transferlab.domain.validation.counts import shorten
 from transferlab.domain.validation.domain_check import BAD_ROWS, check_stream
 from transferlab.domain.validation.findings import CheckReport, Problem, StreamReport
 from transferlab.errors import DataError, InputError
 
+ALIAS = "in the order of paths"
+"""Where messages number files instead of naming them."""
 SHOWN = 10
 """Problems of one kind that are shown; --json has them all."""
 
@@ -65,8 +68,8 @@ def check_and_show(
     problems = found.problems if strict else found.errors
     count = sum(one.kind not in left_out for one in problems)
     if count:
-        said = f"domain '{names[0]}' is" if len(names) == 1 else f"{', '.join(names)} are"
-        raise DataError(f"{said} not fit to be trained on: {count} problem(s)")
+        subject = f"domain '{names[0]}' is" if len(names) == 1 else f"{', '.join(names)} are"
+        raise DataError(f"{subject} not fit to be trained on: {count} problem(s)")
 
 
 def check_pipeline_data(config: PipelineConfig, *, domains: Sequence[Path]) -> None:
@@ -103,6 +106,11 @@ def show_report(console: Console, report: CheckReport) -> None:
     console.print(f"domain {report.domain}: {report.rows:,} rows, {report.media:,} files of media")
     _show_counts(console, report)
     _show_problems(console, [*report.errors, *report.warnings])
+    if any(ALIAS in problem.where for problem in (*report.errors, *report.warnings)):
+        console.print(
+            f"which file that is: transferlab domains show {report.domain} --row 'DICOM file 1'",
+            soft_wrap=True,
+        )
     if report.removed:
         counts = ", ".join(f"{kind} {count:,}" for kind, count in sorted(report.removed.items()))
         console.print(f"removed from texts: {counts}", soft_wrap=True)
@@ -117,13 +125,13 @@ def show_report(console: Console, report: CheckReport) -> None:
 def _show_counts(console: Console, report: CheckReport) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("")
-    for side in SPLITS:
-        table.add_column(side, justify="right")
+    for split in SPLITS:
+        table.add_column(split, justify="right")
     for name, counts in (("samples", report.samples), ("groups", report.groups)):
-        table.add_row(name, *(f"{counts.get(side, 0):,}" for side in SPLITS))
+        table.add_row(name, *(f"{counts.get(split, 0):,}" for split in SPLITS))
     for task, labels in report.labels.items():
         for label, counts in labels.items():
-            table.add_row(f"{task}: {label}", *(f"{counts[side]:,}" for side in SPLITS))
+            table.add_row(f"{task}: {shorten(label)}", *(f"{counts[split]:,}" for split in SPLITS))
     console.print(table)
 
 

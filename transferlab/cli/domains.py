@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich import box
 from rich.table import Table
 
+from transferlab.cli.domain_facts import brief_of, say_either, show_entry, show_files
 from transferlab.cli.options import Debug, Domains
 from transferlab.cli.terminal import output, say, say_json
-from transferlab.domain.catalog import DomainEntry, find_domains, find_entry
+from transferlab.domain.catalog import find_domains, find_entry
 from transferlab.errors import InputError
 
 app = typer.Typer(
@@ -40,14 +40,14 @@ def list_domains(domains: Domains = None, as_json: Json = False, debug: Debug = 
     """Every domain on the search path."""
     entries = find_domains(domains or [])
     if as_json:
-        say_json([_brief(entry) for entry in entries.values()])
+        say_json([brief_of(entry) for entry in entries.values()])
         return
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("name", no_wrap=True)
     for heading in ("title", "field", "data", "tasks", "licence"):
         table.add_column(heading)
     for entry in entries.values():
-        brief = _brief(entry)
+        brief = brief_of(entry)
         table.add_row(
             entry.name,
             brief["title"],
@@ -61,15 +61,28 @@ def list_domains(domains: Domains = None, as_json: Json = False, debug: Debug = 
 
 @app.command("show")
 def show_domain(
-    name: str, domains: Domains = None, as_json: Json = False, debug: Debug = False
+    name: str,
+    row: Annotated[
+        str | None,
+        typer.Option(
+            help="Say which files a message means, e.g. 'DICOM file 12 in the order of paths'."
+        ),
+    ] = None,
+    data_root: DataRoot = None,
+    domains: Domains = None,
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
-    """What one domain is made of; none of its data is read."""
+    """What one domain is made of; none of its data is read, but for --row."""
     entry = find_entry(name, domains or [])
+    if row is not None:
+        show_files(entry, row, data_root=data_root, as_json=as_json)
+        return
     if as_json:
         content = {**entry.config.model_dump(mode="json"), "folder": str(entry.folder)}
         say_json(content)
         return
-    _show(entry)
+    show_entry(entry)
 
 
 @app.command("register")
@@ -121,7 +134,7 @@ def preview_domain(
 
     page = out or Path(f"{entry.name}-preview.html")
     write_preview(entry, page, model=backbone, samples=samples, data_root=data_root)
-    _say_either({"page": str(page)}, f"written: {page}", as_json=as_json)
+    say_either({"page": str(page)}, f"written: {page}", as_json=as_json)
 
 
 @app.command("split")
@@ -141,7 +154,7 @@ def split_domain(
     manifest = split_manifest(load_domain(entry, data_root=data_root))
     write_manifest(out, manifest)
     brief = {"manifest": str(out), "digest": manifest["digest"], "samples": manifest["samples"]}
-    _say_either(brief, f"written: {out} ({manifest['digest'][:12]})", as_json=as_json)
+    say_either(brief, f"written: {out} ({manifest['digest'][:12]})", as_json=as_json)
 
 
 @app.command("fetch")
@@ -186,7 +199,7 @@ def remove_domain(
     from transferlab.domain.onboarding.user_domains import remove_domain as remove
 
     gone = remove(find_entry(name, domains or []))
-    _say_either({"removed": str(gone)}, f"removed {gone}; the data stay", as_json=as_json)
+    say_either({"removed": str(gone)}, f"removed {gone}; the data stay", as_json=as_json)
 
 
 @app.command("trust")
@@ -199,7 +212,7 @@ def trust_domain(
     entry = find_entry(name, domains or [])
     digest, file = trust(entry), entry.rows_file
     record = {"trusted": str(file), "sha256": digest}
-    _say_either(record, f"trusted: {file} (SHA-256 {digest[:12]}...)", as_json=as_json)
+    say_either(record, f"trusted: {file} (SHA-256 {digest[:12]}...)", as_json=as_json)
 
 
 @app.command("check")
@@ -240,51 +253,3 @@ def check_domains(
     elif max_length_tokens is not None:
         raise InputError("--max-length-tokens: needs --backbone, which counts the tokens")
     check_and_show(entries, data_root=data_root, backbone=section, strict=strict, as_json=as_json)
-
-
-def _say_either(record: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    if as_json:
-        say_json(record)
-    else:
-        say(text)
-
-
-def _show(entry: DomainEntry) -> None:
-    config, console = entry.config, output()
-    splits = config.splits
-    brief = _brief(entry)
-    facts = {
-        "title": config.title,
-        "version": str(config.version),
-        "field": config.field,
-        "licence": config.licence,
-        "data": brief["data"],
-        "group": f"{config.group} (never on two sides of a split)",
-        "splits": f"train {splits.train:g}, validation {splits.validation:g}, test {splits.test:g}",
-        "attributes": ", ".join(config.attributes) or "none",
-        "media": ", ".join(f"{n} ({m.kind})" for n, m in config.source.media.items()) or "none",
-        "folder": str(entry.folder),
-    }
-    grid = Table.grid(padding=(0, 2))
-    for label, value in {"domain": entry.name, **facts}.items():
-        grid.add_row(label, value)
-    console.print(grid)
-    tasks = Table(box=box.SIMPLE_HEAD)
-    for heading in ("task", "kind", "prompt", "answer", "metrics"):
-        tasks.add_column(heading)
-    for name, task in config.tasks.items():
-        tasks.add_row(name, task.kind, task.prompt, task.answer, ", ".join(task.metrics))
-    console.print(tasks)
-
-
-def _brief(entry: DomainEntry) -> dict[str, Any]:
-    config = entry.config
-    return {
-        "name": entry.name,
-        "version": config.version,
-        "title": config.title,
-        "field": config.field,
-        "data": "generated" if config.source.kind == "generated" else f"files ({config.data_root})",
-        "tasks": list(config.tasks),
-        "licence": config.licence,
-    }

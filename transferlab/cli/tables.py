@@ -51,6 +51,9 @@ def show_result(console: Console, result: Result) -> None:
         _show(console, gained, _missing(result["gains"]))
     for table in arms_and_controls(result, wide=wide):
         _show(console, table, [])
+    rules = zero_shot_rules(result)
+    if rules is not None:
+        _show(console, rules, [])
     metrics = {column["domain"]: column["metric"] for column in result["scores"]["columns"]}
     console.print()
     for domain, metric in metrics.items():
@@ -138,6 +141,33 @@ def arms_and_controls(result: Result, *, wide: bool = True) -> list[Table]:
     scores = result.get("arms") or {}
     domains = dict.fromkeys(domain for arm in ARMS for domain in scores.get(arm, {}))
     return [table for domain in domains for table in _tables_of(result, domain, wide=wide)]
+
+
+def zero_shot_rules(result: Result) -> Table | None:
+    """What every rule of ``evaluation.likelihood`` makes of the zero-shot model's likelihoods; None
+    where it had no choices to answer."""
+    found = {
+        (domain, task): score["likelihood"]
+        for domain, record in (result.get("arms") or {}).get("zero_shot", {}).items()
+        for task, score in record["tasks"].items()
+        if score.get("likelihood")
+    }
+    names = list(dict.fromkeys(name for one in found.values() for name in one["values"]))
+    if len(names) < 2:
+        return None
+    table = _table("Zero-shot answers by rule (the rule taken is bold)")
+    table.add_column("task", overflow="fold")
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("shortest choice", justify="right")
+    for (domain, task), one in found.items():
+        cells = [
+            Text(number(one["values"].get(name)), style="bold" if name == one["rule"] else "")
+            for name in names
+        ]
+        share = one["fewest_tokens"]
+        table.add_row(f"{domain}: {task}", *cells, "-" if share is None else f"{share:.0%}")
+    return table
 
 
 TITLES = {"closed": "arms and controls", "ranked": "retrieval", "free": "free answers"}

@@ -214,9 +214,9 @@ class SplitsSection(Section):
             raise ValueError("values: only together with column")
         return self
 
-    def split_of(self, said: str) -> SplitName | None:
+    def split_of(self, written: str) -> SplitName | None:
         """The split that a value of ``column`` means; None where it means none."""
-        word = said.strip().lower()
+        word = written.strip().lower()
         for name in SPLITS:
             if word in [value.lower() for value in self.values.get(name, USUAL_WORDS[name])]:
                 return name

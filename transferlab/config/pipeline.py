@@ -16,6 +16,8 @@ from transferlab.config.backbone import (
 from transferlab.config.section import MAX_SEED, Name, Section
 
 Arm = Literal["zero_shot", "scratch", "single", "joint"]
+LikelihoodRule = Literal["sum", "mean", "no_media", "content_free", "standardised"]
+"""How the log-likelihoods of choices become an answer; see ``evaluation.likelihood``."""
 SMALL_ARMS: tuple[Arm, ...] = ("zero_shot", "scratch", "single", "joint")
 """The default for the embedded backbone."""
 
@@ -97,6 +99,12 @@ class EvaluationSection(Section):
     batch_samples: PositiveInt = 8
     """At once; it changes memory and time, not what is scored."""
     max_new_tokens: PositiveInt = 48
+    likelihood: Literal["auto"] | LikelihoodRule = "auto"
+    """The rule by which choices are answered: their summed log-likelihood; its mean per token; the
+    sum less that after the same question without its media, or after a question that says nothing;
+    or standardised by the choice's mean and spread over the validation split. "auto" takes the sum
+    for a model that was trained on the task, and for one that was not the rule that predicts the
+    validation split best. Every result shows all of them."""
     controls: bool = True
     """Score majority class, no image and raw pixels beside every closed task, chance and no image
     beside every one that retrieves, frequent and copied answers beside free text."""

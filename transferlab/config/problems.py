@@ -103,8 +103,8 @@ def _message(
         return "unknown key" + nearest_hint(str(path[-1]), _known_keys(model, path[:-1]))
     if kind == "literal_error":
         options = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-        near = nearest_hint(str(given), options, list_known=False)
-        return f"must be {expected}, got {show(given)}{near}"
+        closest = nearest_hint(str(given), options, list_known=False)
+        return f"must be {expected}, got {show(given)}{closest}"
     if not expected:
         return f"{error['msg'][:1].lower()}{error['msg'][1:]}, got {show(given)}"
     hint = ""
@@ -134,9 +134,9 @@ def _expected(error: Mapping[str, Any]) -> str:
 
 def nearest_hint(given: str, known: Sequence[str], *, list_known: bool = True) -> str:
     """A hint for a sentence's end: the nearest word, else all of them where they are few."""
-    near = get_close_matches(given, known, n=1)
-    if near:
-        return f"; did you mean '{near[0]}'?"
+    closest = get_close_matches(given, known, n=1)
+    if closest:
+        return f"; did you mean '{closest[0]}'?"
     few = list_known and 0 < len(known) <= 12
     return f"; known here: {', '.join(known)}" if few else ""
 

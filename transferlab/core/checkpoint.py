@@ -32,7 +32,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         EnvironmentProblem: the disk is full, or does not take it for another reason.
     """
     # A file of Python's: what torch says of one that it opens itself does not tell why it failed.
-    with replace_file(path) as beside, beside.open("w+b") as file:
+    with replace_file(path) as partial, partial.open("w+b") as file:
         torch.save(dict(state), file)
         body_bytes = file.seek(0, io.SEEK_END) - _LENGTH_BYTES
         digest = _body_digest(file, body_bytes)

@@ -41,9 +41,9 @@ def machine_error(error: BaseException | None) -> int | None:
     Returns:
         The number, of those that ``why`` has words for; None where the machine is not to blame.
     """
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
         if isinstance(error, OSError) and error.errno in _REASONS:
             return error.errno
         text = str(error).lower()
@@ -102,16 +102,16 @@ def replace_file(path: Path) -> Iterator[Path]:
         EnvironmentProblem: the disk does not take it.
     """
     # One name for one file: what a killed process left there is written over.
-    beside = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.partial")
     with report_disk_errors(path):
         try:
-            yield beside
-            with beside.open("rb+") as file:
+            yield partial
+            with partial.open("rb+") as file:
                 # Some file systems find out here that they are full.
                 os.fsync(file.fileno())
-            os.replace(beside, path)
+            os.replace(partial, path)
         finally:
-            beside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -120,5 +120,5 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         EnvironmentProblem: the disk does not take it.
     """
-    with replace_file(path) as beside:
-        beside.write_text(text, "utf-8")
+    with replace_file(path) as partial:
+        partial.write_text(text, "utf-8")

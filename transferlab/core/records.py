@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,11 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 Frames = list[np.ndarray]
 """One medium: one (H, W, 3) uint8 array for a picture, several in time order for a video."""
+
+
+SCORING_VERSION = 2
+"""Of the way from a model's outputs to answers; scores of different versions are not comparable.
+1: the choice with the highest summed log-likelihood. 2: the rules of ``evaluation.likelihood``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +173,13 @@ class Prediction:
     text: str
     """The likeliest choice, the generated text, or the candidate that was found."""
     log_likelihoods: tuple[float, ...] = ()
-    """Per choice, summed over its tokens, in the order of ``choices``; empty for free text."""
-    place: AnswerRank | None = None
+    """Per choice, summed over its tokens, in the order of ``choices``, or per candidate where one
+    is to be found; empty for free text. After ``evaluation.likelihood`` the score by the rule, of
+    which the highest is the answer."""
+    choice_tokens: tuple[int, ...] = ()
+    """Per choice, the tokens over which the sum runs, end token included; empty where there is no
+    such sum."""
+    rank: AnswerRank | None = None
     """Retrieval only: where the sample's own answer came in."""
 
 
@@ -199,6 +209,12 @@ class TaskScore:
     """Tasks of two labels, per sample: log-likelihood of label 1 minus that of label 0."""
     statistics: Sequence[Sequence[float]] = ()
     """Per sample: what the primary metric notes, where it is one that notes something."""
+    likelihood: Mapping[str, Any] = field(default_factory=dict)
+    """Closed and ranked tasks, plain data: the ``rule`` of ``evaluation.likelihood`` by which
+    choices were answered and the ``reason`` for it, ``validation_samples`` and ``cross_entropy``
+    by rule where rules were compared, the primary metric's ``values`` by every rule, and
+    ``fewest_tokens``: the share of answers, in [0, 1], that are a choice of fewest tokens, or
+    None."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,8 @@ Value = TypeVar("Value")
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """A hint that names the nearest known word, or an empty string."""
-    near = get_close_matches(name, known, n=1)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    closest = get_close_matches(name, known, n=1)
+    return f" Did you mean '{closest[0]}'?" if closest else ""
 
 
 class Registry:

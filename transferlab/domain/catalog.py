@@ -55,11 +55,11 @@ def find_domains(extra: Sequence[Path] = ()) -> dict[str, DomainEntry]:
             different domains have one name.
     """
     found: dict[str, DomainEntry] = {}
-    seen: set[Path] = set()
+    visited: set[Path] = set()
     for folder in _domain_folders(extra):
-        if folder.resolve() in seen:
+        if folder.resolve() in visited:
             continue
-        seen.add(folder.resolve())
+        visited.add(folder.resolve())
         entry = read_entry(folder)
         other = found.setdefault(entry.name, entry)
         # An installed copy of a checkout's own domain is no second domain.

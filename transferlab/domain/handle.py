@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from transferlab.core.paths import data_path
+from transferlab.domain.base.rows import WHERE, BadItem, BadRow
 from transferlab.domain.base.source_kinds import SOURCES
+from transferlab.domain.base.template import fill
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.media.probe_cache import ProbeCache
 from transferlab.domain.media.resolver import MediaResolver
 from transferlab.domain.privacy.guard import Guard, guard_of
 from transferlab.domain.rows.source import Source, SourceContext
 from transferlab.domain.samples.builder import SampleBuilder
+from transferlab.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,29 @@ class DomainHandle:
             resolver=self.resolver,
             guard=self.guard,
             own_ids=own_ids,
+        )
+
+    def files_of(self, where: str) -> list[Path]:
+        """The files behind what a message calls, for instance, "DICOM file 12 in the order of
+        paths" or "reports.csv row 5": messages of a domain that asks for privacy name no file.
+
+        Raises:
+            InputError: nothing of the domain is called so.
+            DataError: the source cannot be read.
+        """
+        listed = self.source.file_of(where)
+        if listed is not None:
+            return [listed]
+        for row in self.source:
+            if isinstance(row, BadItem) or not f"{where},".startswith(f"{row[WHERE]},"):
+                continue
+            media = self.entry.config.source.media.values()
+            try:
+                return [data_path(self.root, fill(section.path, row)) for section in media]
+            except (BadRow, ValueError):
+                return []
+        raise InputError(
+            f"domain '{self.entry.name}' has nothing called '{where}'; copy it from the message"
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from transferlab.config.domain import DomainConfig
+from transferlab.config.domain import DomainConfig, TaskSection
 from transferlab.core.records import SPLITS, DomainData, Quarantined, Sample, SplitName
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.handle import DomainHandle, open_domain
@@ -15,7 +15,11 @@ from transferlab.domain.media.resolver import MediaResolver
 from transferlab.domain.rows.row_source import read_rows
 from transferlab.domain.samples.builder import BuiltSample
 from transferlab.domain.sources.generated import at_most
-from transferlab.domain.splits.assignment import assign_splits, check_disjoint_groups
+from transferlab.domain.splits.assignment import (
+    NOTHING_LEARNED_IS_SCORED,
+    assign_splits,
+    check_disjoint_groups,
+)
 from transferlab.errors import DataError
 
 NEEDED_BY_TASKS: tuple[SplitName, ...] = ("train", "test")
@@ -103,7 +107,22 @@ def _split(
                     f"domain '{entry.name}': task '{task}' has no sample in the {split} split; "
                     "it needs more groups, another splits.seed, or splits.stratify"
                 )
+        if _nothing_learned_is_scored(entry.config.tasks[task], task, splits):
+            raise DataError(f"domain '{entry.name}': task '{task}' {NOTHING_LEARNED_IS_SCORED}")
     return splits
+
+
+def _nothing_learned_is_scored(
+    section: TaskSection, name: str, splits: Mapping[SplitName, Sequence[Sample]]
+) -> bool:
+    # Choices that differ from row to row are no classes.
+    if section.kind != "classify" or isinstance(section.choices, str):
+        return False
+    train, test = (
+        {sample.answer for sample in splits[split] if sample.task == name}
+        for split in NEEDED_BY_TASKS
+    )
+    return not train & test
 
 
 def _bad_rows(name: str, bad: Sequence[Quarantined]) -> DataError:

@@ -118,11 +118,11 @@ def score_controls(
     candidates = candidates_of(data, section.split)
     found = {}
     for name in data.tasks:
-        asked = [sample for sample in test if sample.task == name]
+        questions = [sample for sample in test if sample.task == name]
         task = ControlTask(
-            answers=ANSWERS[asked[0].kind],
+            answers=ANSWERS[questions[0].kind],
             train=[sample for sample in train if sample.task == name],
-            test=asked,
+            test=questions,
             candidates=candidates.get(name, ()),
             backbone=backbone,
             section=section,
@@ -141,11 +141,11 @@ def _measured(task: ControlTask, name: str, metric: str) -> Controls:
         facts: ControlFacts = answer.facts
         if task.answers not in facts.answers:
             continue
-        said = NOT_TRAINED if facts.learns and not task.train else answer(task)
-        if isinstance(said, str):
-            values[one], reasons[one] = None, said
+        given = NOT_TRAINED if facts.learns and not task.train else answer(task)
+        if isinstance(given, str):
+            values[one], reasons[one] = None, given
         else:
-            values[one] = measure(metric, outcomes_of(said, metric=metric))
+            values[one] = measure(metric, outcomes_of(given, metric=metric))
     return Controls(
         task=name,
         metric=metric,

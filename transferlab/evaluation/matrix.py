@@ -68,13 +68,20 @@ class ScoreMatrix:
         """The matrix as plain data: ``{"columns": [{"domain", "metric"}], "rows": [{"after",
         "values": {domain: score}}]}``, rows in the order of the stream.
 
+        A metric names the rule by which choices are answered (``evaluation.likelihood``), where
+        that is not their sum; it may be another before the domain is learned than after.
+
         Raises:
             ValueError: a score is missing.
         """
         columns = {domain: self.column(domain) for domain in self.columns}
         return {
             "columns": [
-                {"domain": domain, "metric": scores[0].metric} for domain, scores in columns.items()
+                {
+                    "domain": domain,
+                    "metric": ", then ".join(dict.fromkeys(one.metric for one in scores)),
+                }
+                for domain, scores in columns.items()
             ],
             "rows": [
                 {"after": row, "values": {name: s[i].value for name, s in columns.items()}}
@@ -92,8 +99,8 @@ class ScoreMatrix:
         scores = list(zip(*values, strict=True))
         source = [one.value for one in self.column(self.source)] if self.source else None
         return [
-            {"domain": domain, "plasticity": gained, "stability": kept}
-            for domain, gained, kept in zip(
+            {"domain": domain, "plasticity": gained, "stability": lost}
+            for domain, gained, lost in zip(
                 self.stream, plasticity(scores), stability(scores, source), strict=True
             )
         ]

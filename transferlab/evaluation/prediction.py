@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from transferlab.config.pipeline import EvaluationSection
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import DomainData, Prediction, Sample, SplitName
@@ -30,11 +32,11 @@ def select_samples(samples: Sequence[Sample], *, limit: int | None) -> tuple[Sam
     by_task: dict[str, list[Sample]] = {}
     for sample in samples:
         by_task.setdefault(sample.task, []).append(sample)
-    kept: set[tuple[str, str]] = set()
+    keys: set[tuple[str, str]] = set()
     for task, members in by_task.items():
         ranked = sorted(_quantiles(members), key=lambda pair: pair[0])
-        kept.update((task, sample.id) for _, sample in ranked[:limit])
-    return tuple(sample for sample in samples if (sample.task, sample.id) in kept)
+        keys.update((task, sample.id) for _, sample in ranked[:limit])
+    return tuple(sample for sample in samples if (sample.task, sample.id) in keys)
 
 
 def _quantiles(samples: Sequence[Sample]) -> Iterator[tuple[tuple[float, bytes], Sample]]:
@@ -101,11 +103,11 @@ def predict(
         answers += backbone.generate(
             free, batch_samples=section.batch_samples, max_new_tokens=section.max_new_tokens
         )
-    asked = [_key(sample) for sample in [*closed, *free]]
-    if [_key(answer.sample) for answer in answers] != asked:
+    expected = [_key(sample) for sample in [*closed, *free]]
+    if [_key(answer.sample) for answer in answers] != expected:
         raise ModelError(
-            f"backbone '{backbone.name}' was asked about {len(asked)} samples and did not answer "
-            "exactly these in their order; its score_choices or generate breaks the contract"
+            f"backbone '{backbone.name}' was asked about {len(expected)} samples and did not "
+            "answer exactly these in their order; its score_choices or generate breaks the contract"
         )
     for answer in answers:
         if answer.sample.closed and answer.text not in answer.sample.choices:
@@ -133,12 +135,20 @@ def _retrieve(
             f"{len(candidates)} candidates and gave {scores.shape} scores; its score_candidates "
             "breaks the contract"
         )
+    return rank_answers(samples, candidates, scores)
+
+
+def rank_answers(
+    samples: Sequence[Sample], candidates: Sequence[str], scores: np.ndarray
+) -> list[Prediction]:
+    """Where each sample's own answer stands among the candidates, of (N, C) scores."""
     position = {answer: at for at, answer in enumerate(candidates)}
     return [
         Prediction(
             sample=sample,
             text=candidates[int(row.argmax())],
-            place=rank_of(row, position[sample.answer]),
+            log_likelihoods=tuple(row.tolist()),
+            rank=rank_of(row, position[sample.answer]),
         )
         for sample, row in zip(samples, scores, strict=True)
     ]

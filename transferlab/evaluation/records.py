@@ -57,7 +57,10 @@ def arms_record(
 
 
 def score_record(score: DomainScore) -> dict[str, Any]:
-    """One domain's score: ``{"value", "metric", "tasks"}``; no sample, id or text."""
+    """One domain's score: ``{"value", "metric", "tasks"}``; no sample, id or text.
+
+    Closed tasks have ``likelihood``, as ``TaskScore`` has it.
+    """
     return {
         "value": _number(score.value),
         "metric": score.metric,
@@ -68,6 +71,7 @@ def score_record(score: DomainScore) -> dict[str, Any]:
                 "metrics": {metric: _number(value) for metric, value in task.metrics.items()},
                 "samples": task.samples,
                 "groups": len(set(task.groups)),
+                **({"likelihood": dict(task.likelihood)} if task.likelihood else {}),
             }
             for name, task in score.tasks.items()
         },

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from transferlab.config.pipeline import EvaluationSection
+from transferlab.config.pipeline import EvaluationSection, LikelihoodRule
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import (
     DomainData,
@@ -17,7 +18,17 @@ from transferlab.core.records import (
     TaskScore,
 )
 from transferlab.errors import DataError
-from transferlab.evaluation.prediction import candidates_of, predict, select_samples
+from transferlab.evaluation.likelihood import (
+    MAX_VALIDATION,
+    Baselines,
+    RuleChoice,
+    answers_by,
+    choose_ranked_rule,
+    choose_rule,
+    fewest_tokens_share,
+    scores_by_rule,
+)
+from transferlab.evaluation.prediction import candidates_of, predict, rank_answers, select_samples
 from transferlab.metrics.answers import METRICS, Outcomes, measure, undefined_because
 
 
@@ -26,6 +37,7 @@ def score_domain(
     data: DomainData,
     section: EvaluationSection,
     *,
+    trained: bool,
     split: SplitName = "test",
 ) -> DomainScore:
     """Score a split of a domain, task by task.
@@ -35,6 +47,7 @@ def score_domain(
             retrieve by comparison with all answers of the split.
         data: the domain.
         section: limits and batch sizes.
+        trained: whether the model was trained on the domain; see ``likelihood.choose_rule``.
         split: "validation" for choosing anything, "test" for reporting.
 
     Returns:
@@ -48,15 +61,20 @@ def score_domain(
     samples = evaluated_samples(data, section, split=split)
     candidates = candidates_of(data, split)
     predictions = predict(backbone, samples, section, candidates=candidates)
-    tasks = {
-        task: score_task(
-            [one for one in predictions if one.sample.task == task],
-            metrics=metrics_of(data, task),
-            where=f"task '{task}' of '{data.name}'",
-        )
-        for task in data.tasks
-    }
-    named = ", ".join(f"{score.metric} ({task})" for task, score in tasks.items())
+    rules = RuleScorer(backbone, data, section, trained=trained)
+    tasks = {}
+    for task in data.tasks:
+        answers = [one for one in predictions if one.sample.task == task]
+        metrics, where = metrics_of(data, task), f"task '{task}' of '{data.name}'"
+        if answers[0].sample.closed:
+            tasks[task] = rules.score(answers, metrics=metrics, where=where)
+        elif task in candidates:
+            tasks[task] = rules.score_ranked(
+                answers, candidates[task], metrics=metrics, where=where
+            )
+        else:
+            tasks[task] = score_task(answers, metrics=metrics, where=where)
+    named = ", ".join(f"{_metric_of(score)} ({task})" for task, score in tasks.items())
     return DomainScore(
         domain=data.name,
         value=sum(score.value for score in tasks.values()) / len(tasks),
@@ -81,6 +99,94 @@ def evaluated_samples(
                 "give that split more groups or remove the task from domain.yaml"
             )
     return samples
+
+
+def calibration_samples(
+    data: DomainData, section: EvaluationSection, *, trained: bool
+) -> tuple[Sample, ...]:
+    """The validation samples of closed tasks that rules are chosen on; empty where none is."""
+    needed = section.likelihood == "standardised" or (section.likelihood == "auto" and not trained)
+    closed = [sample for sample in data.splits["validation"] if sample.closed] if needed else []
+    return select_samples(closed, limit=MAX_VALIDATION)
+
+
+class RuleScorer:
+    """Scores closed tasks of one model and domain by every rule of ``evaluation.likelihood``."""
+
+    def __init__(
+        self, backbone: Backbone, data: DomainData, section: EvaluationSection, *, trained: bool
+    ) -> None:
+        self._section, self._trained = section, trained
+        self._baselines: Baselines | None = None
+        self._validation: list[Prediction] = []
+        if backbone.writes:
+            self._baselines = Baselines(backbone, batch_samples=section.batch_samples)
+            chosen_on = calibration_samples(data, section, trained=trained)
+            self._validation = predict(backbone, chosen_on, section)
+
+    def score(
+        self, predictions: Sequence[Prediction], *, metrics: Sequence[str], where: str
+    ) -> TaskScore:
+        """As ``score_task``, by the rule that ``choose_rule`` takes; ``likelihood`` says which."""
+        task = predictions[0].sample.task
+        validation = [one for one in self._validation if one.sample.task == task]
+        rules = scores_by_rule(predictions, baselines=self._baselines, validation=validation)
+        there = scores_by_rule(validation, baselines=self._baselines, validation=validation)
+        compared = {name: there.get(name, ()) for name in rules}
+        chosen = choose_rule(self._section, validation, compared, trained=self._trained)
+        by_rule = {
+            name: predictions if name == "sum" else answers_by(predictions, scores)
+            for name, scores in rules.items()
+        }
+        return _scored(by_rule, chosen, metrics=metrics, where=where)
+
+    def score_ranked(
+        self,
+        predictions: Sequence[Prediction],
+        candidates: Sequence[str],
+        *,
+        metrics: Sequence[str],
+        where: str,
+    ) -> TaskScore:
+        """Retrieval: by ``sum``, or, for a backbone that writes and was not trained on the task, by
+        ``content_free``; a candidate's likelihood falls with its length as a choice's does."""
+        by_rule: dict[LikelihoodRule, Sequence[Prediction]] = {"sum": predictions}
+        if self._baselines is not None:
+            samples = [one.sample for one in predictions]
+            sums = np.array([one.log_likelihoods for one in predictions])
+            base = self._baselines.of_candidates(samples[0], candidates)
+            by_rule["content_free"] = rank_answers(samples, candidates, sums - base)
+        chosen = choose_ranked_rule(self._section, list(by_rule), trained=self._trained)
+        return _scored(by_rule, chosen, metrics=metrics, where=where)
+
+
+def _scored(
+    by_rule: Mapping[LikelihoodRule, Sequence[Prediction]],
+    chosen: RuleChoice,
+    *,
+    metrics: Sequence[str],
+    where: str,
+) -> TaskScore:
+    """The score by the chosen rule, with what all rules make of the likelihoods."""
+    score = score_task(by_rule[chosen.rule], metrics=metrics, where=where)
+    likelihood = {
+        "rule": chosen.rule,
+        "reason": chosen.reason,
+        "validation_samples": chosen.samples,
+        "cross_entropy": dict(chosen.cross_entropy),
+        "values": {
+            name: measure(metrics[0], outcomes_of(some, metric=metrics[0]))
+            for name, some in by_rule.items()
+        },
+        "fewest_tokens": fewest_tokens_share(by_rule[chosen.rule]),
+    }
+    return replace(score, likelihood=likelihood)
+
+
+def _metric_of(score: TaskScore) -> str:
+    """The metric's name, with the rule by which choices are answered where that is not the sum."""
+    rule = score.likelihood.get("rule", "sum")
+    return score.metric if rule == "sum" else f"{score.metric} [{rule}]"
 
 
 def metrics_of(data: DomainData, task: str) -> tuple[str, ...]:
@@ -111,7 +217,7 @@ def score_task(
                 "domain.yaml, or raise evaluation.max_test_samples if that cuts the split"
             )
     values = {name: measure(name, outcomes[name]) for name in metrics}
-    kept = outcomes[primary]
+    outcome = outcomes[primary]
     return TaskScore(
         task=first.task,
         kind=first.kind,
@@ -120,11 +226,11 @@ def score_task(
         metrics=values,
         samples=len(predictions),
         groups=[one.sample.group for one in predictions],
-        sample_values=kept.values.tolist(),
-        labels=kept.labels.tolist(),
-        predicted=kept.predicted.tolist(),
-        margins=kept.margins.tolist(),
-        statistics=kept.statistics.tolist(),
+        sample_values=outcome.values.tolist(),
+        labels=outcome.labels.tolist(),
+        predicted=outcome.predicted.tolist(),
+        margins=outcome.margins.tolist(),
+        statistics=outcome.statistics.tolist(),
     )
 
 

@@ -127,8 +127,8 @@ def summarise(
     if source is None:
         return found | {"source_retention": _undefined(RETENTION, NO_SOURCE)}
     retention = source_retention([score.value for score in source])
-    kept = _mean_of(retention, RETENTION, [(group_values(source), -1, 0)], confidence)
-    return found | {"source_retention": kept}
+    retention_figure = _mean_of(retention, RETENTION, [(group_values(source), -1, 0)], confidence)
+    return found | {"source_retention": retention_figure}
 
 
 _Part = tuple[GroupValues, int, int | None]

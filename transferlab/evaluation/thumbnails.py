@@ -7,7 +7,7 @@ from PIL import Image
 
 from transferlab.core.records import Decode, MediaRef, Sample
 
-SIDE = 32
+PIXELS = 32
 
 
 class PixelVectors:
@@ -33,4 +33,4 @@ class PixelVectors:
 
 def _thumbnail(frame: np.ndarray) -> np.ndarray:
     grey = Image.fromarray(frame).convert("L")
-    return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float64)
+    return np.asarray(grey.resize((PIXELS, PIXELS), Image.Resampling.BILINEAR), np.float64)

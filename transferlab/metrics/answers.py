@@ -159,10 +159,10 @@ def _of_text(value: Callable[[str, str], float]) -> Callable[[Prediction], float
     return lambda prediction: value(prediction.text, prediction.sample.answer)
 
 
-def _of_place(value: Callable[[AnswerRank], float]) -> Callable[[Prediction], float]:
+def _of_rank(value: Callable[[AnswerRank], float]) -> Callable[[Prediction], float]:
     def found(prediction: Prediction) -> float:
-        assert prediction.place is not None, "retrieval says where the answer came in"
-        return value(prediction.place)
+        assert prediction.rank is not None, "retrieval says where the answer came in"
+        return value(prediction.rank)
 
     return found
 
@@ -176,13 +176,13 @@ _OWN: Mapping[str, Metric] = {
     "token_f1": Metric(of="free", sample_value=_of_text(token_f1), pooled=mean_value),
     **{
         f"recall_at_{k}": Metric(
-            of="ranked", sample_value=_of_place(recall_at(k)), pooled=mean_value
+            of="ranked", sample_value=_of_rank(recall_at(k)), pooled=mean_value
         )
         for k in (1, 5, 10)
     },
-    "mrr": Metric(of="ranked", sample_value=_of_place(reciprocal_rank), pooled=mean_value),
+    "mrr": Metric(of="ranked", sample_value=_of_rank(reciprocal_rank), pooled=mean_value),
     "median_rank": Metric(
-        of="ranked", sample_value=_of_place(mean_rank), pooled=median_value, primary=False
+        of="ranked", sample_value=_of_rank(mean_rank), pooled=median_value, primary=False
     ),
 }
 

@@ -23,7 +23,7 @@ MIN_SAMPLES = 10
 MIN_UNITS, MAX_UNITS = 10, 40
 """Of each side, where units are dealt together and the sides have as many. Fewer are made only
 where ``MIN_SAMPLES`` are not reached otherwise."""
-ALIKE = 0.5
+MIN_CORRELATION = 0.5
 """Intra-class correlation above which one sample of a group stands for all of it."""
 DESIGN_EFFECT = 5.0
 """1 + (samples of a group - 1) x intra-class correlation: how much less a sample says for being one
@@ -49,21 +49,25 @@ def match_groups(pool: Pool) -> Pool:
     if _equal(np.unique(pool.units, return_counts=True)[1]):
         return pool
     rng = np.random.default_rng(pool.seed)
-    sides = [_members(pool, first=True), _members(pool, first=False)]
-    fewest = min(map(len, sides))
-    alike = _intra_class(pool)
-    most = 1 if alike > ALIKE else 1 + int((DESIGN_EFFECT - 1) / max(alike, 1e-6))
+    pools = [_members(pool, first=True), _members(pool, first=False)]
+    fewest = min(map(len, pools))
+    correlation = _intra_class(pool)
+    most = (
+        1
+        if correlation > MIN_CORRELATION
+        else 1 + int((DESIGN_EFFECT - 1) / max(correlation, 1e-6))
+    )
     most = max(most, -(-MIN_SAMPLES // fewest))
-    kept = [[rng.permutation(unit)[:most] for unit in side] for side in sides]
-    if not _equal(np.array([len(unit) for side in kept for unit in side])):
-        kept = _evenly_dealt(kept, rng)
-    units = [*kept[0], *kept[1]]
+    chosen = [[rng.permutation(unit)[:most] for unit in pool_units] for pool_units in pools]
+    if not _equal(np.array([len(unit) for pool_units in chosen for unit in pool_units])):
+        chosen = _equal_blocks(chosen, rng)
+    units = [*chosen[0], *chosen[1]]
     rows = np.concatenate(units)
     return replace(
         pool,
         rows=pool.rows[rows],
         units=np.repeat(np.arange(len(units)), [len(unit) for unit in units]),
-        sizes=(sum(map(len, kept[0])), sum(map(len, kept[1]))),
+        sizes=(sum(map(len, chosen[0])), sum(map(len, chosen[1]))),
         labels=None if pool.labels is None else pool.labels[rows],
     )
 
@@ -74,41 +78,42 @@ def _equal(sizes: np.ndarray) -> bool:
 
 def _members(pool: Pool, *, first: bool) -> list[np.ndarray]:
     """The rows of each unit of one side."""
-    side = np.arange(len(pool.rows)) < pool.sizes[0]
+    label = np.arange(len(pool.rows)) < pool.sizes[0]
     return [
-        np.flatnonzero(pool.units == unit) for unit in np.unique(pool.units[side == first]).tolist()
+        np.flatnonzero(pool.units == unit)
+        for unit in np.unique(pool.units[label == first]).tolist()
     ]
 
 
-def _evenly_dealt(
-    sides: Sequence[Sequence[np.ndarray]], rng: np.random.Generator
+def _equal_blocks(
+    pools: Sequence[Sequence[np.ndarray]], rng: np.random.Generator
 ) -> list[list[np.ndarray]]:
     """Both sides' units dealt into equally many of equal size, with as many samples as can be."""
-    most = min(*map(len, sides), MAX_UNITS)
-    shuffled = [[units[at] for at in rng.permutation(len(units))] for units in sides]
+    most = min(*map(len, pools), MAX_UNITS)
+    shuffled = [[units[at] for at in rng.permutation(len(units))] for units in pools]
     best: list[list[np.ndarray]] = []
-    kept = 0
+    largest = 0
     for count in range(most, 1, -1):
-        if count < MIN_UNITS and kept >= MIN_SAMPLES:
+        if count < MIN_UNITS and largest >= MIN_SAMPLES:
             break
-        dealt = [_dealt(units, count) for units in shuffled]
-        size = min(len(unit) for side in dealt for unit in side)
-        if size * count > kept:
-            kept = size * count
-            best = [[rng.permutation(unit)[:size] for unit in side] for side in dealt]
+        blocks = [_blocks(units, count) for units in shuffled]
+        size = min(len(unit) for block in blocks for unit in block)
+        if size * count > largest:
+            largest = size * count
+            best = [[rng.permutation(unit)[:size] for unit in block] for block in blocks]
     return best
 
 
-def _dealt(units: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+def _blocks(units: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
     """Units dealt into ``count`` larger ones: the largest first, each to the one with fewest rows.
 
     None keeps more rows than an even share, so that a huge unit does not starve the others.
     """
     share = max(1, sum(map(len, units)) // count)
-    dealt: list[list[int]] = [[] for _ in range(count)]
+    blocks: list[list[int]] = [[] for _ in range(count)]
     for unit in sorted((unit[:share] for unit in units), key=len, reverse=True):
-        min(dealt, key=len).extend(unit.tolist())
-    return [np.array(unit) for unit in dealt]
+        min(blocks, key=len).extend(unit.tolist())
+    return [np.array(unit) for unit in blocks]
 
 
 def _intra_class(pool: Pool) -> float:
@@ -116,9 +121,9 @@ def _intra_class(pool: Pool) -> float:
 
     Over all columns at once: sums of squares are traces.
     """
-    side = (np.arange(len(pool.rows)) >= pool.sizes[0]).astype(int)
-    centre = np.stack([pool.rows[side == at].mean(axis=0) for at in (0, 1)])
-    rows = pool.rows - centre[side]
+    label = (np.arange(len(pool.rows)) >= pool.sizes[0]).astype(int)
+    centre = np.stack([pool.rows[label == at].mean(axis=0) for at in (0, 1)])
+    rows = pool.rows - centre[label]
     _, unit, sizes = np.unique(pool.units, return_inverse=True, return_counts=True)
     sums = np.zeros((len(sizes), rows.shape[1]))
     np.add.at(sums, unit, rows)

@@ -108,5 +108,5 @@ def principal_components(pool: np.ndarray, *, components: int = MAX_COMPONENTS) 
     """
     centred = pool - pool.mean(axis=0)
     left, scale, _ = np.linalg.svd(centred, full_matrices=False)
-    kept = int(min(components, (scale > np.linalg.norm(pool) * ROUNDING).sum()))
-    return left[:, :kept] * scale[:kept]
+    rank = int(min(components, (scale > np.linalg.norm(pool) * ROUNDING).sum()))
+    return left[:, :rank] * scale[:rank]

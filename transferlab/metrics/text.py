@@ -30,8 +30,8 @@ def token_f1(text: str, answer: str) -> float:
 
     Tokens count as often as they occur. Two empty texts score 1, one empty text scores 0.
     """
-    said, expected = answer_tokens(text), answer_tokens(answer)
-    if not said or not expected:
-        return float(said == expected)
-    shared = sum((Counter(said) & Counter(expected)).values())
-    return 2 * shared / (len(said) + len(expected))
+    given_tokens, expected = answer_tokens(text), answer_tokens(answer)
+    if not given_tokens or not expected:
+        return float(given_tokens == expected)
+    shared = sum((Counter(given_tokens) & Counter(expected)).values())
+    return 2 * shared / (len(given_tokens) + len(expected))

@@ -102,7 +102,7 @@ def run_joint(parts: Parts, stream: StreamOutcome) -> ArmOutcome:
     tags = {"arm": "joint", "domain": "all"}
     with parts.tracker.child_run("joint", tags=tags, curve=parts.stages.curve(stage)):
         report = _train(parts, stage, backbone, learner, union, domain="joint")
-        scores = score_all(parts, backbone, "joint/scores")
+        scores = score_all(parts, backbone, "joint/scores", trained=parts.columns)
         parts.tracker.log_step(report, scores)
     return ArmOutcome(scores=scores, reports={"all": report})
 
@@ -145,7 +145,9 @@ def _one_by_one(
         curve = parts.stages.curve(stage)
         with parts.tracker.child_run(f"{arm}: {name}", tags=tags, curve=curve):
             reports[name] = _train(parts, stage, backbone, learner, parts.train[name], domain=name)
-            scores[name] = score_all(parts, backbone, f"{stage}/scores", only=name)[name]
+            scores[name] = score_all(parts, backbone, f"{stage}/scores", trained=[name], only=name)[
+                name
+            ]
             if arm == "single" and parts.config.evaluation.controls:
                 controls[name] = control_scores(parts, backbone, name, arm=arm)
             parts.tracker.log_step(reports[name], {name: scores[name]})

@@ -121,12 +121,12 @@ def _write(out: Path, text: str) -> None:
 
 def _preview_samples(data: DomainData, backbone: Backbone, *, samples: int) -> dict[str, Any]:
     """Cards of some samples, and the sizes of groups and texts."""
-    side_of = {one.id: side for side in SPLITS for one in data.splits[side]}
-    everything = [one for side in SPLITS for one in data.splits[side]]
+    split_of = {one.id: split for split in SPLITS for one in data.splits[split]}
+    everything = [one for split in SPLITS for one in data.splits[split]]
     shown = capped(everything, samples, per_task=False)
     measured = capped(everything, MEASURED_SAMPLES, per_task=False)
     return {
-        "cards": [_card(backbone, one, side_of[one.id]) for one in shown],
+        "cards": [_card(backbone, one, split_of[one.id]) for one in shown],
         "groups": _bars(_group_sizes(everything)),
         "lengths": _bars([backbone.length_tokens(_read_by(backbone, one)) for one in measured]),
         "measured": len(measured),
@@ -140,14 +140,14 @@ def _read_by(backbone: Backbone, sample: Sample) -> Sample:
     return replace(sample, media=tuple(replace(ref, sound=False) for ref in sample.media))
 
 
-def _card(backbone: Backbone, sample: Sample, side: SplitName) -> dict[str, Any]:
+def _card(backbone: Backbone, sample: Sample, split: SplitName) -> dict[str, Any]:
     tiles = []
     for ref in sample.media:
         # A backbone of flat patches shows nothing: then what was decoded is shown, and said to be.
         tiles += backbone.preview_images(ref) or decode(ref)
     return {
         "sample": sample,
-        "side": side,
+        "side": split,
         "sounds": [_as_sound(decode_audio(ref)) for ref in sample.media if ref.sound],
         "tiles": [_as_data(tile) for tile in tiles[:TILES]],
         "more": max(0, len(tiles) - TILES),
@@ -173,14 +173,14 @@ def _labels(data: DomainData) -> dict[str, dict[str, dict[str, int]]]:
     """Samples by task, label and split, of the tasks with one label set."""
     counts: Counter[tuple[str, str, str]] = Counter()
     sets: dict[str, set[tuple[str, ...]]] = {}
-    for side in SPLITS:
-        for one in data.splits[side]:
+    for split in SPLITS:
+        for one in data.splits[split]:
             if one.kind == "classify":
-                counts[one.task, one.answer, side] += 1
+                counts[one.task, one.answer, split] += 1
                 sets.setdefault(one.task, set()).add(one.choices)
     return {
         task: {
-            label: {side: counts[task, label, side] for side in SPLITS}
+            label: {split: counts[task, label, split] for split in SPLITS}
             for label in next(iter(found))
         }
         for task, found in sets.items()

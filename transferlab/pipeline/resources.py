@@ -116,7 +116,7 @@ def estimate_memory(
 def estimate_disk(config: PipelineConfig, backbone: LoadedModel, out: Path) -> dict[str, int]:
     """What the output directory will hold, and what is free there, in bytes."""
     size, domains = _Sizes.of(backbone), len(config.stream)
-    states = domains * (1 + _kept_copies(config))
+    states = domains * (1 + _stored_copies(config))
     states += domains * ("single" in config.arms) + ("joint" in config.arms)
     states += bool(config.export)
     whole = domains * ("scratch" in config.arms) * size.weights
@@ -135,9 +135,9 @@ class _Sizes:
 
     @classmethod
     def of(cls, backbone: LoadedModel) -> _Sizes:
-        kept = [*backbone.model.parameters(), *backbone.model.buffers()]
+        tensors = [*backbone.model.parameters(), *backbone.model.buffers()]
         return cls(
-            weights=sum(t.nbytes for t in kept),
+            weights=sum(t.nbytes for t in tensors),
             trainable=sum(p.nbytes for p in backbone.module.parameters()),
             on_gpu=backbone.device.type == "cuda",
         )
@@ -157,7 +157,7 @@ def _adapted_needs(
         arm="sequential",
         weights=size.weights,
         activations=_held(activations, config, size, strategies=strategies),
-        strategy=_kept_copies(config) * size.trainable,
+        strategy=_stored_copies(config) * size.trainable,
         **own,
     )
     for arm in ("single", "joint"):
@@ -192,8 +192,8 @@ def _held(
 ) -> int:
     """What a step's activations take from the device."""
     samples = _samples_at_once(config, strategies=strategies)
-    kept = activations.bytes_for(samples)
-    return kept if size.on_gpu else kept + round(HEAP * activations.freed_bytes_for(samples))
+    tensors = activations.bytes_for(samples)
+    return tensors if size.on_gpu else tensors + round(HEAP * activations.freed_bytes_for(samples))
 
 
 def _samples_at_once(config: PipelineConfig, *, strategies: bool) -> int:
@@ -204,7 +204,7 @@ def _samples_at_once(config: PipelineConfig, *, strategies: bool) -> int:
     return math.ceil(step / config.train.accumulation_steps)
 
 
-def _kept_copies(config: PipelineConfig) -> int:
+def _stored_copies(config: PipelineConfig) -> int:
     """How many tensors of the trained parameters' size the strategies hold."""
     domains = len(config.stream) + (config.source is not None and config.protect_source)
     copies = 0
@@ -229,9 +229,9 @@ def _media_bytes(backbone: LoadedModel, used: Mapping[str, Sequence[Sample]]) ->
         for sample in samples:
             if sample.media:
                 first.setdefault(sample.media, sample)
-        looked = [backbone.collate([one])[0] for one in list(first.values())[:EXAMINED]]
+        collated = [backbone.collate([one])[0] for one in list(first.values())[:EXAMINED]]
         sizes = [
-            sum(t.nbytes for t in (*b.media.values(), *b.extra_inputs.values())) for b in looked
+            sum(t.nbytes for t in (*b.media.values(), *b.extra_inputs.values())) for b in collated
         ]
         total += len(first) * sum(sizes) // max(1, len(sizes))
     return min(CACHE_BYTES, total)

@@ -11,7 +11,7 @@ from typing import Any
 
 from transferlab.core.files import report_disk_errors, write_text
 from transferlab.core.integrity import DamagedFile, check_seal, seal
-from transferlab.core.records import DomainScore, StepReport
+from transferlab.core.records import SCORING_VERSION, DomainScore, StepReport
 from transferlab.core.text.sanitizers import escape_json
 from transferlab.errors import InputError
 from transferlab.evaluation.control import Controls
@@ -64,6 +64,7 @@ def assemble(
         "schema_version": SCHEMA_VERSION,
         "pipeline": loggable(config),
         "seed": config.seed,
+        "scoring": {"version": SCORING_VERSION, "likelihood": config.evaluation.likelihood},
         "domains": _domains(parts),
         "scores": matrix.to_records(),
         "summary": matrix.summary(
@@ -114,6 +115,9 @@ def write_result(out: Path, result: Mapping[str, Any]) -> Path:
 def read_result(folder: Path) -> dict[str, Any]:
     """The content of a run's result.json.
 
+    ``scoring.version`` says by which rules choices were answered; scores of different versions are
+    not comparable. A result that does not say is of version 1, and gets it here.
+
     Raises:
         InputError: there is none, it is damaged, or it is of another version of transferlab.
     """
@@ -134,7 +138,7 @@ def read_result(folder: Path) -> dict[str, Any]:
             f"{version}, not {SCHEMA_VERSION}); run the pipeline again"
         )
     try:
-        return check_seal(text)
+        return {"scoring": {"version": 1, "likelihood": "sum"}} | check_seal(text)
     except DamagedFile as error:
         raise InputError(f"{path}: was changed or damaged ({error}); {_ANEW}") from None
 

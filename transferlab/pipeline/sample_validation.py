@@ -18,6 +18,7 @@ from transferlab.domain.media.decoder import decode
 from transferlab.domain.validation.domain_check import Ruler
 from transferlab.errors import DataError, InputError
 from transferlab.evaluation.prediction import candidates_of, select_samples
+from transferlab.evaluation.scoring import calibration_samples
 from transferlab.metrics.answers import ANSWERS
 from transferlab.pipeline.build import Parts
 
@@ -42,7 +43,13 @@ def validate_samples(parts: Parts, backbone: Backbone) -> Parts:
         return parts
     if parts.config.data.on_bad_sample == "stop":
         raise DataError(_refusal(every))
-    domains = {name: _without(data, rejected[name]) for name, data in parts.domains.items()}
+    domains = {
+        name: dataclasses.replace(
+            _without(data, rejected[name]),
+            quarantined=(*data.quarantined, *rejected[name].values()),
+        )
+        for name, data in parts.domains.items()
+    }
     train = {
         name: tuple(one for one in samples if one.id not in rejected[name])
         for name, samples in parts.train.items()
@@ -55,12 +62,12 @@ def validate_samples(parts: Parts, backbone: Backbone) -> Parts:
 def _rejected_samples(parts: Parts, backbone: Backbone, name: str) -> dict[str, Quarantined]:
     """By sample id; what neither trains nor scores is not looked at."""
     found: dict[str, Quarantined] = {}
-    looked: set[str] = set()
+    examined: set[str] = set()
     scored = _scored(parts, name, without=found)
     # What is scored in the place of those that are left out is looked at too.
-    while unseen := [one for one in (*parts.train[name], *scored) if one.id not in looked]:
+    while unseen := [one for one in (*parts.train[name], *scored) if one.id not in examined]:
         for sample in unseen:
-            looked.add(sample.id)
+            examined.add(sample.id)
             reason = _rejection(backbone, sample)
             if reason is not None:
                 found[sample.id] = Quarantined(domain=name, where=_where(sample), reason=reason)
@@ -71,11 +78,16 @@ def _rejected_samples(parts: Parts, backbone: Backbone, name: str) -> dict[str, 
 
 
 def _scored(parts: Parts, name: str, *, without: Collection[str]) -> list[Sample]:
-    """The samples that are scored, and those whose answers are candidates."""
-    section = parts.config.evaluation
-    split = [one for one in parts.domains[name].splits[section.split] if one.id not in without]
-    chosen = select_samples(split, limit=section.max_test_samples)
-    return [*chosen, *(one for one in split if ANSWERS[one.kind] == "ranked")]
+    """The samples that are scored, those whose answers are candidates, and those that a rule of
+    scoring is chosen on."""
+    section, trained = parts.config.evaluation, name == parts.config.source
+    data = _without(parts.domains[name], without)
+    split = data.splits[section.split]
+    return [
+        *select_samples(split, limit=section.max_test_samples),
+        *(one for one in split if ANSWERS[one.kind] == "ranked"),
+        *calibration_samples(data, section, trained=trained),
+    ]
 
 
 def _rejection(backbone: Backbone, sample: Sample) -> str | None:
@@ -110,23 +122,22 @@ def _refusal(rejected: Sequence[Quarantined]) -> str:
     )
 
 
-def _without(data: DomainData, rejected: Mapping[str, Quarantined]) -> DomainData:
+def _without(data: DomainData, rejected: Collection[str]) -> DomainData:
     splits = {
-        side: tuple(one for one in samples if one.id not in rejected)
-        for side, samples in data.splits.items()
+        split_name: tuple(one for one in samples if one.id not in rejected)
+        for split_name, samples in data.splits.items()
     }
-    quarantined = (*data.quarantined, *rejected.values())
-    return dataclasses.replace(data, splits=splits, quarantined=quarantined)
+    return dataclasses.replace(data, splits=splits)
 
 
 def _require_some(data: DomainData, train: Sequence[Sample]) -> None:
     left = {"train": train, "test": data.splits["test"]}
     for task in data.tasks:
-        for side in NEEDED_BY_TASKS:
-            if not any(one.task == task for one in left[side]):
+        for split_name in NEEDED_BY_TASKS:
+            if not any(one.task == task for one in left[split_name]):
                 raise DataError(
                     f"domain '{data.name}': the backbone can take no sample of task '{task}' in "
-                    f"{side}; raise backbone.max_length_tokens, or leave the task out"
+                    f"{split_name}; raise backbone.max_length_tokens, or leave the task out"
                 )
 
 

@@ -20,11 +20,11 @@ def capped(samples: Sequence[Sample], limit: int | None, *, per_task: bool) -> t
     by_task: dict[str, list[Sample]] = {}
     for sample in samples:
         by_task.setdefault(sample.task if per_task else "", []).append(sample)
-    kept: set[str] = set()
+    chosen: set[str] = set()
     for members in by_task.values():
         ranked = sorted(members, key=lambda sample: hashlib.sha256(sample.id.encode()).digest())
-        kept.update(sample.id for sample in ranked[:limit])
-    return tuple(sample for sample in samples if sample.id in kept)
+        chosen.update(sample.id for sample in ranked[:limit])
+    return tuple(sample for sample in samples if sample.id in chosen)
 
 
 def only_tasks(data: DomainData, tasks: Collection[str] | None) -> DomainData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from transferlab.config.pipeline import PipelineConfig
@@ -33,9 +33,18 @@ class StreamOutcome:
 
 
 def score_all(
-    parts: Parts, backbone: Backbone, stage: str, *, only: str | None = None
+    parts: Parts,
+    backbone: Backbone,
+    stage: str,
+    *,
+    trained: Collection[str],
+    only: str | None = None,
 ) -> dict[str, DomainScore]:
-    """Score the test splits, of every domain or of one; a finished stage is read, not run."""
+    """Score the test splits, of every domain or of one; a finished stage is read, not run.
+
+    Args:
+        trained: the domains that the model was trained on.
+    """
     names = [only] if only else parts.columns
     records = {name: parts.stages.load(f"{stage}/{name}") for name in names}
     scores = {name: score_from_record(one) for name, one in records.items() if one is not None}
@@ -48,6 +57,7 @@ def score_all(
                         backbone,
                         parts.domains[name],
                         parts.config.evaluation,
+                        trained=name in trained,
                         split=parts.config.evaluation.split,
                     )
                     parts.stages.save(f"{stage}/{name}", score_to_record(scores[name]))
@@ -106,7 +116,8 @@ def measure_interference(parts: Parts, learner: Learner, domain: str) -> dict[st
 def run_stream(parts: Parts, backbone: Backbone) -> StreamOutcome:
     """Train on each domain in turn and score all of them after each one."""
     learner = parts.learner(backbone)
-    rows = {PRETRAINED: score_all(parts, backbone, "sequential/0/scores")}
+    before = [parts.config.source] if parts.config.source else []
+    rows = {PRETRAINED: score_all(parts, backbone, "sequential/0/scores", trained=before)}
     parts.tracker.log_scores(rows[PRETRAINED], after=PRETRAINED, step=0)
     reports: dict[str, StepReport] = {}
     similarity: dict[str, list[Similarity]] = {}
@@ -146,7 +157,12 @@ def run_stream(parts: Parts, backbone: Backbone) -> StreamOutcome:
                 backbone.load_trainable_state(state["backbone"])
                 learner.load_state_dict(state["learner"], samples=past)
             reports[name] = StepReport(**record)
-            rows[name] = score_all(parts, learner.inference_backbone(), f"sequential/{step}/scores")
+            rows[name] = score_all(
+                parts,
+                learner.inference_backbone(),
+                f"sequential/{step}/scores",
+                trained=[*before, *parts.config.stream[:step]],
+            )
             parts.tracker.log_step(reports[name], rows[name])
         parts.tracker.log_scores(rows[name], after=name, step=step)
     return StreamOutcome(

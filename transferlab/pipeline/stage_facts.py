@@ -13,6 +13,7 @@ from typing import Any
 
 from transferlab import __version__
 from transferlab.config.pipeline import PipelineConfig, TrainOverride
+from transferlab.core.records import SCORING_VERSION
 from transferlab.evaluation.control import CONTROLS as REGISTERED_CONTROLS
 from transferlab.metrics.matched_groups import BASELINE
 from transferlab.metrics.pool import SIMILARITIES
@@ -22,7 +23,7 @@ Facts = dict[str, str]
 
 SCORES, SIMILARITY, INTERFERENCE, CONTROLS = "scores", "similarity", "interference", "controls"
 SEQUENTIAL, JOINT, SCRATCH = "sequential", "joint", "scratch"
-_SCORING = ("split", "max_test_samples", "batch_samples", "max_new_tokens")
+_SCORING = ("split", "max_test_samples", "batch_samples", "max_new_tokens", "likelihood")
 
 
 class StageFacts:
@@ -137,6 +138,7 @@ class StageFacts:
             "the model that is scored": _hash(model),
             f"content of {domain}": _hash([self._content_digests[domain], tasks]),
             "evaluation": _hash([section, self._config.data.on_bad_sample]),
+            "the rules of scoring": str(SCORING_VERSION),
         }
 
     def _before(self, domain: str) -> Facts:

@@ -205,8 +205,8 @@ class StageStore:
         return _path(self._folder, stage, suffix)
 
     def _write(self, path: Path, content: bytes) -> None:
-        with replace_file(path) as beside:
-            beside.write_bytes(content)
+        with replace_file(path) as partial:
+            partial.write_bytes(content)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,18 +220,18 @@ class Reuse:
 
     def sentences(self) -> list[str]:
         """For people; empty where there is no finished work."""
-        said = []
+        lines = []
         if self.fitting:
-            said.append(f"going on with {len(self.fitting)} finished stage(s)")
+            lines.append(f"going on with {len(self.fitting)} finished stage(s)")
         by_reason: dict[tuple[str, ...], list[str]] = {}
         for stage, changed in self.anew.items():
             by_reason.setdefault(tuple(changed), []).append(stage)
         for reasons, stages in by_reason.items():
             named = ", ".join(stages[:NAMED]) + (", ..." if len(stages) > NAMED else "")
-            said.append(
+            lines.append(
                 f"made anew, because of {', '.join(reasons)}: {len(stages)} stage(s) ({named})"
             )
-        return said
+        return lines
 
 
 def _path(folder: Path, stage: str, suffix: str) -> Path:

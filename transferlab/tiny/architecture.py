@@ -38,7 +38,7 @@ WIDTHS = (48, 96, 192)
 """Features of the vision tower's stages, of 28 x 28, 14 x 14 and 7 x 7 places."""
 LAYERS = 4
 """Of self-attention in the language model."""
-PLACES = (SIDE // PATCH) ** 2
+FEATURES = (SIDE // PATCH) ** 2
 TOKENS_SIDE: dict[Architecture, int] = {"projector": SIDE // PATCH, "resampler": 4}
 """The square root of how many tokens stand for a picture; 1 where it is attended to."""
 PAD, BEGIN, END, USER, ASSISTANT, IMAGE = (
@@ -144,14 +144,14 @@ def model_for(
 
 def _projector(tokenizer: PreTrainedTokenizerFast) -> TinyModel:
     text = LlamaConfig(**_text(tokenizer), num_hidden_layers=LAYERS)
-    return TinyModel(LlavaConfig(text_config=text, image_seq_length=PLACES, **_whole(tokenizer)))
+    return TinyModel(LlavaConfig(text_config=text, image_seq_length=FEATURES, **_whole(tokenizer)))
 
 
 def _resampler(tokenizer: PreTrainedTokenizerFast) -> TinyModel:
     text = LlamaConfig(**_text(tokenizer), num_hidden_layers=LAYERS)
     tokens = TOKENS_SIDE["resampler"] ** 2
     config = ResamplerConfig(
-        text_config=text, image_seq_length=tokens, places=PLACES, **_whole(tokenizer)
+        text_config=text, image_seq_length=tokens, places=FEATURES, **_whole(tokenizer)
     )
     return ResamplerForConditionalGeneration(config)
 
@@ -166,7 +166,7 @@ def _cross_attention(tokenizer: PreTrainedTokenizerFast) -> TinyModel:
         rms_norm_eps=1e-6,
     )
     config = CrossAttentionConfig(
-        text_config=text, image_seq_length=1, places=PLACES, **_whole(tokenizer)
+        text_config=text, image_seq_length=1, places=FEATURES, **_whole(tokenizer)
     )
     return CrossAttentionForConditionalGeneration(config)
 

@@ -89,13 +89,13 @@ def _recipe(config: PretrainConfig) -> str:
         f"| {stage.words:.0%} |"
         for stage in config.stages
     ]
-    looked = ""
+    paragraph = ""
     if config.vision is not None:
         vision = config.vision
         rows.insert(
             0, f"| vision tower alone | {vision.steps:,} | {_mixture(vision.kinds)} | - | - |"
         )
-        looked = (
+        paragraph = (
             f"\nThe vision tower comes first, alone: {vision.batch_samples} pictures a step at"
             f" {vision.learning_rate:g},\nall closed questions of a picture at once through one"
             " attention pool that is thrown away\nafterwards. Its learning rate is then multiplied"
@@ -109,7 +109,7 @@ def _recipe(config: PretrainConfig) -> str:
 {_OPTIMIZERS[config.optimizer]} at {config.learning_rate:g} with {config.warmup_steps} steps of
 warm-up, a plateau, and a linear decay over the last {config.decay_fraction:.0%}; weight decay
 {config.weight_decay:g}; products in {config.precision}; loss on answers only.
-{looked}
+{paragraph}
 | stage | steps | scenes | described | words |
 |---|---|---|---|---|
 {stages}

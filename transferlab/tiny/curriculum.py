@@ -49,16 +49,16 @@ def check_kinds(config: PretrainConfig) -> None:
     named = [(f"stage '{stage.name}'", stage.kinds) for stage in config.stages]
     if config.vision is not None:
         named.append(("the vision stage", config.vision.kinds))
-    for place, kinds in named:
+    for position, kinds in named:
         for kind in kinds:
             if kind not in KINDS:
                 raise InputError(
-                    f"{place} of '{config.name}': no kind of scene is called '{kind}';"
+                    f"{position} of '{config.name}': no kind of scene is called '{kind}';"
                     f"{did_you_mean(kind, list(KINDS))} Known: {', '.join(KINDS)}"
                 )
-            if place == "the vision stage" and kind == "clip":
+            if position == "the vision stage" and kind == "clip":
                 raise InputError(
-                    f"{place} of '{config.name}': 'clip' has several pictures; leave it out"
+                    f"{position} of '{config.name}': 'clip' has several pictures; leave it out"
                 )
 
 

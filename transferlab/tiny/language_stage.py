@@ -47,13 +47,13 @@ class Conversations:
         ids, answered = [tokenizer.bos_token_id], [False]
         for index, (question, answer) in enumerate(example.turns):
             slots = [self._image] * self._image_tokens * len(example.images) if index == 0 else []
-            asked = tokenizer(question, add_special_tokens=False)["input_ids"]
-            said = [
+            question_ids = tokenizer(question, add_special_tokens=False)["input_ids"]
+            answer_ids = [
                 *tokenizer(answer, add_special_tokens=False)["input_ids"],
                 tokenizer.eos_token_id,
             ]
-            ids += [self._user, *slots, *asked, self._assistant, *said]
-            answered += [False] * (len(slots) + len(asked) + 2) + [True] * len(said)
+            ids += [self._user, *slots, *question_ids, self._assistant, *answer_ids]
+            answered += [False] * (len(slots) + len(question_ids) + 2) + [True] * len(answer_ids)
         labels = [
             ids[at + 1] if at + 1 < len(ids) and answered[at + 1] else IGNORE_INDEX
             for at in range(len(ids))

@@ -17,7 +17,7 @@ from transferlab.core.files import report_disk_errors, write_text
 from transferlab.core.records import MEDIA_SLOT
 from transferlab.errors import InputError
 from transferlab.tiny.architecture import (
-    PLACES,
+    FEATURES,
     TinyModel,
     model_for,
     processor_for,
@@ -146,21 +146,23 @@ def score(
         return choose(of, conversations, closed, batch_samples=CHOICES_PER_BATCH)
 
     scores = {}
-    for task, asked in questions.items():
-        answers = [one.answer for one in asked]
-        seen = [_closed(one) for one in asked]
+    for task, task_samples in questions.items():
+        answers = [one.answer for one in task_samples]
+        questions_of_task = [_closed(one) for one in task_samples]
         # The picture of the next question of the task; all of a task have the same number.
         exchanged = [
             replace(one, images=other.images)
-            for one, other in zip(seen, seen[1:] + seen[:1], strict=True)
+            for one, other in zip(
+                questions_of_task, questions_of_task[1:] + questions_of_task[:1], strict=True
+            )
         ]
-        blind = [_closed(one, blind=True) for one in asked]
+        blind = [_closed(one, blind=True) for one in task_samples]
         scores[task] = PretrainScore(
-            samples=len(asked),
-            pretrained=_share_right(chosen_by(model, seen), answers),
+            samples=len(task_samples),
+            pretrained=_share_right(chosen_by(model, questions_of_task), answers),
             exchanged=_share_right(chosen_by(model, exchanged), answers),
             text_only=_share_right(chosen_by(model, blind), answers),
-            random_weights=_share_right(chosen_by(untrained, seen), answers),
+            random_weights=_share_right(chosen_by(untrained, questions_of_task), answers),
             majority=Counter(answers).most_common(1)[0][1] / len(answers),
         )
     return scores
@@ -190,7 +192,7 @@ def _train_vision(
             model.model.vision_tower,
             questions,
             width=subconfigs(model.config)[0].hidden_size,
-            places=PLACES,
+            positions=FEATURES,
         ).to(model.device)
     listener(StageStarted(stage="vision", total_steps=stage.steps))
     trained = run_steps(

@@ -212,8 +212,8 @@ def _resume(path: Path, model: nn.Module, optimizers: Optimizers) -> list[float]
     state = load_checkpoint(path)
     try:
         model.load_state_dict(state["model"])
-        for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         return list(state["losses"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise ModelError(

@@ -95,12 +95,12 @@ class VisionClassifier(nn.Module):
     """A vision tower with one attention pool for all questions on top."""
 
     def __init__(
-        self, tower: nn.Module, vocabulary: QuestionVocabulary, *, width: int, places: int
+        self, tower: nn.Module, vocabulary: QuestionVocabulary, *, width: int, positions: int
     ) -> None:
         super().__init__()
         questions, answers = vocabulary.mask.shape
         self.tower = tower
-        self.positions = nn.Parameter(0.5 * torch.randn(places, width))
+        self.positions = nn.Parameter(0.5 * torch.randn(positions, width))
         self.queries = nn.Embedding(questions, width)
         self.keys, self.values = nn.Linear(width, width), nn.Linear(width, width)
         self.answers = nn.Sequential(
@@ -112,8 +112,8 @@ class VisionClassifier(nn.Module):
         """(n, answers): logits of question ``question[i]`` about picture ``picture[i]``."""
         features = self.tower(pixel_values=pixels, output_hidden_states=True).hidden_states[-1]
         features = features + self.positions
-        samples, places, width = features.shape
-        split = (samples, places, HEADS, width // HEADS)
+        samples, positions, width = features.shape
+        split = (samples, positions, HEADS, width // HEADS)
         embedded = self.queries(question)
         keys, values = self.keys(features).view(split), self.values(features).view(split)
         query = embedded.view(-1, 1, HEADS, width // HEADS)

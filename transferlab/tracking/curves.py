@@ -63,11 +63,11 @@ class Curve:
         Raises:
             EnvironmentProblem: the file cannot be written.
         """
-        kept = [point for point in self.points() if point.step < step]
-        with replace_file(self._path) as beside:
-            beside.write_bytes(b"".join(map(_line, kept)))
+        earlier = [point for point in self.points() if point.step < step]
+        with replace_file(self._path) as partial:
+            partial.write_bytes(b"".join(map(_line, earlier)))
         self._begun = True
-        return kept
+        return earlier
 
     def add(self, step: int, values: Mapping[str, float]) -> Point:
         """Keep the point of now.

@@ -20,8 +20,8 @@ LOCK_SECONDS = 120
 """How long to wait for another process that makes the tables of a database."""
 _LOCK_NUMBER = 0x7472616E_73666572
 """PostgreSQL names such locks by a number of 64 bits; this one is in ASCII "transfer"."""
-_BESIDE = ".making-"
-_SIDE_FILES = ("-journal", "-wal", "-shm")
+_PARTIAL = ".making-"
+_JOURNALS = ("-journal", "-wal", "-shm")
 """What SQLite keeps beside a database while it writes."""
 _SEED_TABLES = {"alembic_version", "workspaces"}
 """MLflow fills these while it makes the database; in all others a row is somebody's."""
@@ -95,19 +95,19 @@ def _make(path: Path) -> None:
     """Make the database beside its place, then rename it. The caller holds its lock."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    for left in path.parent.glob(f".{path.name}{_BESIDE}*"):
+    for left in path.parent.glob(f".{path.name}{_PARTIAL}*"):
         left.unlink(missing_ok=True)  # of a process that was killed: nobody else holds the lock
-    beside = path.with_name(f".{path.name}{_BESIDE}{uuid.uuid4().hex[:8]}")
+    partial = path.with_name(f".{path.name}{_PARTIAL}{uuid.uuid4().hex[:8]}")
     try:
-        store = SqlAlchemyStore(f"{SQLITE}{beside}", str(path.parent / "artifacts"))
+        store = SqlAlchemyStore(f"{SQLITE}{partial}", str(path.parent / "artifacts"))
         store.engine.dispose()
         # A journal of the file that is replaced would be rolled into the new one.
-        for suffix in _SIDE_FILES:
+        for suffix in _JOURNALS:
             Path(f"{path}{suffix}").unlink(missing_ok=True)
-        beside.replace(path)
+        partial.replace(path)
     finally:
-        for suffix in ("", *_SIDE_FILES):
-            Path(f"{beside}{suffix}").unlink(missing_ok=True)
+        for suffix in ("", *_JOURNALS):
+            Path(f"{partial}{suffix}").unlink(missing_ok=True)
 
 
 @contextmanager

@@ -102,15 +102,15 @@ def arms_chart(
     figure, axes = _figure(2.8 + 0.34 * (len(names) + 1.5) * len(groups), 4.4)
     width = 0.84 / len(names)
     for at, arm in enumerate(names):
-        places, values, errors = _bars(
+        positions, values, errors = _bars(
             arms[arm], groups, offset=(at - (len(names) - 1) / 2) * width
         )
         colour = COLOURS[(ARMS.index(arm) if arm in ARMS else at) % len(COLOURS)]
-        axes.bar(places, values, width * 0.94, color=colour, label=arm.replace("_", " "))
-        axes.errorbar(places, values, yerr=errors, fmt="none", ecolor="0.25", capsize=2.5, lw=1)
-        for place, value in zip(places, values, strict=True):
+        axes.bar(positions, values, width * 0.94, color=colour, label=arm.replace("_", " "))
+        axes.errorbar(positions, values, yerr=errors, fmt="none", ecolor="0.25", capsize=2.5, lw=1)
+        for position, value in zip(positions, values, strict=True):
             axes.text(
-                place, 0.012, f"{value:.2f}", ha="center", va="bottom", size=8, rotation=90,
+                position, 0.012, f"{value:.2f}", ha="center", va="bottom", size=8, rotation=90,
                 color="white" if colour in DARK else "black",
             )  # fmt: skip
     _draw_controls(axes, groups, controls)

@@ -113,14 +113,14 @@ class MetricBuffer:
 
     def _send_now_and_then(self) -> None:
         """Each time once: nobody waits for this thread, so it need not be patient."""
-        said = False
+        warned = False
         while not self._stop.wait(self._every_seconds):
             if self._connection.away is not None:
                 return
             try:
                 self._send_waiting(self._connection.ask_once)
-                said = False
+                warned = False
             except EnvironmentProblem as problem:
-                if not said:
+                if not warned:
                     _logger.warning("metrics are kept and will be sent again: %s", problem)
-                said = True
+                warned = True

@@ -7,7 +7,7 @@ import platform
 
 import psutil
 
-from transferlab.tracking.store import Store, asked_briefly, reported
+from transferlab.tracking.store import Store, brief_timeouts, reported
 
 MACHINE_TAG = "transferlab.machine"
 PROCESS_TAG = "transferlab.process"
@@ -32,7 +32,7 @@ def close_abandoned(store: Store) -> list[str]:
     Raises:
         EnvironmentProblem: the store cannot be searched or written.
     """
-    with reported(store.uri, "be searched"), asked_briefly():
+    with reported(store.uri, "be searched"), brief_timeouts():
         running = store.client.search_runs(
             [store.experiment_id],
             f"attributes.status = 'RUNNING' and tags.`{MACHINE_TAG}` = '{_machine()}'",

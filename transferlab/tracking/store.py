@@ -60,7 +60,7 @@ def open_store(section: TrackingSection, *, experiment: str) -> Store:
         _make_folder(Path(uri.removeprefix(SQLITE)).parent)
     client = connect(uri)
     name = section.experiment or experiment
-    with reported(uri, "be opened"), asked_briefly():
+    with reported(uri, "be opened"), brief_timeouts():
         found_id = _experiment_id(client, name, artifact_root(section, uri))
     return Store(client=client, uri=uri, experiment_id=found_id)
 
@@ -242,7 +242,7 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def asked_briefly() -> Iterator[None]:
+def brief_timeouts() -> Iterator[None]:
     """MLflow asks a silent server for many minutes; here it is a newcomer who waits."""
     brief = {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from transferlab.config.pipeline import PipelineConfig, TrackingSection
 from transferlab.core.events import Event, TrainStep, Warned
-from transferlab.core.records import DomainData, DomainScore, SplitName, StepReport
+from transferlab.core.records import (
+    SCORING_VERSION,
+    DomainData,
+    DomainScore,
+    SplitName,
+    StepReport,
+)
 from transferlab.core.text.sanitizers import sanitize_line
 from transferlab.core.text.secrets import without_secrets
 from transferlab.errors import EnvironmentProblem
@@ -98,7 +104,8 @@ class Tracker:
         """
         settings = loggable(config)
         tags = {f"env.{name}": value for name, value in provenance().items()}
-        tags |= {"seed": str(config.seed), "out": out.name, "stream": ", ".join(config.stream)}
+        tags |= {"scoring.version": str(SCORING_VERSION), "seed": str(config.seed)}
+        tags |= {"out": out.name, "stream": ", ".join(config.stream)}
         self._buffer.start()
         try:
             with bound_requests(self._connection.store):

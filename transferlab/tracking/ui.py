@@ -49,8 +49,8 @@ def serve(uri: str, port: int) -> int:
     process = subprocess.Popen(
         command(store, port), env=_environment(store), start_new_session=True
     )
-    place = sanitize_line(without_secrets(store))
-    print(f"MLflow UI of {place}: http://{HOST}:{port} (Ctrl-C stops it)")
+    location = sanitize_line(without_secrets(store))
+    print(f"MLflow UI of {location}: http://{HOST}:{port} (Ctrl-C stops it)")
     return _wait(process)
 
 

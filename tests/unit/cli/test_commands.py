@@ -126,6 +126,19 @@ def test_domains_speak_json(command, domain_folder):
     assert content["folder"] == str(domain_folder / "cats")
 
 
+def test_a_row_of_a_message_leads_to_its_file(command, domain_folder):
+    folder = domain_folder / "cats"
+    (folder / "metadata.csv").write_text("id,f,animal,breed\n1,one.png,tom,grey\n", "utf-8")
+    shown = command("domains", "show", "cats", "--domains", domain_folder, "--row")
+    assert shown.code == 2
+    call = ("domains", "show", "cats", "--domains", domain_folder, "--row", "metadata.csv row 2")
+    assert command(*call).out.strip() == str(folder / "one.png")
+    assert json.loads(command(*call, "--json").out)["files"] == [str(folder / "one.png")]
+    wrong = command(*call[:-1], "metadata.csv row 9")
+    assert wrong.code == 2
+    assert "has nothing called 'metadata.csv row 9'" in wrong.err
+
+
 def test_several_exports_into_one_place_keep_apart(command, pipeline_modules, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

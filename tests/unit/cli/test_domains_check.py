@@ -55,7 +55,7 @@ def test_an_error_is_listed_and_ends_with_the_code_of_data(command, shapes):
     assert done.code == 3
     assert done.err == "transferlab: domain 'shapes' is not fit to be trained on: 12 problem(s)\n"
     assert "error: medium (12)" in done.out
-    assert "  metadata.csv row 1: medium 'image': the file is missing" in done.out
+    assert "  metadata.csv row 2: medium 'image': the file is missing" in done.out
     assert "  and 2 more; --json lists all" in done.out
     assert "sound" not in done.out
     as_json = command("domains", "check", shapes, "--json")
@@ -112,7 +112,7 @@ def test_validate_looks_at_the_data_where_it_is_asked_to(command, shapes, tmp_pa
     short = command(*given, "--data", "--set", "backbone.max_length_tokens=8")
     assert short.code == 3
     assert "error: length (30)" in short.out
-    assert "metadata.csv row 1: task 'shape': " in short.out
+    assert "metadata.csv row 2: task 'shape': " in short.out
     (shapes / "images" / "0.png").unlink()
     assert command(*given).code == 0
     assert command(*given, "--data").code == 3

@@ -40,7 +40,7 @@ def test_the_page_shows_what_the_backbone_sees(command, toys, tmp_path):
         assert first.size == (112, 112)
         assert np.ptp(np.asarray(first)) > 100
     seen = html.unescape(text)
-    assert "metadata.csv row 4: medium 'image': the file is not a picture" in seen
+    assert "metadata.csv row 5: medium 'image': the file is not a picture" in seen
     assert "&lt;b&gt;bold &amp; brash&lt;/b&gt;" in text
     assert "<b>bold" not in text
     assert "Labels of finding" in text

@@ -166,7 +166,7 @@ def test_faults_are_found_at_once_and_the_domain_stays_to_be_corrected(command, 
     done = command("domains", "register", tmp_path / "skin")
     assert done.code == 3
     assert "is registered, and not fit to be trained on yet: 1 problem(s)" in done.err
-    assert "list.csv row 8: medium 'image': the file is empty" in done.out
+    assert "list.csv row 9: medium 'image': the file is empty" in done.out
     assert "warning: licence" in done.out
     assert (home / "skin" / "domain.yaml").is_file()
 

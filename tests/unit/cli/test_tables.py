@@ -54,6 +54,20 @@ def test_why_an_interval_is_missing_is_said_once(shown, result):
     assert shown(show_result, result).count(f"no interval: {few}") == 2
 
 
+def test_what_every_rule_makes_of_zero_shot_answers(shown, result):
+    assert "by rule" not in shown(show_result, result)
+    likelihood = {
+        "rule": "content_free",
+        "values": {"sum": 0.3, "mean": 0.25, "content_free": 0.5},
+        "fewest_tokens": 0.25,
+    }
+    tasks = {"kind": {"metric": "accuracy", "value": 0.5, "likelihood": likelihood}}
+    result["arms"]["zero_shot"] = {"cats": {"value": 0.5, "tasks": tasks}}
+    text = shown(show_result, result)
+    assert "Zero-shot answers by rule" in text
+    assert row(text, "cats: kind") == ["cats:", "kind", "0.300", "0.250", "0.500", "25%"]
+
+
 def test_arms_that_are_one_training_are_named(shown, result):
     assert "same training" not in shown(show_result, result)
     result["same_training"] = {"joint": "sequential"}

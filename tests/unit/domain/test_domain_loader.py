@@ -103,13 +103,13 @@ def test_a_bad_row_stops_or_is_quarantined(tmp_path, case):
     write_table(tmp_path / "d" / "metadata.csv", rows)
     with pytest.raises(DataError) as caught:
         load_domain(entry)
-    assert "metadata.csv row 5" in str(caught.value)
+    assert "metadata.csv row 6" in str(caught.value)
     assert reason in str(caught.value)
     assert "quarantine" in str(caught.value)
     data = load_domain(entry, on_bad_sample="quarantine")
     assert len(all_samples(data)) == len(rows) - 1
     (bad,) = data.quarantined
-    assert bad.where == "metadata.csv row 5"
+    assert bad.where == "metadata.csv row 6"
     assert reason in bad.reason
     assert not {secret, "none.png", "secret.png", "hostname"} & set(bad.reason.split())
 
@@ -125,7 +125,7 @@ def test_a_bad_row_of_two_tasks_is_reported_once(tmp_path):
     entry = write_domain(tmp_path / "d", tasks=both)
     (tmp_path / "d" / "images" / "0_0.png").write_bytes(b"broken")
     data = load_domain(entry, on_bad_sample="quarantine")
-    assert [bad.where for bad in data.quarantined] == ["metadata.csv row 1"]
+    assert [bad.where for bad in data.quarantined] == ["metadata.csv row 2"]
 
 
 def test_a_dicom_and_a_video_are_checked_before_training(tmp_path):

@@ -14,6 +14,7 @@ class FakeBackbone:
     """Answers by a rule; remembers what it was asked."""
 
     name = "fake"
+    writes = False
 
     def __init__(self, answer: Callable[[Sample], str]) -> None:
         self._answer = answer

@@ -39,7 +39,7 @@ def test_a_backbone_that_finds_some_gets_what_it_found(seek):
         return "unheard of" if sample.id in lost and not sample.closed else sample.answer
 
     backbone = FakeBackbone(finds)
-    score = score_domain(backbone, seek, ALL)
+    score = score_domain(backbone, seek, ALL, trained=True)
     task = score.tasks["seek"]
     # Of the three whose candidates all score the same, each is first in one order of four.
     assert task.value == pytest.approx((21 + 3 / 4) / 24)
@@ -56,7 +56,7 @@ def test_candidates_are_those_of_the_whole_split(seek):
     assert list(candidates) == ["seek"]
     assert len(candidates["seek"]) == 4
     backbone = FakeBackbone(lambda one: "unheard of" if one.kind == "retrieve" else one.answer)
-    score = score_domain(backbone, seek, EvaluationSection(max_test_samples=2))
+    score = score_domain(backbone, seek, EvaluationSection(max_test_samples=2), trained=True)
     assert score.tasks["seek"].samples == 2
     assert score.tasks["seek"].value == 1 / 4
 

@@ -23,7 +23,7 @@ def test_a_domain_score_is_the_mean_of_its_tasks_primary_metrics(squares):
             one.choices[0] if one.closed else ("nothing at all" if one.id in wrong else one.answer)
         )
     )
-    score = score_domain(backbone, squares, ALL)
+    score = score_domain(backbone, squares, ALL, trained=True)
     assert score.metric == "mean of accuracy (shade), token_f1 (report)"
     shade, report = score.tasks["shade"], score.tasks["report"]
     assert shade.value == 0.5  # half of the squares are bright
@@ -37,7 +37,7 @@ def test_a_domain_score_is_the_mean_of_its_tasks_primary_metrics(squares):
 
 
 def test_a_score_survives_json_with_all_that_intervals_need(squares, perfect):
-    task = score_domain(perfect, squares, ALL).tasks["shade"]
+    task = score_domain(perfect, squares, ALL, trained=True).tasks["shade"]
     assert TaskScore(**json.loads(json.dumps(asdict(task), allow_nan=False))) == task
     assert task.labels == task.predicted == [0, 1] * 12  # in the order of the sorted labels
     assert len(task.margins) == 24
@@ -115,16 +115,16 @@ def test_a_backbone_that_answers_something_else_is_refused():
 def test_a_task_without_test_samples_is_an_error_that_names_it(squares, perfect):
     data = replace(squares, primary_metrics={**squares.primary_metrics, "depth": "accuracy"})
     with pytest.raises(DataError, match="task 'depth' of 'squares' has no samples in its test"):
-        score_domain(perfect, data, ALL)
+        score_domain(perfect, data, ALL, trained=True)
     with pytest.raises(DataError, match="no samples in its validation split"):
-        score_domain(perfect, squares, ALL, split="validation")
+        score_domain(perfect, squares, ALL, trained=True, split="validation")
 
 
 def test_an_undefined_metric_is_an_error_that_says_what_to_do(perfect):
     bright = [shade_sample(number) for number in range(0, 20, 2)]
     data = domain_data(bright, bright, {"shade": ("auroc",)})
     with pytest.raises(DataError, match=r"task 'shade'.*auroc is undefined.*only one of the two"):
-        score_domain(perfect, data, ALL)
+        score_domain(perfect, data, ALL, trained=True)
 
 
 def test_open_samples_under_a_closed_metric_are_an_error():
@@ -135,4 +135,6 @@ def test_open_samples_under_a_closed_metric_are_an_error():
 
 def test_a_task_that_lists_no_metrics_has_its_primary_one(squares, perfect):
     data = replace(squares, metrics={})
-    assert score_domain(perfect, data, ALL).tasks["shade"].metrics == {"accuracy": 1.0}
+    assert score_domain(perfect, data, ALL, trained=True).tasks["shade"].metrics == {
+        "accuracy": 1.0
+    }

@@ -21,8 +21,8 @@ from transferlab.metrics.retrieval import (
 ASKED = Sample(id="s", domain="d", task="t", kind="retrieve", media=(), prompt="Which?", answer="a")
 
 
-def outcomes(name, places):
-    found = [Prediction(sample=ASKED, text="a", place=place) for place in places]
+def outcomes(name, ranks):
+    found = [Prediction(sample=ASKED, text="a", rank=rank) for rank in ranks]
     values = np.array([METRICS[name].sample_value(one) for one in found])
     none = np.zeros(0, np.int64)
     return Outcomes(values=values, labels=none, predicted=none, margins=none.astype(float))
@@ -31,16 +31,16 @@ def outcomes(name, places):
 def test_without_ties_they_agree_with_sklearn():
     rng = np.random.default_rng(0)
     scores, own = rng.normal(size=(40, 12)), rng.integers(12, size=40)
-    places = [rank_of(row, at) for row, at in zip(scores, own, strict=True)]
+    answer_ranks = [rank_of(row, at) for row, at in zip(scores, own, strict=True)]
     for k in (1, 5, 10):
         expected = top_k_accuracy_score(own, scores, k=k, labels=range(12))
         name = f"recall_at_{k}"
-        assert measure(name, outcomes(name, places)) == pytest.approx(expected)
+        assert measure(name, outcomes(name, answer_ranks)) == pytest.approx(expected)
     right = np.eye(12)[own]
     expected = label_ranking_average_precision_score(right, scores)
-    assert measure("mrr", outcomes("mrr", places)) == pytest.approx(expected)
+    assert measure("mrr", outcomes("mrr", answer_ranks)) == pytest.approx(expected)
     ranks = [(row > row[at]).sum() + 1 for row, at in zip(scores, own, strict=True)]
-    assert measure("median_rank", outcomes("median_rank", places)) == np.median(ranks)
+    assert measure("median_rank", outcomes("median_rank", answer_ranks)) == np.median(ranks)
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=6), st.data())

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.core.records import SCORING_VERSION
 from transferlab.errors import InputError
 from transferlab.pipeline.export import export_result
 from transferlab.pipeline.result import read_result, retire_result, write_result
@@ -24,10 +25,20 @@ def test_an_earlier_result_is_put_aside(tmp_path):
 )
 def test_a_damaged_result_is_not_believed(tmp_path, damage):
     path = write_result(tmp_path, {"schema_version": 1, "score": "0.50"})
-    assert read_result(tmp_path) == {"schema_version": 1, "score": "0.50"}
+    assert read_result(tmp_path)["score"] == "0.50"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match=r"result\.json: .*; run the pipeline again with this"):
         read_result(tmp_path)
+
+
+def test_scores_of_an_earlier_version_are_marked(tmp_path):
+    """They were made by other rules, and are not comparable."""
+    write_result(tmp_path, {"schema_version": 1})
+    assert read_result(tmp_path)["scoring"] == {"version": 1, "likelihood": "sum"}
+    now = {"version": SCORING_VERSION, "likelihood": "auto"}
+    write_result(tmp_path, {"schema_version": 1, "scoring": now})
+    assert read_result(tmp_path)["scoring"] == now
+    assert SCORING_VERSION > 1
 
 
 def test_a_result_cannot_say_that_a_models_code_is_trusted(tmp_path):

@@ -1,5 +1,6 @@
 """Samples that the backbone cannot take: refused together, or left out and counted."""
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -129,3 +130,15 @@ def test_only_what_is_scored_is_measured_also_in_the_place_of_what_is_left_out()
 def test_a_task_that_has_nothing_left_stops_the_run(train, test, side):
     with pytest.raises(DataError, match=f"no sample of task 'name' in {side}"):
         validate_samples(parts_of(train, test, on_bad_sample="quarantine"), BACKBONE)
+
+
+def test_samples_that_a_rule_of_scoring_is_chosen_on_are_examined_too():
+    parts = parts_of([sample(0)], [sample(4)], on_bad_sample="quarantine")
+    labelled = [sample(n, LONG if n == 8 else "what", choices=("a cat", "a dog")) for n in (7, 8)]
+    data = parts.domains["toy"]
+    splits = {**data.splits, "validation": (*labelled, sample(9, LONG))}
+    domains = {"toy": dataclasses.replace(data, splits=splits)}
+    found = validate_samples(dataclasses.replace(parts, domains=domains), BACKBONE)
+    left = [one.id for one in found.domains["toy"].splits["validation"]]
+    assert left == ["s7", "s9"]  # free text is not scored there
+    assert len(found.domains["toy"].quarantined) == 2

@@ -76,6 +76,7 @@ AFTER_A = only("sequential/1", "sequential/2", "similarity/b", "interference/b")
         ({"similarity": {"permutations": 7}}, only("similarity")),
         ({"evaluation": {"interference_samples": 3}}, only("interference")),
         ({"evaluation": {"max_test_samples": 5}}, SCORED),
+        ({"evaluation": {"likelihood": "mean"}}, SCORED),
         ({"train": {"scratch_learning_rate": 0.5}}, only("scratch")),
         ({"stream": ["a", "b", "c"]}, only("joint")),
         ({"train": {"per_domain": {"b": {"epochs": 9}}}}, TRAINED_ON_B),

@@ -52,7 +52,7 @@ def looks() -> list[VisionExample]:
 
 def looker(catalogue: QuestionVocabulary) -> VisionClassifier:
     torch.manual_seed(0)
-    return VisionClassifier(Patches(), catalogue, width=8, places=4)
+    return VisionClassifier(Patches(), catalogue, width=8, positions=4)
 
 
 def test_it_learns_and_the_tower_with_it(looks):

@@ -18,7 +18,7 @@ from transferlab.worlds.scenes.drawing import COLOURS
 from transferlab.worlds.scenes.grey_images import grey
 from transferlab.worlds.scenes.objects import objects
 from transferlab.worlds.scenes.outlines import outline
-from transferlab.worlds.scenes.questions import PLACES
+from transferlab.worlds.scenes.questions import POSITIONS
 from transferlab.worlds.scenes.records import Question
 from transferlab.worlds.scenes.signs import grating, pattern
 from transferlab.worlds.scenes.world import KINDS, scene, worded
@@ -85,7 +85,7 @@ def test_the_place_named_is_where_the_object_is():
         image = drawn.images[0].astype(float)
         rows, columns = np.nonzero(lit(image))
         cell = 3 * int(rows.mean() // 37.4) + int(columns.mean() // 37.4)
-        assert PLACES[cell] == answers(drawn)["place"]
+        assert POSITIONS[cell] == answers(drawn)["place"]
 
 
 def lit(image) -> np.ndarray:

@@ -22,8 +22,8 @@ def pretrained_source(section: BackboneSection) -> dict[str, Any]:
             f"backbone.revision: '{section.model}' is a folder and has no revisions; remove the key"
         )
     if section.model == EMBEDDED:
-        place = str(resources.files("transferlab.tiny") / "assets")
-        return {"pretrained_model_name_or_path": place}
+        asset_path = str(resources.files("transferlab.tiny") / "assets")
+        return {"pretrained_model_name_or_path": asset_path}
     return {
         "pretrained_model_name_or_path": section.model,
         "revision": section.revision or "main",

@@ -56,7 +56,7 @@ def _read(
     start = view.inputs.start_id
     if start is not None:
         inputs["decoder_input_ids"] = batch.input_ids.new_full((len(batch), 1), start)
-    with _language_model_seen(model, view, name=name) as outputs:
+    with _language_model_outputs(model, view, name=name) as outputs:
         model(**inputs, use_cache=False, **view.inputs.last_logits(1))
     real, image = inputs["attention_mask"].bool(), view.inputs.pictures(inputs["input_ids"])
     # What a model itself puts before the words is no word.
@@ -86,7 +86,7 @@ def _mean_of_pictures(
 
 
 @contextmanager
-def _language_model_seen(
+def _language_model_outputs(
     model: PreTrainedModel, view: TrainableView, *, name: str
 ) -> Iterator[dict[str, Tensor]]:
     """Fills "in" and "out", each (B, S, D), when the model runs, and "shown" where it is apart."""

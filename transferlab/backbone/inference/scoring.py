@@ -60,7 +60,10 @@ def score_choices(
             own = tuple(next(flat) for _ in sample.choices)
             best = max(range(len(own)), key=own.__getitem__)
             predictions[position] = Prediction(
-                sample=sample, text=sample.choices[best], log_likelihoods=own
+                sample=sample,
+                text=sample.choices[best],
+                log_likelihoods=own,
+                choice_tokens=tuple(len(collator.answer(sample, one)) for one in sample.choices),
             )
     return [predictions[position] for position in range(len(samples))]
 
@@ -128,18 +131,18 @@ def _log_likelihoods(
         [at for at, s in enumerate(samples) for _ in s.choices], dtype=torch.long, device=device
     )
     answers = [collator.answer(s, choice) for s in samples for choice in s.choices]
-    tokens, said = _right_padded(answers, pad_id=batch.pad_id, device=device)
+    tokens, output_ids = _right_padded(answers, pad_id=batch.pad_id, device=device)
     logits = read.logits[rows, -1:]
     if tokens.shape[1] > 1:
         name = "cache" if "cache" in view.inputs.parameters else "past_key_values"
         cache = getattr(read, name)
         cache.batch_select_indices(rows)
-        mask = torch.cat([batch.attention_mask[rows], said[:, :-1]], dim=1)
+        mask = torch.cat([batch.attention_mask[rows], output_ids[:, :-1]], dim=1)
         rest = model(input_ids=tokens[:, :-1], attention_mask=mask, use_cache=True, **{name: cache})
         logits = torch.cat([logits, rest.logits], dim=1)
     log_probabilities = logits.float().log_softmax(dim=-1)
     of_tokens = log_probabilities.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-    return (of_tokens * said).sum(dim=1)
+    return (of_tokens * output_ids).sum(dim=1)
 
 
 def _whole_log_likelihoods(
@@ -220,19 +223,19 @@ def _greedy(
         eos_token_id=list(collator.chat.end_ids),
         pad_token_id=batch.pad_id,
     )
-    said = generated(model, view, batch, config=config)
-    return [collator.chat.decode(row) for row in said]
+    output_ids = generated(model, view, batch, config=config)
+    return [collator.chat.decode(row) for row in output_ids]
 
 
 def generated(
     model: PreTrainedModel, view: TrainableView, batch: Batch, *, config: GenerationConfig
 ) -> list[list[int]]:
     """Per sample of a batch of prompts, the tokens that the model says."""
-    said: dict[int, list[int]] = {}
+    output_ids: dict[int, list[int]] = {}
     for rows, part in view.inputs.prompts(batch):
         # transformers types generate() by a mixin that its models take in at run time.
         whole = cast("Any", model).generate(**view.inputs(part), generation_config=config)
         # A decoder's own sequence begins with the token that starts it.
         questions = part.size(1) if view.inputs.start_id is None else 1
-        said.update(zip(rows, whole[:, questions:].tolist(), strict=True))
-    return [said[row] for row in range(len(batch))]
+        output_ids.update(zip(rows, whole[:, questions:].tolist(), strict=True))
+    return [output_ids[row] for row in range(len(batch))]

@@ -78,8 +78,8 @@ def measure_activations(
     longest = max(chosen, key=lambda s: len(backbone.collator.prompt(s).ids))
     one, two = (_needed(backbone, [longest] * count, autocast) for count in (1, 2))
     return Activations(
-        fixed_bytes=2 * one.kept - two.kept,
-        per_sample_bytes=two.kept - one.kept,
+        fixed_bytes=2 * one.saved_bytes - two.saved_bytes,
+        per_sample_bytes=two.saved_bytes - one.saved_bytes,
         freed_fixed_bytes=2 * one.freed - two.freed,
         freed_per_sample_bytes=two.freed - one.freed,
     )
@@ -88,7 +88,7 @@ def measure_activations(
 class _Needed(NamedTuple):
     """Bytes of one step."""
 
-    kept: int
+    saved_bytes: int
     freed: int
 
 
@@ -150,9 +150,9 @@ def _needed(
 ) -> _Needed:
     layers: list[Any] = _checkpointed(backbone.model)
     once = _forward(backbone, samples, autocast, layers=())
-    kept = sum(once.saved)
+    saved_bytes = sum(once.saved)
     room = sum(sorted(once.saved)[-2:])
-    needed = _Needed(kept=kept + room, freed=max(0, once.made - kept))
+    needed = _Needed(saved_bytes=saved_bytes + room, freed=max(0, once.made - saved_bytes))
     if not layers:
         return needed
     for layer in layers:
@@ -162,7 +162,7 @@ def _needed(
     finally:
         for layer in layers:
             layer.gradient_checkpointing = True
-    return needed._replace(kept=needed.kept + max(by_layer.values(), default=0))
+    return needed._replace(saved_bytes=needed.saved_bytes + max(by_layer.values(), default=0))
 
 
 def _forward(
@@ -206,13 +206,13 @@ def _forward(
         for hook in hooks:
             hook.remove()
     # What belongs to a graph that was let go on the way is no longer alive.
-    kept = _distinct(alive.values(), weights)
+    saved_bytes = _distinct(alive.values(), weights)
     del loss
     by_layer: Counter[nn.Module] = Counter()
-    for layer, size in kept:
+    for layer, size in saved_bytes:
         by_layer.update({layer: size} if layer is not None else {})
     return _Pass(
-        saved=[size for _, size in kept],
+        saved=[size for _, size in saved_bytes],
         by_layer=by_layer,
         made=0 if made is None else made.bytes,
     )

@@ -71,11 +71,11 @@ class AudioEncoder:
             DataError: it is missing, damaged, or longer than the backbone hears.
             ModelError: nothing was given that could hear it.
         """
-        kept = self._cache.get(ref)
-        if kept is None:
-            kept = self._encode(ref, sample)
-            self._cache.put(ref, kept, size_bytes=kept.features.nbytes)
-        return kept
+        cached = self._cache.get(ref)
+        if cached is None:
+            cached = self._encode(ref, sample)
+            self._cache.put(ref, cached, size_bytes=cached.features.nbytes)
+        return cached
 
     def _encode(self, ref: MediaRef, sample: Sample) -> EncodedAudio:
         if self._decode_audio is None:

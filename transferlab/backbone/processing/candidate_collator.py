@@ -58,11 +58,11 @@ class CandidateCollator:
             given.index(sample.answer) for sample, given in zip(samples, candidates, strict=True)
         ]
         media = [self.media.encode(sample.media) for sample in samples]
-        places = torch.tensor(labels).unsqueeze(1)
+        positions = torch.tensor(labels).unsqueeze(1)
         return Batch(
             input_ids=torch.stack([t[0, at] for t, at in zip(texts, labels, strict=True)]),
             attention_mask=torch.ones(len(samples), self._length, dtype=torch.long),
-            labels=torch.nn.functional.pad(places, (self._length - 1, 0), value=IGNORE_INDEX),
+            labels=torch.nn.functional.pad(positions, (self._length - 1, 0), value=IGNORE_INDEX),
             media=join_media([encoded.tensors for encoded in media if encoded.rows]),
             media_rows=tuple(encoded.rows for encoded in media),
             sample_ids=tuple(sample.id for sample in samples),
@@ -112,8 +112,8 @@ class CandidateCollator:
     def _tokens(self, sample: Sample, candidate: str) -> list[int]:
         question_of = self.question_of(sample)
         key = (question_of, candidate)
-        kept = self._texts.get(key)
-        if kept is None:
+        cached = self._texts.get(key)
+        if cached is None:
             text = self.caption.replace("{prompt}", question_of)
             ids = self._tokenizer(text.replace("{answer}", candidate))["input_ids"]
             if len(ids) > self._length:
@@ -122,9 +122,9 @@ class CandidateCollator:
                     f"{len(ids)} tokens long, as backbone.caption writes it; '{self._name}' reads "
                     f"at most {self._length}: shorten it"
                 )
-            kept = self._padded(ids)
-            self._texts.put(key, kept, size_bytes=8 * len(kept) + 200)
-        return kept
+            cached = self._padded(ids)
+            self._texts.put(key, cached, size_bytes=8 * len(cached) + 200)
+        return cached
 
     def _padded(self, ids: list[int]) -> list[int]:
         # To the full length: some of these models read the padding too, and were trained so.

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from os.path import commonprefix
 from typing import Any
 
+import jinja2
+
 from transferlab.backbone.processing.layouts import Interleaved
 from transferlab.backbone.processing.reserved_tokens import PROBE, reserved_in, reserved_words
 from transferlab.core.records import MEDIA_SLOT
@@ -14,6 +16,14 @@ from transferlab.errors import ModelError
 
 _IN_FRONT = re.compile(rf"^(?:\s*{re.escape(MEDIA_SLOT)})+")
 """Media before all words."""
+_TEMPLATE_FAULTS: dict[type[Exception], str] = {
+    jinja2.exceptions.SecurityError: "it does what a template may not",
+    jinja2.TemplateSyntaxError: "it is no valid template",
+    jinja2.UndefinedError: "it asks for what a question does not have",
+    jinja2.TemplateError: "it refuses the question itself",
+    TypeError: "it takes texts alone, or mixes what does not fit",
+}
+"""In words, what a chat template raises."""
 NO_TOKEN = -1
 """Stands for a token that no text can hold."""
 
@@ -120,25 +130,27 @@ class Chat:
                     "after the generation prompt, so answers cannot be marked exactly; choose a "
                     "backbone whose template does"
                 )
-            said = whole[len(start) :]
+            answer_ids = whole[len(start) :]
         else:
             specials = self.layout.answer_has_special_tokens
-            said = self._tokenizer(answer, add_special_tokens=specials)["input_ids"]
-        return self._until_end(said)
+            answer_ids = self._tokenizer(answer, add_special_tokens=specials)["input_ids"]
+        return self._until_end(answer_ids)
 
-    def decode(self, said: list[int]) -> str:
+    def decode(self, answer_ids: list[int]) -> str:
         """Generated tokens as text: what stands before the first end token, no special tokens."""
-        ends = [position for position, token in enumerate(said) if token in self.end_ids]
-        text = self._tokenizer.decode(said[: ends[0]] if ends else said, skip_special_tokens=True)
+        ends = [position for position, token in enumerate(answer_ids) if token in self.end_ids]
+        text = self._tokenizer.decode(
+            answer_ids[: ends[0]] if ends else answer_ids, skip_special_tokens=True
+        )
         return text.strip()
 
-    def _until_end(self, said: list[int]) -> list[int]:
+    def _until_end(self, answer_ids: list[int]) -> list[int]:
         # Templates end a turn with an end token and often a line break after it, which is never
         # generated; some write no end token at all, and then the model could not learn to stop.
-        for position, token in enumerate(said):
+        for position, token in enumerate(answer_ids):
             if token in self.end_ids:
-                return said[: position + 1]
-        return [*said, self.end_ids[0]]
+                return answer_ids[: position + 1]
+        return [*answer_ids, self.end_ids[0]]
 
     def extra_inputs(self, text: str) -> dict[str, list[int]]:
         """What else a model reads of a prompt: the tokens of a Q-Former's own tokenizer."""
@@ -166,12 +178,20 @@ class Chat:
         return self.image_token in before and self.image_token not in after
 
     def _render(self, turns: list[dict], *, add_generation_prompt: bool) -> str:
-        return self._processor.apply_chat_template(
-            turns, add_generation_prompt=add_generation_prompt, tokenize=False
-        )
+        try:
+            return self._processor.apply_chat_template(
+                turns, add_generation_prompt=add_generation_prompt, tokenize=False
+            )
+        except (jinja2.TemplateError, TypeError) as error:
+            # Its words are left out: a template can put a sample's text into them.
+            raise ModelError(
+                f"backbone '{self._name}': its chat template cannot write a question "
+                f"({type(error).__name__}: {_TEMPLATE_FAULTS.get(type(error), 'it fails')}); mend "
+                "the chat_template of its tokenizer or processor, or choose another backbone"
+            ) from error
 
 
-def answer_part(asked: str, whole: str, answer: str) -> str | None:
+def answer_part(prompt_part: str, whole: str, answer: str) -> str | None:
     """What a template writes after the prompt: the answer, and what ends its turn.
 
     Whitespace is the prompt's where the two renderings differ in nothing else (LLaVA-OneVision
@@ -187,14 +207,14 @@ def answer_part(asked: str, whole: str, answer: str) -> str | None:
     Returns:
         None where the template does not write the answer right after the generation prompt.
     """
-    shared = len(commonprefix([asked, whole]))
+    shared = len(commonprefix([prompt_part, whole]))
     rest = whole[shared:]
-    if shared < len(asked):
-        if asked[shared:].strip():
+    if shared < len(prompt_part):
+        if prompt_part[shared:].strip():
             return None
         if not rest.lstrip().startswith(answer.strip()):
             return None
-    if asked[-1:].isspace():
+    if prompt_part[-1:].isspace():
         rest = rest.lstrip()
     written = answer if answer in rest else answer.strip()
     before, found, after = rest.partition(written)

@@ -101,9 +101,9 @@ class Collator:
     def prompt(self, sample: Sample) -> Prompt:
         """The sample's prompt as token ids; its media are decoded at the first call only."""
         key = (sample.id, sample.prompt, sample.media)
-        kept = self._prompts.get(key)
-        if kept is not None:
-            return kept
+        cached = self._prompts.get(key)
+        if cached is not None:
+            return cached
         self._refuse_reserved(sample, sample.prompt, what="prompt")
         media = self.media.encode(sample.media)
         self._refuse_many(sample, sum(media.frames))
@@ -136,19 +136,19 @@ class Collator:
         prompt = self.prompt(sample)
         # All that the tokens depend on: samples that ask the same of other media share them.
         key = (sample.prompt, prompt.frames, prompt.sounds, answer)
-        kept = self._answers.get(key)
-        if kept is None:
+        cached = self._answers.get(key)
+        if cached is None:
             self._refuse_reserved(sample, answer, what="answer or a choice")
-            kept = self.chat.answer_tokens(
+            cached = self.chat.answer_tokens(
                 sample.prompt, prompt.frames, answer, start=prompt.start, sounds=prompt.sounds
             )
-            if self.chat.image_id in kept or self.chat.picture_id in kept:
+            if self.chat.image_id in cached or self.chat.picture_id in cached:
                 raise DataError(
                     f"sample '{sample.id}' of '{sample.domain}': its answer or a choice holds the "
                     f"image token '{self.chat.image_token}'; remove it"
                 )
-            self._answers.put(key, kept, size_bytes=_ENTRY_BYTES + 8 * len(kept))
-        return kept
+            self._answers.put(key, cached, size_bytes=_ENTRY_BYTES + 8 * len(cached))
+        return cached
 
     def _refuse_reserved(self, sample: Sample, text: str, *, what: str) -> None:
         found = self.chat.reserved_in(text)

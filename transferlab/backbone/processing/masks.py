@@ -25,11 +25,11 @@ def image_run_mask(image: Tensor, tiles: Tensor) -> Tensor:
     """
     begun = image.cumsum(dim=1)
     run = (image & ~_shifted(image)).cumsum(dim=1)
-    places = image.nonzero()[:, 1].view(len(image), -1)
-    run_of_picture = run.gather(1, places)
-    number = torch.arange(places.shape[1], device=image.device)
-    seen = (number < begun.unsqueeze(-1)) & (run_of_picture.unsqueeze(1) == run.unsqueeze(-1))
-    return seen.unsqueeze(-1).long() * tiles.unsqueeze(1)
+    positions = image.nonzero()[:, 1].view(len(image), -1)
+    run_of_picture = run.gather(1, positions)
+    number = torch.arange(positions.shape[1], device=image.device)
+    visible = (number < begun.unsqueeze(-1)) & (run_of_picture.unsqueeze(1) == run.unsqueeze(-1))
+    return visible.unsqueeze(-1).long() * tiles.unsqueeze(1)
 
 
 def last_image_mask(image: Tensor, pictures: int) -> Tensor:
@@ -44,9 +44,9 @@ def encoder_inputs(batch: Batch) -> dict[str, Tensor]:
     Encoders count positions from the first column.
     """
     supervised = batch.labels != IGNORE_INDEX
-    said_before = supervised.cumsum(dim=1) - supervised.long()
+    supervised_before = supervised.cumsum(dim=1) - supervised.long()
     ids, mask = _to_the_left(
-        batch.input_ids, (said_before == 0) & batch.attention_mask.bool(), fill=batch.pad_id
+        batch.input_ids, (supervised_before == 0) & batch.attention_mask.bool(), fill=batch.pad_id
     )
     return {"input_ids": ids, "attention_mask": mask.long()}
 

@@ -104,12 +104,12 @@ class MediaEncoder:
         """
         if not refs:
             return EncodedMedia(frames=(), texts=(), tensors={}, rows=0)
-        kept = self._cache.get(refs)
-        if kept is None:
-            kept = self._stored(refs)
-            size_bytes = sum(tensor.nbytes for tensor in kept.tensors.values())
-            self._cache.put(refs, kept, size_bytes=size_bytes)
-        return kept
+        cached = self._cache.get(refs)
+        if cached is None:
+            cached = self._stored(refs)
+            size_bytes = sum(tensor.nbytes for tensor in cached.tensors.values())
+            self._cache.put(refs, cached, size_bytes=size_bytes)
+        return cached
 
     def _stored(self, refs: tuple[MediaRef, ...]) -> EncodedMedia:
         """From the store where it has them, else made and put there."""

@@ -244,8 +244,8 @@ def _by_sample(rows: Tensor, counts: Sequence[int]) -> Tensor:
 
 def _answer_positions(batch: Batch) -> Tensor:
     """(B, S) bool: where an answer's token is read, one place after it is predicted."""
-    said = batch.supervised.cumsum(dim=1) > 0
-    return torch.nn.functional.pad(said[:, :-1], (1, 0), value=False)
+    answered = batch.supervised.cumsum(dim=1) > 0
+    return torch.nn.functional.pad(answered[:, :-1], (1, 0), value=False)
 
 
 def _unpacked(pixels: Tensor, grid: Tensor) -> Tensor:

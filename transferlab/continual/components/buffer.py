@@ -119,7 +119,7 @@ class ReplayBuffer:
                 return
             self.policy.resize(trainer, max(1, min(len(self) - 1, len(self) * limit // tokens)))
 
-    def start_drawing(self) -> None:
+    def start_sampling(self) -> None:
         """Begin a new order; what was drawn for the last domain has no influence on the next."""
         self._order = SampleOrder(len(self))
 
@@ -128,27 +128,27 @@ class ReplayBuffer:
         rows = self._order.take(min(count, len(self)))
         return collate(trainer, self.policy.buffer, rows)
 
-    def drawing_state(self) -> list[list[int]]:
+    def sampling_state(self) -> list[list[int]]:
         """Where drawing has come to within a domain."""
         return [self._order.rest]
 
-    def load_drawing_state(self, state: Sequence[list[int]]) -> None:
+    def load_sampling_state(self, state: Sequence[list[int]]) -> None:
         self._order.rest = list(state[0])
 
     def remembered(self) -> list[tuple[str, int]]:
         """The id of every remembered sample, with the index of its experience."""
         return [pair for group in self._groups().values() for pair in ids_of(group.buffer)]
 
-    def kept_bytes(self) -> int:
+    def state_bytes(self) -> int:
         return id_bytes(self.remembered())
 
     def state_dict(self) -> dict[str, Any]:
         groups = {}
         for key, group in self._groups().items():
-            kept = {"remembered": ids_of(group.buffer), "max_samples": group.max_size}
+            group_state = {"remembered": ids_of(group.buffer), "max_samples": group.max_size}
             if isinstance(group, ReservoirSamplingBuffer):
-                kept["weights"] = group._buffer_weights.clone()
-            groups[key] = kept
+                group_state["weights"] = group._buffer_weights.clone()
+            groups[key] = group_state
         values = self.policy.values if isinstance(self.policy, ByAttribute) else []
         return {
             "policy": self._options.policy,
@@ -221,7 +221,7 @@ class PerDomainBuffer:
             dataset = dataset.subset(rows[: self._size])
         self.domains.append(dataset)
 
-    def start_drawing(self) -> None:
+    def start_sampling(self) -> None:
         self._orders = [SampleOrder(len(dataset)) for dataset in self.domains]
 
     def draw(self, trainer: TrainerView, domain: int, count: int | None) -> list:
@@ -230,15 +230,15 @@ class PerDomainBuffer:
         size = len(dataset) if count is None else min(count, len(dataset))
         return collate(trainer, dataset, self._orders[domain].take(size))
 
-    def drawing_state(self) -> list[list[int]]:
+    def sampling_state(self) -> list[list[int]]:
         """Where drawing has come to within a domain."""
         return [order.rest for order in self._orders]
 
-    def load_drawing_state(self, state: Sequence[list[int]]) -> None:
+    def load_sampling_state(self, state: Sequence[list[int]]) -> None:
         for order, rest in zip(self._orders, state, strict=True):
             order.rest = list(rest)
 
-    def kept_bytes(self) -> int:
+    def state_bytes(self) -> int:
         return sum(id_bytes(ids_of(dataset)) for dataset in self.domains)
 
     def state_dict(self) -> dict[str, Any]:

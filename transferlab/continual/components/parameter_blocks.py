@@ -44,8 +44,8 @@ class OwnBlocks(Strategy):
     def before_update(self, trainer: TrainerView, **kwargs) -> None:
         # Weight decay moves parameters without a gradient too.
         decays = any(group["weight_decay"] for group in trainer.optimizer.param_groups)
-        kept = self.blocks(trainer) if decays else []
-        self._before = [parameter.detach().clone() for parameter, _ in kept]
+        decaying = self.blocks(trainer) if decays else []
+        self._before = [parameter.detach().clone() for parameter, _ in decaying]
 
     @no_grad
     def after_update(self, trainer: TrainerView, **kwargs) -> None:

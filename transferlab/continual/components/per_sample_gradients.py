@@ -174,8 +174,8 @@ def gradients_by_sample(
 def _add_rows(own: Tensor, use: Use, ids: Tensor, grad_output: Tensor) -> None:
     """Add to each looked-up row; torch gives the padding's none, and frozen tokens have none."""
     rows = ids if use.row_of is None else use.row_of[ids]
-    kept = (rows >= 0) & (ids != (-1 if use.base.padding_idx is None else use.base.padding_idx))
-    own.index_add_(0, rows[kept], grad_output[kept])
+    counted = (rows >= 0) & (ids != (-1 if use.base.padding_idx is None else use.base.padding_idx))
+    own.index_add_(0, rows[counted], grad_output[counted])
 
 
 def _owners(call: Call, batch: Batch, device: torch.device) -> Tensor:

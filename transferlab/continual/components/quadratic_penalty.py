@@ -72,7 +72,7 @@ class QuadraticPenalty(Strategy):
             return importance  # nothing was found important, so there is nothing to scale
         return importance * (cost / total)
 
-    def kept_bytes(self) -> int:
+    def state_bytes(self) -> int:
         return sum(t.nbytes for t in (self._importance, self._anchor) if t is not None)
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,15 +100,15 @@ class QuadraticPenalty(Strategy):
         self._anchor = self._anchor.to(trainer.device)
 
 
-def check_size(name: str, kept: int, trainable: Sequence[Tensor]) -> None:
+def check_size(name: str, size: int, trainable: Sequence[Tensor]) -> None:
     """
     Raises:
         ModelError: a loaded state of ``kept`` numbers is about other parameters.
     """
     numbers = sum(parameter.numel() for parameter in trainable)
-    if numbers != kept:
+    if numbers != size:
         raise ModelError(
-            f"the {name} state in the checkpoint is about {kept} trainable parameters and the "
+            f"the {name} state in the checkpoint is about {size} trainable parameters and the "
             f"adapter has {numbers}; resume with the adapter settings of the run that wrote it"
         )
 

@@ -17,8 +17,8 @@ class BufferedStrategy(Strategy):
 
     memory: ReplayBuffer | PerDomainBuffer
 
-    def kept_bytes(self) -> int:
-        return self.memory.kept_bytes()
+    def state_bytes(self) -> int:
+        return self.memory.state_bytes()
 
     def state_dict(self) -> dict[str, Any]:
         return self.memory.state_dict()
@@ -31,16 +31,16 @@ class Rehearsal(BufferedStrategy):
     """The memory takes in every domain after it, and is drawn from during the next."""
 
     def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
-        self.memory.start_drawing()
+        self.memory.start_sampling()
 
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         self.memory.take_in(trainer)
 
     def stage_state(self) -> dict[str, Any]:
-        return {"drawing": self.memory.drawing_state()}
+        return {"drawing": self.memory.sampling_state()}
 
     def load_stage_state(self, state: Mapping[str, Any]) -> None:
-        self.memory.load_drawing_state(state["drawing"])
+        self.memory.load_sampling_state(state["drawing"])
 
 
 class PerDomainRehearsal(Rehearsal):

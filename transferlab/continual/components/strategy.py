@@ -105,7 +105,7 @@ class Strategy:
         """A backbone that answers in another way than with the parameters as they are, or None."""
         return None
 
-    def kept_bytes(self) -> int:
+    def state_bytes(self) -> int:
         """How much the strategy keeps from past domains."""
         return 0
 

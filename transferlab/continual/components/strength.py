@@ -40,13 +40,13 @@ def signed_step(trainer: TrainerView, *, seed: int) -> tuple[float, Tensor]:
     parameters, size = trainer.trainable, trainer.settings.learning_rate
     with evaluation_mode(trainer.model):
         before, signs = _signs(trainer, batches, generator)
-        kept = [parameter.clone() for parameter in parameters]
+        values = [parameter.clone() for parameter in parameters]
         torch._foreach_add_(parameters, signs, alpha=size)
         costs = [
             _divergence(old, _log_probs(trainer, batch))
             for old, batch in zip(before, batches, strict=True)
         ]
-        torch._foreach_copy_(parameters, kept)
+        torch._foreach_copy_(parameters, values)
     tokens = sum(len(one) for one in before)
     return sum(costs) / tokens / size**2, torch.cat([one.reshape(-1).float() for one in signs])
 

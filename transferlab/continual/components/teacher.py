@@ -60,7 +60,7 @@ class Teacher:
         for parameter, value in zip(trainer.trainable, values, strict=True):
             parameter.data = value
 
-    def kept_bytes(self) -> int:
+    def state_bytes(self) -> int:
         return sum(value.nbytes for value in self._values)
 
     def state_dict(self) -> dict[str, Any]:
@@ -106,8 +106,8 @@ class Distillation(Strategy):
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         self.teacher.keep(trainer)
 
-    def kept_bytes(self) -> int:
-        return self.teacher.kept_bytes()
+    def state_bytes(self) -> int:
+        return self.teacher.state_bytes()
 
     def state_dict(self) -> dict[str, Any]:
         return self.teacher.state_dict()

@@ -137,7 +137,7 @@ class Learner:
             peak_memory_bytes=recorder.peak_memory_bytes,
             losses=tuple(recorder.losses),
             terms=recorder.mean_terms(),
-            strategy_bytes=sum(strategy.kept_bytes() for strategy in self._strategies),
+            strategy_bytes=sum(strategy.state_bytes() for strategy in self._strategies),
             strategy_seconds=watch.seconds,
         )
 
@@ -244,8 +244,8 @@ class Learner:
             ) from error
         finally:
             self._backbone.module.eval()
-        seen = f"{recorder.samples_seen} samples in {recorder.steps} steps"
-        note = seen if recorder.steps else f"{len(samples)} samples taken in, nothing trained"
+        summary = f"{recorder.samples_seen} samples in {recorder.steps} steps"
+        note = summary if recorder.steps else f"{len(samples)} samples taken in, nothing trained"
         self._listener(StageFinished(stage=stage, seconds=recorder.seconds, note=note))
         return recorder
 

@@ -13,7 +13,7 @@ from transferlab.core.batch import Batch
 from transferlab.core.events import Event, Listener, StageStarted, TrainStep
 from transferlab.core.peak_memory import peak_memory_bytes, reset_peak_memory
 
-KEPT = ("losses", "samples_seen", "_most_seen", "_stepping_seconds", "_term_sums")
+STATE = ("losses", "samples_seen", "_peak_memory", "_stepping_seconds", "_term_sums")
 
 
 class Recorder:
@@ -35,7 +35,7 @@ class Recorder:
         self._started = self._resumed_at = time.perf_counter()
         reset_peak_memory(device)
         self._mark_before = peak_memory_bytes(device)
-        self._most_seen = 0
+        self._peak_memory = 0
         self.observe_memory()
 
     @property
@@ -49,11 +49,11 @@ class Recorder:
 
     def state_dict(self) -> dict[str, Any]:
         """Half-way through a stage; samples appear by their salted ids."""
-        kept = {name: getattr(self, name) for name in KEPT}
-        return {**kept, "seconds": self.seconds, "tokens": dict(self._tokens)}
+        fields = {name: getattr(self, name) for name in STATE}
+        return {**fields, "seconds": self.seconds, "tokens": dict(self._tokens)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for name in KEPT:
+        for name in STATE:
             setattr(self, name, state[name])
         self._tokens = dict(state["tokens"])
         self._started -= state["seconds"]
@@ -88,7 +88,7 @@ class Recorder:
             self._memory_bytes = torch.cuda.max_memory_allocated(self._device)
         else:
             self._memory_bytes = self._process.memory_info().rss
-        self._most_seen = max(self._most_seen, self._memory_bytes)
+        self._peak_memory = max(self._peak_memory, self._memory_bytes)
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -99,8 +99,8 @@ class Recorder:
         """
         mark = peak_memory_bytes(self._device)
         if self._device.type == "cuda" or mark > self._mark_before:
-            return max(mark, self._most_seen)
-        return self._most_seen
+            return max(mark, self._peak_memory)
+        return self._peak_memory
 
     def reached(self, sample_ids: Iterable[str]) -> list[int]:
         """The supervised tokens of each of the samples that training reached."""

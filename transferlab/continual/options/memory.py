@@ -13,7 +13,7 @@ PARAMETRIC = ("random", "herding", "closest_to_centre")
 Policy = Literal[
     "reservoir", "experience_balanced", "class_balanced", "random", "herding", "closest_to_centre"
 ]
-REPLAYED_APART = "a forward and backward of remembered samples in every step"
+REPLAY_STEP = "a forward and backward of remembered samples in every step"
 
 
 class MemoryOptions(KeepingOptions):

@@ -46,7 +46,7 @@ class Cumulative(Strategy):
         new = trainer.experience.dataset
         self._past = new if self._past is None else self._past.concat(new)
 
-    def kept_bytes(self) -> int:
+    def state_bytes(self) -> int:
         return 0 if self._past is None else id_bytes(ids_of(self._past))
 
     def state_dict(self) -> dict[str, Any]:

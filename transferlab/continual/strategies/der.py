@@ -22,7 +22,7 @@ from transferlab.continual.components.gradients import (
 from transferlab.continual.components.rehearsal import BufferedRehearsal
 from transferlab.continual.components.strategy import DatasetOf
 from transferlab.continual.options.base import Needs, PositiveFloat, PositiveInt
-from transferlab.continual.options.memory import REPLAYED_APART, MemoryOptions
+from transferlab.continual.options.memory import REPLAY_STEP, MemoryOptions
 from transferlab.core.batch import Batch
 from transferlab.core.lazy import nn, no_grad, torch
 
@@ -51,7 +51,7 @@ class DEROptions(MemoryOptions):
         writes=True,
         past_samples=True,
         keeps="logits of the remembered answers",
-        extra_passes=REPLAYED_APART,
+        extra_passes=REPLAY_STEP,
         adds_gradient=True,
     )
 
@@ -89,8 +89,8 @@ class DER(BufferedRehearsal):
             old = [self._logits[name] for name in piece.sample_ids]
             vocabulary_ids = torch.cat([where for _, where in old]).to(logits.device).long()
             new = upcast(logits)
-            kept = torch.cat([value for value, _ in old]).to(new)
-            logit_distance = nn.functional.mse_loss(new.gather(1, vocabulary_ids), kept)
+            remembered = torch.cat([value for value, _ in old]).to(new)
+            logit_distance = nn.functional.mse_loss(new.gather(1, vocabulary_ids), remembered)
             wrong = nn.functional.cross_entropy(new, targets)
             parts.add_(
                 torch.stack([logit_distance, wrong]).detach().cpu(), alpha=len(targets) / tokens
@@ -104,11 +104,11 @@ class DER(BufferedRehearsal):
     @no_grad
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         super().after_training_exp(trainer, **kwargs)
-        kept = self.memory.policy.buffer
+        remembered = self.memory.policy.buffer
         names = [sample_id for sample_id, _ in self.memory.remembered()]
         new = [row for row, name in enumerate(names) if name not in self._logits]
         with evaluation_mode(trainer.model):
-            for batch in batches_over(trainer, kept.subset(new)) if new else ():
+            for batch in batches_over(trainer, remembered.subset(new)) if new else ():
                 with trainer.autocast():
                     logits = trainer.model(batch).float()
                 self._logits.update(self._largest(logits, batch))
@@ -123,8 +123,8 @@ class DER(BufferedRehearsal):
             for row, name in enumerate(batch.sample_ids)
         }
 
-    def kept_bytes(self) -> int:
-        return super().kept_bytes() + sum(v.nbytes + p.nbytes for v, p in self._logits.values())
+    def state_bytes(self) -> int:
+        return super().state_bytes() + sum(v.nbytes + p.nbytes for v, p in self._logits.values())
 
     def state_dict(self) -> dict[str, Any]:
         return {"memory": super().state_dict(), "logits": dict(self._logits)}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from transferlab.continual.components.gradients import batches_over, upcast
 from transferlab.continual.components.rehearsal import BufferedRehearsal
 from transferlab.continual.options.base import Needs, PositiveInt
-from transferlab.continual.options.memory import REPLAYED_APART, MemoryOptions, Policy
+from transferlab.continual.options.memory import REPLAY_STEP, MemoryOptions, Policy
 from transferlab.core.lazy import nn, no_grad, torch
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class ERACEOptions(MemoryOptions):
     needs: ClassVar[Needs] = Needs(
         writes=True,
         past_samples=True,
-        extra_passes=REPLAYED_APART,
+        extra_passes=REPLAY_STEP,
         replaces_loss=True,
         adds_gradient=True,
     )
@@ -68,7 +68,7 @@ class ERACE(BufferedRehearsal):
             batches = batches_over(trainer, self.memory.policy.buffer)
             self._spared = torch.cat([batch.targets() for batch in batches]).unique()
         self.memory.take_in(trainer)
-        self.memory.start_drawing()
+        self.memory.start_sampling()
         self._active = past
 
     def before_training_iteration(self, trainer: TrainerView, **kwargs) -> None:

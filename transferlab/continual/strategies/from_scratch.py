@@ -58,7 +58,7 @@ class FromScratch(Strategy):
         first = unflatten(self._first.to(trainer.device), trainer.trainable)
         torch._foreach_copy_(trainer.trainable, first)
 
-    def kept_bytes(self) -> int:
+    def state_bytes(self) -> int:
         return 0 if self._first is None else self._first.nbytes
 
     def state_dict(self) -> dict[str, Any]:

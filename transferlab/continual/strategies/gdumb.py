@@ -52,8 +52,8 @@ class GDumb(FromScratch):
         self.memory.take_in(trainer)
         trainer.adapted_dataset = self.memory.policy.buffer
 
-    def kept_bytes(self) -> int:
-        return super().kept_bytes() + self.memory.kept_bytes()
+    def state_bytes(self) -> int:
+        return super().state_bytes() + self.memory.state_bytes()
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "memory": self.memory.state_dict()}

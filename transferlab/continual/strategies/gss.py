@@ -83,30 +83,35 @@ class GSS(Replay):
             return
         new, old = trainer.experience.dataset, self.memory.policy.buffer
         everything = new.concat(old) if len(old) else new
-        kept = list(range(len(new), len(everything)))
+        remembered = list(range(len(new), len(everything)))
         with evaluation_mode(trainer.model):
             for start in range(0, len(new), trainer.train_mb_size):
-                compared = [kept[i] for i in torch.randperm(len(kept))[: self._compared].tolist()]
+                compared = [
+                    remembered[i]
+                    for i in torch.randperm(len(remembered))[: self._compared].tolist()
+                ]
                 references = [direction(trainer, everything, row) for row in compared]
                 for row in range(start, min(start + trainer.train_mb_size, len(new))):
-                    self._consider(kept, row, direction(trainer, everything, row), references)
-        self.memory.policy.buffer = everything.subset(kept)
+                    self._consider(remembered, row, direction(trainer, everything, row), references)
+        self.memory.policy.buffer = everything.subset(remembered)
 
-    def _consider(self, kept: list[int], row: int, own: Tensor, references: list[Tensor]) -> None:
+    def _consider(
+        self, remembered: list[int], row: int, own: Tensor, references: list[Tensor]
+    ) -> None:
         score = FIRST_SCORE
         if references:
             score = 1.0 + max(float(own.dot(one)) for one in references)
-        if len(kept) < self.memory.policy.max_size:
-            kept.append(row)
+        if len(remembered) < self.memory.policy.max_size:
+            remembered.append(row)
             self._scores.append(score)
         elif score < 1.0:
             chances = torch.tensor(self._scores).clamp(min=1e-6)
             at = int(torch.multinomial(chances, 1))
             if float(torch.rand(())) < self._scores[at] / (self._scores[at] + score + 1e-12):
-                kept[at], self._scores[at] = row, score
+                remembered[at], self._scores[at] = row, score
 
-    def kept_bytes(self) -> int:
-        return super().kept_bytes() + 8 * len(self._scores)
+    def state_bytes(self) -> int:
+        return super().state_bytes() + 8 * len(self._scores)
 
     def state_dict(self) -> dict[str, Any]:
         return {"memory": super().state_dict(), "scores": list(self._scores)}

@@ -68,20 +68,20 @@ class LwF(Distillation):
     def drift(self, trainer: TrainerView) -> Tensor:
         new, old = upcast(trainer.mb_output), upcast(self._old)
         if self._answered is not None:
-            kept = self._answered.to(new.device)
-            new, old = new[:, kept], old[:, kept]
+            targets = self._answered.to(new.device)
+            new, old = new[:, targets], old[:, targets]
         return divergence(new, old, self.options.temperature)
 
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         super().after_training_exp(trainer, **kwargs)
         if self.options.tokens == "answered":
-            seen = [] if self._answered is None else [self._answered]
+            answered_parts = [] if self._answered is None else [self._answered]
             for batch in batches_over(trainer, trainer.experience.dataset):
-                seen.append(batch.targets().unique().cpu())
-            self._answered = torch.cat(seen).unique()
+                answered_parts.append(batch.targets().unique().cpu())
+            self._answered = torch.cat(answered_parts).unique()
 
-    def kept_bytes(self) -> int:
-        return super().kept_bytes() + (0 if self._answered is None else self._answered.nbytes)
+    def state_bytes(self) -> int:
+        return super().state_bytes() + (0 if self._answered is None else self._answered.nbytes)
 
     def state_dict(self) -> dict[str, Any]:
         answered = {} if self._answered is None else {"answered": self._answered}

@@ -96,8 +96,8 @@ class Merge(FromScratch):
         torch._foreach_copy_(trainer.trainable, unflatten(first, trainer.trainable))
         torch._foreach_add_(trainer.trainable, merged)
 
-    def kept_bytes(self) -> int:
-        return super().kept_bytes() + sum(vector.nbytes for vector in self._vectors)
+    def state_bytes(self) -> int:
+        return super().state_bytes() + sum(vector.nbytes for vector in self._vectors)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "vectors": [one.cpu() for one in self._vectors]}

@@ -131,9 +131,9 @@ class PerDomain(FromScratch):
         )
         return torch.cdist(one, other)
 
-    def kept_bytes(self) -> int:
-        kept = (*self.adapters.values(), *self.prototypes.values(), self.covariance)
-        return super().kept_bytes() + sum(one.nbytes for one in kept)
+    def state_bytes(self) -> int:
+        tensors = (*self.adapters.values(), *self.prototypes.values(), self.covariance)
+        return super().state_bytes() + sum(one.nbytes for one in tensors)
 
     def state_dict(self) -> dict[str, Any]:
         own = {"adapters": dict(self.adapters), "prototypes": dict(self.prototypes)}

@@ -92,9 +92,9 @@ class Replay(BufferedRehearsal):
     def before_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         if len(self.memory) == 0:
             return
-        new, kept = trainer.adapted_dataset, self.memory.policy.buffer
-        batches = self._batches(len(new), len(kept), trainer.train_mb_size)
-        trainer.dataloader = trainer.loader_over(new.concat(kept), batch_sampler=batches)
+        new, memory_samples = trainer.adapted_dataset, self.memory.policy.buffer
+        batches = self._batches(len(new), len(memory_samples), trainer.train_mb_size)
+        trainer.dataloader = trainer.loader_over(new.concat(memory_samples), batch_sampler=batches)
 
     def _batches(self, new: int, remembered: int, batch_samples: int) -> EpochBatches:
         ratio = self.options.batch_ratio
@@ -128,10 +128,10 @@ class Replay(BufferedRehearsal):
             self._replayed += torch.tensor([float(losses), count])
 
     def after_backward(self, trainer: TrainerView, **kwargs) -> None:
-        seen = self._replayed.to(trainer.device)
-        sum_over_ranks([seen])
-        if seen[1]:
-            self.terms[f"{self.name}_loss"] = seen[0] / seen[1]
+        replayed = self._replayed.to(trainer.device)
+        sum_over_ranks([replayed])
+        if replayed[1]:
+            self.terms[f"{self.name}_loss"] = replayed[0] / replayed[1]
 
     def remembered(self) -> list[tuple[str, int]]:
         """The id of every remembered sample, with the index of its experience."""

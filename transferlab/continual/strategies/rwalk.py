@@ -116,8 +116,8 @@ class RWalk(QuadraticPenalty):
         for name in WITHIN_A_DOMAIN:
             setattr(self, f"_{name}", state[name].to(self._current.device))
 
-    def kept_bytes(self) -> int:
-        return super().kept_bytes() + (0 if self._fisher is None else 2 * self._fisher.nbytes)
+    def state_bytes(self) -> int:
+        return super().state_bytes() + (0 if self._fisher is None else 2 * self._fisher.nbytes)
 
     def state_dict(self) -> dict[str, Any]:
         own = {} if self._fisher is None else {"fisher": self._fisher.cpu()}

@@ -59,8 +59,8 @@ class SelfDistillation(BufferedStrategy, SelfGeneratedTargets):
         self.memory = ReplayBuffer(options, name=self.name)
 
     def samples_to_answer(self, trainer: TrainerView) -> Sequence[Sample]:
-        kept = self.memory.policy.buffer
-        return [kept[i][0] for i in range(len(kept))]
+        remembered = self.memory.policy.buffer
+        return [remembered[i][0] for i in range(len(remembered))]
 
     def after_training_exp(self, trainer: TrainerView, **kwargs) -> None:
         super().after_training_exp(trainer, **kwargs)

@@ -111,8 +111,8 @@ class SI(QuadraticPenalty):
     _whole: Tensor | None = None
     """Variant "avalanche": the importances before the cut."""
 
-    def kept_bytes(self) -> int:
-        return super().kept_bytes() + (0 if self._whole is None else self._whole.nbytes)
+    def state_bytes(self) -> int:
+        return super().state_bytes() + (0 if self._whole is None else self._whole.nbytes)
 
     def state_dict(self) -> dict[str, Any]:
         whole = {} if self._whole is None else {"whole": self._whole.cpu()}

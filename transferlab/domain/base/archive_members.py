@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 SHARD = ".tar"
-_KEPT_INDEXES = 256
+_MAX_INDEXES = 256
 """Shards whose members' places are kept: of 10,000 members they take about 2 MB."""
 
 
@@ -70,7 +70,7 @@ def _member_of(path: Path) -> tuple[Path, int, int] | None:
     return None
 
 
-@lru_cache(maxsize=_KEPT_INDEXES)
+@lru_cache(maxsize=_MAX_INDEXES)
 def _members(shard: Path, changed_ns: int, size: int) -> Mapping[str, tuple[int, int]]:
     """Offset and size of every regular member; the last two arguments tell versions apart."""
     with tarfile.open(shard, "r:") as archive:

@@ -49,15 +49,15 @@ def write_once(name: str, write: Callable[[Path], None], cache_root: Path | None
     if final.is_dir() and (_damage(final) is None or not _set_damaged_aside(final)):
         _verified.add(final)
         return final
-    beside = own_cache_folder(root, PREFIX)
+    partial = own_cache_folder(root, PREFIX)
     try:
         with report_disk_errors(root):
-            write(beside.path)
-            digests = {"files": folder_digests(beside.path)}
-            (beside.path / DIGESTS).write_text(json.dumps(seal(digests)), "utf-8")
-            _rename(beside.path, final)
+            write(partial.path)
+            digests = {"files": folder_digests(partial.path)}
+            (partial.path / DIGESTS).write_text(json.dumps(seal(digests)), "utf-8")
+            _rename(partial.path, final)
     finally:
-        beside.remove()
+        partial.remove()
     _verified.add(final)
     return final
 

@@ -155,17 +155,17 @@ def _verify(section: ArchiveSection, partial: Path) -> None:
 
 def _put(section: ArchiveSection, partial: Path, root: Path) -> None:
     """Unpack beside and move into place, so that half an archive is never taken for a whole."""
-    beside = OwnedFolder(root, _UNPACKING)
+    unpacking = OwnedFolder(root, _UNPACKING)
     try:
         if is_archive(section.name):
-            _unpack(section, partial, beside.path)
+            _unpack(section, partial, unpacking.path)
         else:
-            os.replace(partial, beside.path / section.name)
+            os.replace(partial, unpacking.path / section.name)
         target = root / section.to
         target.mkdir(parents=True, exist_ok=True)
-        _merge(beside.path, target)
+        _merge(unpacking.path, target)
     finally:
-        beside.remove()
+        unpacking.remove()
 
 
 def _unpack(section: ArchiveSection, partial: Path, to: Path) -> None:

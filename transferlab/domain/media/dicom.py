@@ -139,10 +139,10 @@ def _persons(dataset: Dataset) -> Iterator[str]:
 
 def _says_burned_in(path: Path) -> bool:
     with one_sentence(path):
-        said = pydicom.dcmread(
+        detail = pydicom.dcmread(
             readable(path), stop_before_pixels=True, specific_tags=["BurnedInAnnotation"]
         )
-        return str(said.get("BurnedInAnnotation") or "").strip().upper() == "YES"
+        return str(detail.get("BurnedInAnnotation") or "").strip().upper() == "YES"
 
 
 @contextmanager
@@ -231,11 +231,11 @@ def _refuse_incomplete(path: Path, dataset: Dataset) -> None:
         )
     photometric = str(dataset.PhotometricInterpretation)
     if photometric not in _PHOTOMETRIC:
-        said = f" '{photometric}'" if re.fullmatch(r"[A-Z0-9_ ]{1,16}", photometric) else ""
+        detail = f" '{photometric}'" if re.fullmatch(r"[A-Z0-9_ ]{1,16}", photometric) else ""
         raise UnreadableMedium(
             path,
-            f"the DICOM file's PhotometricInterpretation{said} is none of the standard's that are "
-            f"pictures: {', '.join(_PHOTOMETRIC)}",
+            f"the DICOM file's PhotometricInterpretation{detail} is none of the standard's that "
+            f"are pictures: {', '.join(_PHOTOMETRIC)}",
         )
     for name, allowed in _allowed(dataset).items():
         if dataset[name].VM != 1 or int(dataset[name].value) not in allowed:
@@ -249,10 +249,10 @@ def _refuse_incomplete(path: Path, dataset: Dataset) -> None:
             path, "the DICOM file lacks TransferSyntaxUID, which says how its pixels are encoded"
         )
     if not syntax.is_transfer_syntax or syntax.is_private:
-        said = f" {syntax}" if re.fullmatch(r"[0-9.]{1,64}", syntax) else ""
+        detail = f" {syntax}" if re.fullmatch(r"[0-9.]{1,64}", syntax) else ""
         raise UnreadableMedium(
             path,
-            f"the DICOM file's TransferSyntaxUID{said} is no transfer syntax of the standard",
+            f"the DICOM file's TransferSyntaxUID{detail} is no transfer syntax of the standard",
         )
     if not syntax.is_compressed:
         return

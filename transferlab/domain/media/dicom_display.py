@@ -77,14 +77,18 @@ def describe_fallback(dataset: Dataset, index: int) -> str | None:
 
 def _without_overlays(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     """Stored values without what stands in the bits above them (PS3.5 8.1.1)."""
-    kept, allocated = int(dataset.get("BitsStored") or 0), int(dataset.BitsAllocated)
-    if stored.ndim != 2 or not np.issubdtype(stored.dtype, np.integer) or not 0 < kept < allocated:
+    stored_bits, allocated = int(dataset.get("BitsStored") or 0), int(dataset.BitsAllocated)
+    if (
+        stored.ndim != 2
+        or not np.issubdtype(stored.dtype, np.integer)
+        or not 0 < stored_bits < allocated
+    ):
         return stored
-    if int(dataset.get("HighBit") or kept - 1) != kept - 1:
+    if int(dataset.get("HighBit") or stored_bits - 1) != stored_bits - 1:
         return stored
-    values = stored.astype(np.int64) & ((1 << kept) - 1)
+    values = stored.astype(np.int64) & ((1 << stored_bits) - 1)
     if int(dataset.get("PixelRepresentation") or 0):
-        values = np.where(values >= 1 << (kept - 1), values - (1 << kept), values)
+        values = np.where(values >= 1 << (stored_bits - 1), values - (1 << stored_bits), values)
     return values.astype(stored.dtype)
 
 
@@ -121,10 +125,10 @@ def _grey(stored: np.ndarray, own: Dataset) -> np.ndarray:
         return _to_8_bits(windowed, *ends)
     if own.get("BitsStored", 0) == 8 and values is stored and stored.dtype == np.uint8:
         return stored
-    seen = values[~_is_padding(stored, own) & np.isfinite(values)]
-    if not seen.size:
-        seen = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    return _to_8_bits(values, float(seen.min()), float(seen.max()))
+    valid = values[~_is_padding(stored, own) & np.isfinite(values)]
+    if not valid.size:
+        valid = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+    return _to_8_bits(values, float(valid.min()), float(valid.max()))
 
 
 def _modality_values(stored: np.ndarray, own: Dataset) -> np.ndarray:

@@ -176,9 +176,9 @@ class _Film:
         """
         target = self._ticks(seconds)
         length = self.stated_seconds
-        near = target if length is None else min(target, self._ticks(length))
+        target_tick = target if length is None else min(target, self._ticks(length))
         for earlier in (0.0, 5.0, 60.0, math.inf):
-            start = self._first if math.isinf(earlier) else near - int(earlier / self._base)
+            start = self._first if math.isinf(earlier) else target_tick - int(earlier / self._base)
             with suppress(av.PermissionError):  # what FFmpeg says where it finds no keyframe
                 self._container.seek(max(self._first, start), stream=self._stream, backward=True)
             shown = self._last_until(target)

@@ -189,15 +189,15 @@ def _nothing_to_ask(
     found: Survey, files: Sequence[Row], joined: _Join | None, notes: list[str], error: InputError
 ) -> str:
     """Why DICOM files alone are no domain, and what would make them one."""
-    said = f"{found.root}: {len(files)} DICOM pictures, "
+    summary = f"{found.root}: {len(files)} DICOM pictures, "
     if joined is not None:
-        return f"{said}and {joined.table} belongs to them, but {error}"
+        return f"{summary}and {joined.table} belongs to them, but {error}"
     unread = next((note for note in notes if note.startswith(_UNREAD)), None)
     why = "but no table that says anything about them"
     if found.tables:
         why = f"but {unread}" if unread else f"but {notes[-1]}"
     return (
-        f"{said}{why}; put a CSV of reports or labels beside them, with a column of accession "
+        f"{summary}{why}; put a CSV of reports or labels beside them, with a column of accession "
         f"numbers, UIDs or file names{found.advice if not found.tables else ''}"
     )
 

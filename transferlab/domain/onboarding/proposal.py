@@ -25,7 +25,7 @@ from transferlab.domain.onboarding.task_proposal import Questions, questions_of
 from transferlab.domain.onboarding.video_proposal import FRAMES, propose_video
 from transferlab.domain.sources.chat import read_chat
 from transferlab.domain.tables.text_file import UTF8
-from transferlab.domain.validation.domain_check import NOT_STATED
+from transferlab.domain.validation.settings import NOT_STATED
 from transferlab.errors import DataError, InputError
 
 RegisterKind = Literal["table", "dicom", "chat", "video", "webdataset", "huggingface"]

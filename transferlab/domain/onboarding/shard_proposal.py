@@ -20,7 +20,7 @@ from transferlab.domain.sources.webdataset import stream_shards
 from transferlab.domain.tables.reader import stream_table
 from transferlab.errors import InputError
 
-LOOKED_AT = 2000
+MAX_ROWS = 2000
 """Rows that a proposal is made of: of shards, all would have to be read."""
 
 
@@ -34,9 +34,7 @@ def propose_shards(found: Survey, name: str) -> tuple[dict[str, Any], Questions]
     if not found.shards:
         raise InputError(f"{found.root}: holds no {SHARD} shard")
     path = found.shards[0] if len(found.shards) == 1 else "."
-    rows = list(
-        islice(stream_shards(found.root / path, found.root, pattern=f"*{SHARD}"), LOOKED_AT)
-    )
+    rows = list(islice(stream_shards(found.root / path, found.root, pattern=f"*{SHARD}"), MAX_ROWS))
     source = {"kind": "webdataset", "path": path}
     return _proposed(found, source, rows, shown=_members(found, rows))
 
@@ -53,7 +51,7 @@ def propose_saved(found: Survey, name: str) -> tuple[dict[str, Any], Questions]:
     rows = [
         row | {PART: table.stem}
         for table in sorted(root.glob("*.jsonl"))
-        for row in islice(stream_table(table), LOOKED_AT)
+        for row in islice(stream_table(table), MAX_ROWS)
     ]
     return _proposed(found, settings, rows, shown=_files(found, rows, root))
 
@@ -69,8 +67,8 @@ def _proposed(
     frames = {"frames": 4} if kind == "video" else {}
     source["media"] = {mark: {"kind": kind, "path": f"{{{medium}}}"} | frames}
     questions = questions_of(rows, mark=mark, media_columns=[*shown, "key"], medium=medium)
-    if len(rows) >= LOOKED_AT:
-        questions.notes.append(f"tasks: made of the first {LOOKED_AT:,} rows; there are more")
+    if len(rows) >= MAX_ROWS:
+        questions.notes.append(f"tasks: made of the first {MAX_ROWS:,} rows; there are more")
     if len(shown) > 1:
         questions.notes.append(f"source.media: {', '.join(list(shown)[1:])} also hold media")
     return source, questions
@@ -103,5 +101,5 @@ def _files(found: Survey, rows: Sequence[Row], root: Path) -> dict[str, str]:
 
 
 def _kind(found: Survey, suffix: str) -> str | None:
-    kept = found.of_suffix(suffix.lower())
-    return next((kind for kind, paths in found.media().items() if paths is kept), None)
+    media = found.of_suffix(suffix.lower())
+    return next((kind for kind, paths in found.media().items() if paths is media), None)

@@ -215,9 +215,9 @@ def _named_from_above(
             continue
         above = Survey(root=folder, tables=[(found.root / table).relative_to(folder).as_posix()])
         for value in dict.fromkeys(row.get(column, "") for row in rows):
-            kept = above.of_suffix(PurePosixPath(value).suffix.lower())
-            if kept is not None and (folder / value).is_file():
-                kept.append(value)
+            matching = above.of_suffix(PurePosixPath(value).suffix.lower())
+            if matching is not None and (folder / value).is_file():
+                matching.append(value)
         return above
     return None
 

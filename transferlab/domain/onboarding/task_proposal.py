@@ -65,8 +65,8 @@ def questions_of(
     attributes = find_attributes(columns)
     split = find_split(columns)
     # Sex is both: a question, and a word by which the scores of others may be told apart.
-    told_apart = [name for name in attributes if not is_interest(name)]
-    taken = [*media_columns, *told_apart, *(one for one in (found, split) if one)]
+    attributes_left = [name for name in attributes if not is_interest(name)]
+    taken = [*media_columns, *attributes_left, *(one for one in (found, split) if one)]
     nameable = {name: one for name, one in columns.items() if is_nameable(name)}
     tasks, used = _tasks(mark, rows, nameable, without=taken, notes=notes)
     if not tasks:
@@ -83,9 +83,9 @@ def questions_of(
     )
     labels = [name for name in used if tasks.get(_task_name(name), {}).get("kind") == "classify"]
     notes += [
-        f"tasks.{_task_name(name)}: {said}"
+        f"tasks.{_task_name(name)}: {warning}"
         for name in labels
-        for said in describe_spellings(columns[name].counts)
+        for warning in describe_spellings(columns[name].counts)
     ]
     return Questions(
         group=found or medium,

@@ -110,6 +110,6 @@ def _used_columns(config: DomainConfig) -> Iterator[tuple[str, str]]:
 def _why_removed(column: str, wanted: Mapping[str, BaseTag]) -> str:
     number = tag_for_keyword(column)
     tag = wanted.get(column) or (Tag(number) if number is not None else None)
-    kept = tag is not None and treatment(tag, keep=["patient_characteristics"]) != "remove"
-    advice = "add privacy.keep: [patient_characteristics]" if kept else "leave it out"
+    retained = tag is not None and treatment(tag, keep=["patient_characteristics"]) != "remove"
+    advice = "add privacy.keep: [patient_characteristics]" if retained else "leave it out"
     return f"'{column}' is removed by privacy.dicom (PS3.15, table E.1-1); {advice}"

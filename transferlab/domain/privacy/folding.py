@@ -61,7 +61,7 @@ def folded(text: str) -> FoldedText:
     if text.isascii() and "`" not in text:
         return FoldedText(text.casefold(), text, tuple(range(len(text))))
     parts = [_fold_character(one) for one in text]
-    starts = tuple(place for place, part in enumerate(parts) for _ in part)
+    starts = tuple(position for position, part in enumerate(parts) for _ in part)
     return FoldedText("".join(parts), text, starts)
 
 
@@ -73,8 +73,8 @@ def is_unspaced(character: str) -> bool:
 @lru_cache(maxsize=4096)
 def _fold_character(character: str) -> str:
     plain = character.translate(_APOSTROPHES).translate(_HYPHENS)
-    apart = unicodedata.normalize("NFKD", plain.casefold())
+    decomposed = unicodedata.normalize("NFKD", plain.casefold())
     # Marks (accents, vowel signs) and invisible characters (soft hyphens, joiners) are no letters.
-    kept = "".join(one for one in apart if unicodedata.category(one)[0] != "M"
+    letters = "".join(one for one in decomposed if unicodedata.category(one)[0] != "M"
                    and unicodedata.category(one) != "Cf")  # fmt: skip
-    return kept.casefold().translate(_LETTERS).translate(_HIRAGANA)
+    return letters.casefold().translate(_LETTERS).translate(_HIRAGANA)

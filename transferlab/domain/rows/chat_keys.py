@@ -99,17 +99,17 @@ def check_keys(given: Mapping[str, Any], known: Collection[str], whose: str) -> 
             raise BadRow(f"{whose} key '{key}' is not read here; remove it or write it as text")
 
 
-def first_said(given: Mapping[str, Any], names: Sequence[str]) -> Any:
+def first_value(given: Mapping[str, Any], names: Sequence[str]) -> Any:
     """The value of the first of several names of one thing; None where none is there.
 
     Raises:
         BadRow: two of them say different things.
     """
     values = [given[name] for name in names if given.get(name) is not None]
-    said = [value for value in values if not is_empty(value)]
-    if any(value != said[0] for value in said[1:]):
+    present = [value for value in values if not is_empty(value)]
+    if any(value != present[0] for value in present[1:]):
         raise BadRow(f"its keys {' and '.join(map(repr, names))} say different things")
-    return (said or values or [None])[0]
+    return (present or values or [None])[0]
 
 
 def check_text(text: str) -> None:

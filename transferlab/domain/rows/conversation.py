@@ -14,7 +14,7 @@ from transferlab.domain.rows.chat_keys import (
     check_keys,
     check_text,
     check_turn_keys,
-    first_said,
+    first_value,
     is_empty,
 )
 
@@ -100,11 +100,11 @@ def _messages(item: Mapping[str, Any]) -> tuple[list[Any], tuple[str, ...]]:
     prompt, completion = item.get("prompt"), item.get("completion")
     if isinstance(prompt, list) and isinstance(completion, list):
         return first + prompt + completion, ("prompt", "completion")
-    for asked, answered in _PAIRS:
-        question, answer = item.get(asked), item.get(answered)
+    for user_key, answered in _PAIRS:
+        question, answer = item.get(user_key), item.get(answered)
         if isinstance(question, str) and isinstance(answer, str):
-            used: tuple[str, ...] = (asked, answered)
-            if asked == "instruction" and isinstance(item.get("input"), str):
+            used: tuple[str, ...] = (user_key, answered)
+            if user_key == "instruction" and isinstance(item.get("input"), str):
                 question = "\n".join(filter(None, [question, item["input"]]))
                 used += ("input",)
             return first + _exchange(question, answer), used
@@ -155,13 +155,13 @@ def _is_text(value: Any) -> bool:
 def _turn(message: Any) -> Turn:
     if not isinstance(message, Mapping):
         raise BadRow("one of its turns is not a JSON object")
-    said = first_said(message, ("role", "from"))
-    role = ROLES.get(said) if isinstance(said, str) else None
+    role_value = first_value(message, ("role", "from"))
+    role = ROLES.get(role_value) if isinstance(role_value, str) else None
     if role is None:
         raise BadRow(f"the role of one of its turns is none of {', '.join(ROLES)}")
     check_turn_keys(message)
     turn = Turn(role=role, text="", learned=_learned(message, role))
-    content = first_said(message, ("content", "value"))
+    content = first_value(message, ("content", "value"))
     if isinstance(content, str):
         turn.text = content
     elif isinstance(content, list):
@@ -192,7 +192,7 @@ def _add(turn: Turn, part: Any) -> None:
     elif kind in KINDS:
         check_keys(part, ("type", kind, "path", "index"), "a part's")
         turn.text += f"<{kind}>"
-        own = first_said(part, (kind, "path"))
+        own = first_value(part, (kind, "path"))
         if not is_empty(own):
             turn.media.append(_path(own, kind))
         if part.get("index") is not None:

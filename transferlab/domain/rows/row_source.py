@@ -24,11 +24,11 @@ class RowSource:
     files are kept.
     """
 
-    def __init__(self, source: Source, *, kept: bool = False) -> None:
+    def __init__(self, source: Source, *, in_memory: bool = False) -> None:
         """
         Args:
             source: of the domain.
-            kept: read it once and keep the rows in memory.
+            in_memory: read it once and keep the rows in memory.
 
         Raises:
             DataError: the source cannot be read.
@@ -37,7 +37,7 @@ class RowSource:
         self._entry, self._guard = self._context.entry, self._context.guard
         self._source = source
         self._items: list[Row | BadItem] | None = None
-        if kept:
+        if in_memory:
             self._items = list(self._as_read())
 
     def __iter__(self) -> Iterator[Row | Quarantined]:
@@ -81,7 +81,7 @@ def read_rows(source: Source) -> tuple[list[Row], list[Quarantined]]:
         DataError: the table or the domain's own code cannot be used.
         InputError: source.transcript, or id, names a column that does not exist.
     """
-    rows_of_source = RowSource(source, kept=True)
+    rows_of_source = RowSource(source, in_memory=True)
     check_row_columns(source.context.entry, rows_of_source.columns())
     rows: list[Row] = []
     bad: list[Quarantined] = []

@@ -108,6 +108,10 @@ class Source(ABC):
         """Those that any row has; a source that knows them without reading says so itself."""
         return columns_of_rows(self)
 
+    def file_of(self, where: str) -> Path | None:
+        """The file that the ``where`` of a row or ``BadItem`` stands for; None where rows tell."""
+        return None
+
     @classmethod
     def read_options(cls, entry: DomainEntry) -> Any:
         """``source.options`` of domain.yaml as the kind's ``Options``.

@@ -64,8 +64,8 @@ def read_subtitles(path: Path, *, encoding: str = UTF8) -> list[Cue]:
         shift = _shift(text)
     cues = []
     for caption in captions.captions:
-        said = (html.unescape(line).strip() for line in caption.text.splitlines())
-        lines = tuple(line for line in said if line)
+        texts = (html.unescape(line).strip() for line in caption.text.splitlines())
+        lines = tuple(line for line in texts if line)
         start, end = _seconds(caption.start_time), _seconds(caption.end_time)
         if lines:
             cues.append(Cue(lines, start + shift, end + shift))
@@ -104,18 +104,20 @@ def _decoded(content: bytes, encoding: str) -> str:
 def _joined(text: str, *, header: bool) -> str:
     """The text with blocks that have no times put to the cue above them."""
     found = [block.split("\n") for block in re.split(r"\n(?:[ \t]*\n)+", text.strip("\n"))]
-    blocks, kept = (found[1:], found[:1]) if header else (found, [])
+    blocks, header_blocks = (found[1:], found[:1]) if header else (found, [])
     begun = False  # whether a cue has come by now
     for block, following in zip_longest(blocks, blocks[1:], fillvalue=[""]):
         timed = any(TIMING in line for line in block[:2])
         parted = len(block) == 1 and block[0].strip().isdigit() and TIMING in following[0]
         if timed or not begun or block[0].startswith(_COMMENTS):
             # In .srt a cue without its number would not be read.
-            kept.append(["0", *block] if timed and not header and TIMING in block[0] else block)
+            header_blocks.append(
+                ["0", *block] if timed and not header and TIMING in block[0] else block
+            )
         elif not parted:  # a cue's number that a blank line parts from its times is no words
-            kept[-1] += block
+            header_blocks[-1] += block
         begun = begun or timed
-    worded = [block for block in kept if not _is_empty_cue(block)]
+    worded = [block for block in header_blocks if not _is_empty_cue(block)]
     return "\n\n".join("\n".join(block) for block in worded) + "\n"
 
 

@@ -66,7 +66,7 @@ class SampleBuilder:
         self._config, self._file, self._resolver = config, file, resolver
         self._guard = guard or Guard(config, None, file=file)
         self._own_ids = own_ids
-        self._times_seen: Counter[str] = Counter()
+        self._occurrences: Counter[str] = Counter()
 
     def build(self, rows: list[Row]) -> tuple[list[BuiltSample], list[Quarantined]]:
         """The samples of all tasks, and the rows that gave none because something is wrong.
@@ -186,8 +186,8 @@ class SampleBuilder:
         first = self._guard.id(identity)
         if not self._own_ids:
             return first
-        self._times_seen[first] += 1
-        times = self._times_seen[first]
+        self._occurrences[first] += 1
+        times = self._occurrences[first]
         return first if times == 1 else self._guard.id([*identity, str(times)])
 
     def _with_collected_choices(self, name: str, made: list[BuiltSample]) -> list[BuiltSample]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from pydicom.tag import BaseTag
@@ -36,6 +38,7 @@ USUAL_TAGS = (
     "PatientAge",
 )
 _PATH_KEYS = ("file", "stem")
+_ALIAS = re.compile(r"DICOM file ([1-9][0-9]{0,8})\b")
 Bad = list[tuple[str, str]]
 ElementGuardOf = Callable[[Mapping[str, BaseTag]], ElementGuard]
 
@@ -67,6 +70,11 @@ class DicomSource(Source):
     def columns(self) -> set[str]:
         """Those of every row; no file is read."""
         return self._tree.columns()
+
+    def file_of(self, where: str) -> Path | None:
+        """The file of that number, also where it holds no picture."""
+        named = _ALIAS.match(where)
+        return self._tree.file_of_number(int(named[1])) if named else None
 
     def _reports(self) -> Iterable[Row]:
         section = self.context.section.reports
@@ -138,6 +146,10 @@ class DicomTree:
                 yield row
             else:
                 yield self._elements.treat(row)
+
+    def file_of_number(self, number: int) -> Path | None:
+        """That file, counted from 1 in the order of paths; None where there are fewer."""
+        return next(islice(list_dicom_files(self._path, self._root), number - 1, None), None)
 
     def _pictures(self) -> Iterator[Row | BadItem]:
         """A row per file that holds a picture, and why the others are left out."""

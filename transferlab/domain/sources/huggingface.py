@@ -109,9 +109,11 @@ def _saved(datasets: Any, path: Path) -> Mapping[str, Any]:
 
 
 def _from_hub(datasets: Any, hub: HubSection, cache: Path | None) -> Mapping[str, Any]:
-    kept = None if cache is None else str(cache)
+    cache_folder = None if cache is None else str(cache)
     try:
-        return datasets.load_dataset(hub.id, hub.subset, revision=hub.revision, cache_dir=kept)
+        return datasets.load_dataset(
+            hub.id, hub.subset, revision=hub.revision, cache_dir=cache_folder
+        )
     except datasets.exceptions.DatasetNotFoundError as error:
         raise DataError(
             f"source.hub: there is no dataset '{hub.id}' on the hub, or it is not open to you; "
@@ -129,8 +131,8 @@ def _from_hub(datasets: Any, hub: HubSection, cache: Path | None) -> Mapping[str
             "the dataset elsewhere with `save_to_disk`, and name that folder as source.path"
         ) from error
     except ValueError as error:
-        said = str(error).partition("\n")[0]
-        raise DataError(f"source.hub: '{hub.id}' cannot be used: {said}") from error
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"source.hub: '{hub.id}' cannot be used: {reason}") from error
 
 
 def _identity(splits: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,8 +153,8 @@ def _write(datasets: Any, splits: Mapping[str, Any], folder: Path) -> None:
         with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as table:
             for number, row in enumerate(_undecoded(datasets, one), start=1):
                 where = f"{name} row {number}"
-                kept = {key: flat(value, folder, where=where) for key, value in row.items()}
-                table.write(json.dumps(kept, ensure_ascii=False, default=str) + "\n")
+                flat_row = {key: flat(value, folder, where=where) for key, value in row.items()}
+                table.write(json.dumps(flat_row, ensure_ascii=False, default=str) + "\n")
 
 
 def _undecoded(datasets: Any, rows: Any) -> Iterator[Mapping[str, Any]]:

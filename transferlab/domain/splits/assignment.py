@@ -12,6 +12,12 @@ from transferlab.domain.splits.group_split import commonest, split_groups
 from transferlab.domain.splits.manifest import read_manifest
 from transferlab.errors import DataError
 
+NOTHING_LEARNED_IS_SCORED = (
+    "cannot be measured: no answer of its test split is in its train split; it needs more groups, "
+    "another splits.seed, or splits.stratify"
+)
+"""Of a task whose answers are classes; a check and a run say the same."""
+
 
 def assign_splits(entry: DomainEntry, built: Sequence[BuiltSample]) -> list[SplitName]:
     """The split of each of ``built``, in order.

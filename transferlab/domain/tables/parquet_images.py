@@ -48,10 +48,10 @@ def unpack(folder: Path, to: Path) -> dict[str, int]:
     try:
         (to / MEDIA).mkdir(parents=True, exist_ok=True)
         for name, paths in parts.items():
-            beside = to / f"{name}.jsonl.partial"
-            with beside.open("w", encoding="utf-8") as table:
+            partial = to / f"{name}.jsonl.partial"
+            with partial.open("w", encoding="utf-8") as table:
                 written[f"{name}.jsonl"] = sum(_write(path, table, to) for path in paths)
-            beside.rename(to / f"{name}.jsonl")
+            partial.rename(to / f"{name}.jsonl")
     except OSError as error:
         raise EnvironmentProblem(f"{to}: cannot be written ({error.strerror})") from None
     return written
@@ -87,15 +87,15 @@ def flat(value: Any, to: Path, *, where: str) -> Any:
     """
     if isinstance(value, Mapping) and set(value) == {"bytes", "path"}:
         content = value["bytes"]
-        return value["path"] if content is None else _kept(content, to, where=where)
+        return value["path"] if content is None else _store(content, to, where=where)
     if isinstance(value, bytes):
-        return _kept(value, to, where=where)
+        return _store(value, to, where=where)
     if isinstance(value, list):
         return [flat(one, to, where=where) for one in value]
     return value
 
 
-def _kept(content: bytes, to: Path, *, where: str) -> str:
+def _store(content: bytes, to: Path, *, where: str) -> str:
     """The path of a picture, which has the name of its own digest and so is kept once."""
     try:
         with open_picture(io.BytesIO(content)) as opened:
@@ -111,7 +111,7 @@ def _kept(content: bytes, to: Path, *, where: str) -> str:
     relative = f"{MEDIA}/{hashlib.sha256(content).hexdigest()[:32]}{ending}"
     if not (to / relative).exists():
         # Its name promises its content, so half a picture must never have it.
-        beside = to / f"{relative}.partial"
-        beside.write_bytes(content)
-        beside.rename(to / relative)
+        partial = to / f"{relative}.partial"
+        partial.write_bytes(content)
+        partial.rename(to / relative)
     return relative

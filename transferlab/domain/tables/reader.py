@@ -96,11 +96,13 @@ def _delimiter(header: str, known: str) -> str:
 
 
 def _csv(path: Path, lines: IO[str], delimiters: str) -> Iterator[Row]:
-    first, told = next(lines, ""), None
+    first, named_delimiter, before = next(lines, ""), None, 0
     if named := _SEPARATOR_LINE.fullmatch(first.strip()):  # as office programs write it
-        told, first = named[1], next(lines, "")
+        named_delimiter, first, before = named[1], next(lines, ""), 1
     reader = csv.reader(
-        chain([first], lines), delimiter=told or _delimiter(first, delimiters), strict=True
+        chain([first], lines),
+        delimiter=named_delimiter or _delimiter(first, delimiters),
+        strict=True,
     )
     began = 1
     try:
@@ -109,24 +111,35 @@ def _csv(path: Path, lines: IO[str], delimiters: str) -> Iterator[Row]:
         if len(set(header)) != len(header):
             twice = next(name for name in header if header.count(name) > 1)
             raise DataError(f"{path}: the header names the column '{twice}' twice")
-        for number, cells in enumerate((cells for cells in reader if cells), start=1):
+        began = reader.line_num + 1
+        for number, cells in enumerate(reader, start=2):
+            where = _row_of(number, before + began)
+            began = reader.line_num + 1
+            if not cells:
+                continue
             if len(cells) != len(header):
                 raise DataError(
-                    f"{path} row {number} (line {reader.line_num}): has {len(cells)} cells, "
+                    f"{path} {where}: has {len(cells)} cells, "
                     f"the header has {len(header)}; is a quote or a delimiter missing?"
                 )
             if cells == header and len(cells) > 1:
                 raise DataError(
-                    f"{path} row {number} (line {reader.line_num}): is the header again; were two "
+                    f"{path} {where}: is the header again; were two "
                     "tables put together? Remove that line"
                 )
-            began = reader.line_num + 1
-            yield dict(zip(header, cells, strict=True)) | {WHERE: f"{path.name} row {number}"}
+            yield dict(zip(header, cells, strict=True)) | {WHERE: f"{path.name} {where}"}
     except csv.Error as error:
         raise DataError(
-            f"{path} line {began}: is not a valid row ({error}, seen in line {reader.line_num}); "
+            f"{path} line {before + began}: is not a valid row ({error}, seen in line "
+            f"{before + reader.line_num}); "
             "is a quote opened there and not closed?"
         ) from None
+
+
+def _row_of(number: int, line: int) -> str:
+    """A row as a spreadsheet counts, the header being row 1, and its line as an editor does where
+    that is another."""
+    return f"row {number}" if number == line else f"row {number} (line {line})"
 
 
 def _jsonl(path: Path, lines: IO[str]) -> Iterator[Row]:

@@ -17,16 +17,16 @@ class BurnedInSearch:
 
     def __init__(self, section: PrivacySection) -> None:
         """``section``: the domain's; nothing is searched unless it asks for ``dicom``."""
-        self._asked = section.dicom is not None
+        self._enabled = section.dicom is not None
         self._left = section.searched_pictures
         self.problems: list[Problem] = []
         """A warning for every picture on which text seems to stand."""
 
     def wants(self, ref: MediaRef) -> bool:
         """Whether a picture that was not searched yet should be."""
-        return self._asked and ref.kind != "video" and self._left != 0
+        return self._enabled and ref.kind != "video" and self._left != 0
 
-    def look(self, where: str, ref: MediaRef) -> None:
+    def search(self, where: str, ref: MediaRef) -> None:
         """Search a picture that can be decoded.
 
         Args:
@@ -39,7 +39,7 @@ class BurnedInSearch:
             require_reader()
             characters = max(map(count_characters, decode(ref)))
         except MissingExtra as error:
-            self._asked = False  # said once
+            self._enabled = False  # said once
             reason = f"pictures were not searched for burned-in text: {error}"
             self._warn("privacy", reason)
             return

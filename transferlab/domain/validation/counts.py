@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from transferlab.core.records import SPLITS, SplitName
 from transferlab.domain.catalog import DomainEntry
+from transferlab.domain.splits.assignment import NOTHING_LEARNED_IS_SCORED
 from transferlab.domain.validation.findings import Labels, Problem
 from transferlab.domain.validation.sample_index import SampleIndex
 
@@ -17,6 +16,11 @@ NAMED_LABELS = 10
 """Labels that have a problem each; of more there is one for all."""
 LABEL_CHARACTERS = 40
 """Of a label in a sentence about many."""
+
+
+def shorten(label: str) -> str:
+    """A label as messages and tables show it."""
+    return label if len(label) <= LABEL_CHARACTERS else f"{label[:LABEL_CHARACTERS]}..."
 
 
 def count_samples(sample_index: SampleIndex, domain: int) -> dict[SplitName, int]:
@@ -46,7 +50,8 @@ def count_labels(sample_index: SampleIndex, domain: int, entry: DomainEntry) -> 
 
 
 def thin_labels(labels: Labels) -> list[Problem]:
-    """Labels that cannot be learned or scored, and those whose score would mean little.
+    """Labels that cannot be learned or scored, and those whose score would mean little; an error
+    where no label is both learned and scored, as a run has it too.
 
     Of a task with many such labels one problem tells their number, and names the first.
     """
@@ -54,29 +59,29 @@ def thin_labels(labels: Labels) -> list[Problem]:
     for task, counts in labels.items():
         no_train = [label for label, by_split in counts.items() if not by_split["train"]]
         no_test = [label for label, by_split in counts.items() if not by_split["test"]]
+        if counts and all(not one["train"] or not one["test"] for one in counts.values()):
+            where = f"tasks.{task}"
+            found.append(Problem(kind="label_count", where=where, reason=NOTHING_LEARNED_IS_SCORED))
         few = [one for one, by_split in counts.items() if 0 < by_split["test"] < FEW_TEST_SAMPLES]
-        found += _told(task, no_train, "no sample in train, so it cannot be learned")
-        found += _told(task, no_test, "no sample in test, so it cannot be scored")
-        found += _told(
+        found += _describe(task, no_train, "no sample in train, so it cannot be learned")
+        found += _describe(task, no_test, "no sample in test, so it cannot be scored")
+        found += _describe(
             task,
             few,
             f"fewer than {FEW_TEST_SAMPLES} samples in test: its score will say little",
-            severity="warning",
         )
     return found
 
 
-def _told(
-    task: str, labels: list[str], has: str, *, severity: Literal["error", "warning"] = "error"
-) -> list[Problem]:
-    """A problem per label, or one of all where they are many."""
-    places = {f"tasks.{task}, label '{label}'": f"has {has}" for label in labels}
+def _describe(task: str, labels: list[str], has: str) -> list[Problem]:
+    """A warning per label, or one of all where they are many."""
+    subjects = {f"tasks.{task}, label '{shorten(label)}'": f"has {has}" for label in labels}
     if len(labels) > NAMED_LABELS:
-        named = ", ".join(f"'{label[:LABEL_CHARACTERS]}'" for label in labels[:3])
-        places = {f"tasks.{task}": f"each of {len(labels)} labels has {has} ({named}, ...)"}
+        named = ", ".join(f"'{shorten(label)}'" for label in labels[:3])
+        subjects = {f"tasks.{task}": f"each of {len(labels)} labels has {has} ({named}, ...)"}
     return [
-        Problem(kind="label_count", where=where, reason=reason, severity=severity)
-        for where, reason in places.items()
+        Problem(kind="label_count", where=where, reason=reason, severity="warning")
+        for where, reason in subjects.items()
     ]
 
 

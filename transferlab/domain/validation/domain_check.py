@@ -30,16 +30,14 @@ from transferlab.domain.validation.findings import CheckReport, Labels, Problem,
 from transferlab.domain.validation.label_spelling import find_label_spellings
 from transferlab.domain.validation.leaks import find_leaks
 from transferlab.domain.validation.persons import find_shared_persons, persons_of
-from transferlab.domain.validation.privacy_gaps import unscrubbed
 from transferlab.domain.validation.sample_index import SampleIndex, open_sample_index
+from transferlab.domain.validation.settings import find_setting_problems
+from transferlab.domain.validation.text_lengths import TextLengths
 from transferlab.domain.validation.trivial_tasks import find_trivial_tasks
 from transferlab.errors import DataError
-from transferlab.metrics.answers import check_metrics
 
 BAD_ROWS = ("medium", "row", "length")
 """Kinds of problems of a single row, which a run may leave out (data.on_bad_sample)."""
-NOT_STATED = "not stated"
-"""What `domains register` writes as the licence, for the user to replace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +112,11 @@ def _check(
     reading = _Reading(sample_index, domain, handle, ruler)
     reading.read()
     sample_index.index()
-    problems = [*_in_settings(entry), *reading.problems, *find_repeats(sample_index, domain)]
+    problems = [
+        *find_setting_problems(entry.config),
+        *reading.problems,
+        *find_repeats(sample_index, domain),
+    ]
     problems += find_display_notes(sample_index, domain)
     problems += find_shared_instances(sample_index, domain)
     unsplit = _assign_splits(sample_index, domain, entry)
@@ -155,6 +157,7 @@ class _Reading:
         self._fitting = dict.fromkeys(entry.config.tasks, 0)
         self._taskless: list[str] = []
         self._taskless_count = 0
+        self._lengths = TextLengths()
         self.rows = 0
 
     def read(self) -> None:
@@ -186,7 +189,13 @@ class _Reading:
             for name, fitting in self._fitting.items()
             if not fitting and self.rows
         ]
-        return [*self._found, *unfit, *self._one_answer(), *self._left_out()]
+        return [
+            *self._found,
+            *unfit,
+            *self._one_answer(),
+            *self._left_out(),
+            *self._lengths.problems,
+        ]
 
     def _build(self, row: Row) -> None:
         fits = [name for name, task in self._entry.config.tasks.items() if selected(task, row)]
@@ -214,9 +223,11 @@ class _Reading:
         for ref, key in zip(built.sample.media, media_keys, strict=True):
             wanted = self.burned_in.wants(ref)
             if wanted and self._sample_index.is_first_search(f"{key}:{ref.frames}"):
-                self.burned_in.look(row[WHERE], ref)
+                self.burned_in.search(row[WHERE], ref)
         if self._ruler is not None:
             self._measure(built.sample, where=row[WHERE], ruler=self._ruler)
+        else:
+            self._lengths.add(built.sample, where=row[WHERE])
 
     def _measure(self, sample: Sample, *, where: str, ruler: Ruler) -> None:
         try:
@@ -261,19 +272,6 @@ class _Reading:
             Problem(kind="unasked", where=where, reason=reason, severity="warning")
             for where in self._taskless
         ]
-
-
-def _in_settings(entry: DomainEntry) -> list[Problem]:
-    """What is wrong with domain.yaml whatever the data are."""
-    problems = [
-        Problem(kind="metrics", where=f"tasks.{name}.metrics", reason=reason)
-        for name, task in entry.config.tasks.items()
-        for reason in check_metrics(task.kind, task.metrics)
-    ]
-    if entry.config.licence == NOT_STATED:
-        reason = "is not stated; write into domain.yaml under which terms the data are used"
-        problems.append(Problem(kind="licence", where="licence", reason=reason, severity="warning"))
-    return problems + unscrubbed(entry.config)
 
 
 def _bad_row(where: str, reason: str) -> Problem:

@@ -19,7 +19,7 @@ _AT_ONCE = 4096
 
 Entry = tuple[int, bytes, int, int]
 """A hash by one of its bands: the band's value, the 32 bytes, the class and the number."""
-Apart = np.ndarray
+Separated = np.ndarray
 """(C, C) bool: whether pictures of two classes must not be the same."""
 
 
@@ -29,7 +29,9 @@ def band(packed: bytes, number: int) -> int:
     return int.from_bytes(packed, "big") >> start & (1 << end - start) - 1
 
 
-def near_pairs(bands: Iterable[Iterable[Entry]], apart: Apart) -> Iterator[tuple[int, int, int]]:
+def near_pairs(
+    bands: Iterable[Iterable[Entry]], separated: Separated
+) -> Iterator[tuple[int, int, int]]:
     """Of every hash, the nearest that must not be near, if it is: (i, j, differing bits), i < j.
 
     Args:
@@ -40,7 +42,7 @@ def near_pairs(bands: Iterable[Iterable[Entry]], apart: Apart) -> Iterator[tuple
     nearest: dict[int, tuple[int, int]] = {}
     for entries in bands:
         for agreeing in _whole_buckets(entries):
-            for one, other, bits in _near(agreeing, apart):
+            for one, other, bits in _near(agreeing, separated):
                 for mine, theirs in ((one, other), (other, one)):
                     pair = (bits, theirs)
                     nearest[mine] = min(nearest.get(mine, pair), pair)
@@ -50,18 +52,18 @@ def near_pairs(bands: Iterable[Iterable[Entry]], apart: Apart) -> Iterator[tuple
 def _whole_buckets(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     """Sorted entries in parts, none of which ends amid those of one value."""
     left = iter(entries)
-    kept: list[Entry] = []
+    entries_left: list[Entry] = []
     while some := list(islice(left, _AT_ONCE)):
-        kept += some
-        cut = bisect_left(kept, kept[-1][0], key=itemgetter(0))
+        entries_left += some
+        cut = bisect_left(entries_left, entries_left[-1][0], key=itemgetter(0))
         if cut:
-            yield kept[:cut]
-            del kept[:cut]
-    if kept:
-        yield kept
+            yield entries_left[:cut]
+            del entries_left[:cut]
+    if entries_left:
+        yield entries_left
 
 
-def _near(entries: list[Entry], apart: Apart) -> Iterator[tuple[int, int, int]]:
+def _near(entries: list[Entry], separated: Separated) -> Iterator[tuple[int, int, int]]:
     """Numbers and differing bits of those that agree in the band, are near, and must not be."""
     values = np.array([value for value, _, _, _ in entries], np.uint16)
     packed = np.frombuffer(b"".join(packed for _, packed, _, _ in entries), np.uint64)
@@ -72,7 +74,7 @@ def _near(entries: list[Entry], apart: Apart) -> Iterator[tuple[int, int, int]]:
         first = np.flatnonzero(values[step:] == values[:-step])
         if not len(first):
             return
-        first = first[apart[kinds[first], kinds[first + step]]]
+        first = first[separated[kinds[first], kinds[first + step]]]
         bits = np.bitwise_count(packed[first] ^ packed[first + step]).sum(-1)
         for at in np.flatnonzero(bits <= NEAR_BITS):
             one = int(first[at])

@@ -34,11 +34,11 @@ def describe_spellings(counts: Mapping[str, int]) -> Iterator[str]:
     Args:
         counts: samples of each label; those without any do not count.
     """
-    alike: defaultdict[str, list[str]] = defaultdict(list)
+    by_spelling: defaultdict[str, list[str]] = defaultdict(list)
     for label, count in counts.items():
         if count:
-            alike[label_key(label)].append(label)
-    several = [labels for labels in alike.values() if len(labels) > 1]
+            by_spelling[label_key(label)].append(label)
+    several = [labels for labels in by_spelling.values() if len(labels) > 1]
     for labels in several[:_SHOWN]:
         yield (
             f"the labels {_counted(labels, counts)} differ in spelling only and are learned as "
@@ -49,7 +49,7 @@ def describe_spellings(counts: Mapping[str, int]) -> Iterator[str]:
     # "none" is an answer in plain English; "None" is what programs write.
     missing = [
         label
-        for key, labels in alike.items()
+        for key, labels in by_spelling.items()
         if key in MISSING
         for label in labels
         if label.strip() != "none"

@@ -9,12 +9,12 @@ import numpy as np
 
 from transferlab.core.records import SPLITS
 from transferlab.domain.validation.findings import Problem
-from transferlab.domain.validation.image_duplicates import BANDS, Apart, near_pairs
+from transferlab.domain.validation.image_duplicates import BANDS, Separated, near_pairs
 from transferlab.domain.validation.sample_index import SampleIndex
 from transferlab.domain.validation.text_duplicates import MIN_WORDS, NEAR_TEXT, similarity
 
-APART = "in different splits: give them one group, or leave one out"
-APART_ACROSS = (
+ADVICE = "in different splits: give them one group, or leave one out"
+ADVICE_ACROSS = (
     "in different splits of two domains: what one step trains on, the other is scored on; split "
     "both by one column (splits.column), or leave one out"
 )
@@ -40,8 +40,8 @@ def find_leaks(sample_index: SampleIndex, scope: Scope) -> Iterator[Problem]:
     yield from _near_texts(sample_index, scope)
 
 
-def _apart(scope: Scope) -> str:
-    return APART if scope is not None else APART_ACROSS
+def _advice(scope: Scope) -> str:
+    return ADVICE if scope is not None else ADVICE_ACROSS
 
 
 def _within(scope: Scope) -> str:
@@ -56,11 +56,11 @@ def _conflict(one: SplitRef, other: SplitRef, scope: Scope) -> bool:
 
 def _named(sample_index: SampleIndex, scope: Scope, on: Mapping[SplitRef, int]) -> str:
     """Where samples are, each by its domain if there are several, and by its split."""
-    said = []
+    lines = []
     for (domain, split), sample in sorted(on.items(), key=lambda item: item[1]):
         before = f"{sample_index.domains[domain]}: " if scope is None else ""
-        said.append(f"{before}{sample_index.where(sample)} ({SPLITS[split]})")
-    return " and ".join(said)
+        lines.append(f"{before}{sample_index.where(sample)} ({SPLITS[split]})")
+    return " and ".join(lines)
 
 
 def _first_conflict(on: Mapping[SplitRef, int], scope: Scope) -> dict[SplitRef, int]:
@@ -101,7 +101,7 @@ def _identical_media(sample_index: SampleIndex, scope: Scope) -> Iterator[Proble
             yield Problem(
                 kind="identical_medium",
                 where=_named(sample_index, scope, found),
-                reason=f"have the same medium, byte for byte, and are {_apart(scope)}",
+                reason=f"have the same medium, byte for byte, and are {_advice(scope)}",
             )
 
 
@@ -117,7 +117,7 @@ def _near_pictures(sample_index: SampleIndex, scope: Scope) -> Iterator[Problem]
             kind="near_duplicate_picture",
             where=_named(sample_index, scope, on),
             reason=f"show the same picture ({bits} of 256 bits of its hash differ) and are "
-            f"{_apart(scope)}",
+            f"{_advice(scope)}",
         )
 
 
@@ -129,7 +129,7 @@ def _digest(sample_index: SampleIndex, sample: int) -> set[bytes]:
     return {digest for (digest,) in sample_index.rows(query, sample)}
 
 
-def _table(domains: int, scope: Scope) -> Apart:
+def _table(domains: int, scope: Scope) -> Separated:
     """(C, C) bool over all split_refs: where the same picture would be a leak."""
     split_refs = [(domain, split) for domain in range(domains) for split in range(len(SPLITS))]
     return np.array([[_conflict(one, other, scope) for other in split_refs] for one in split_refs])
@@ -142,8 +142,8 @@ def _near_texts(sample_index: SampleIndex, scope: Scope) -> Iterator[Problem]:
         first = first or _named(sample_index, scope, on)
         more += 1
     if first:
-        apart = f"in different splits{' of two domains' if scope is None else ''}"
-        others = f"; so have {more} more such pairs {apart}" if more else f", {apart}"
+        where_from = f"in different splits{' of two domains' if scope is None else ''}"
+        others = f"; so have {more} more such pairs {where_from}" if more else f", {where_from}"
         yield Problem(
             kind="near_duplicate_text",
             where=first,

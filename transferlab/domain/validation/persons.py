@@ -63,8 +63,8 @@ def find_shared_persons(sample_index: SampleIndex, domain: int) -> Iterator[Prob
         owners = {owner for _, _, owner, _ in held}
         if len(owners) < 2 or len({split for _, split, _, _ in held}) < 2:
             continue
-        places = {split: sample for _, split, _, sample in reversed(held)}
-        where = " and ".join(sample_index.where(sample) for sample in sorted(places.values()))
+        examples = {split: sample for _, split, _, sample in reversed(held)}
+        where = " and ".join(sample_index.where(sample) for sample in sorted(examples.values()))
         if groups >= _FEW_GROUPS and len(owners) > _PLACEHOLDER_SHARE * groups:
             yield Problem(
                 kind="shared_person",

@@ -11,4 +11,4 @@ from transferlab.metrics import retrieval
 def chance(task: ControlTask) -> list[Prediction]:
     """What finding an answer comes to where nothing tells the candidates apart."""
     rank = retrieval.chance(len(task.candidates))
-    return [Prediction(sample=one, text=task.candidates[0], place=rank) for one in task.test]
+    return [Prediction(sample=one, text=task.candidates[0], rank=rank) for one in task.test]

@@ -15,17 +15,17 @@ from transferlab.metrics.retrieval import rank_of
 def frequent_answer(task: ControlTask) -> list[Prediction]:
     """Free text: always the most frequent training answer. Retrieval: the candidates in the order
     of how often training gave them as answers."""
-    seen = Counter(one.answer for one in task.train)
+    counts = Counter(one.answer for one in task.train)
     if task.answers == "free":
-        text = seen.most_common(1)[0][0]
+        text = counts.most_common(1)[0][0]
         return [Prediction(sample=one, text=text) for one in task.test]
-    often = np.array([seen[answer] for answer in task.candidates])
+    often = np.array([counts[answer] for answer in task.candidates])
     position = {answer: at for at, answer in enumerate(task.candidates)}
     return [
         Prediction(
             sample=one,
             text=task.candidates[int(often.argmax())],
-            place=rank_of(often, position[one.answer]),
+            rank=rank_of(often, position[one.answer]),
         )
         for one in task.test
     ]

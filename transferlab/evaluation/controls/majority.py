@@ -14,11 +14,11 @@ def majority(task: ControlTask) -> list[Prediction]:
 
     Choices that the training answers never name count zero; the first of equals is taken.
     """
-    seen = Counter(one.answer for one in task.train)
+    counts = Counter(one.answer for one in task.train)
     return [
         Prediction(
             sample=sample,
-            text=max(sample.choices, key=lambda choice: seen[choice]),
+            text=max(sample.choices, key=lambda choice: counts[choice]),
             log_likelihoods=(0.0,) * len(sample.choices),
         )
         for sample in task.test

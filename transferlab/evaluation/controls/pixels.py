@@ -46,13 +46,13 @@ def predict_from_pixels(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    seen = np.stack([vectors.of(sample) for sample in train])
+    features = np.stack([vectors.of(sample) for sample in train])
     model = make_pipeline(
         PCA(min(COMPONENTS, len(train)), svd_solver="full"),
         StandardScaler(),
         LogisticRegression(max_iter=MAX_ITERATIONS),
     )
-    model.fit(seen, [sample.answer for sample in train])
+    model.fit(features, [sample.answer for sample in train])
     scores = model.predict_log_proba(np.stack([vectors.of(sample) for sample in test]))
     column = {label: index for index, label in enumerate(model.classes_)}
     # A label that no training sample has is never predicted: below every log-probability.

@@ -23,9 +23,9 @@ def mmd(pool: Pool, splits: np.ndarray) -> np.ndarray:
     kernel = squareform(np.exp(-squared / (2 * np.median(nonzero))))  # the diagonal stays 0
     member = splits.astype(np.float64)
     first, second = member.sum(axis=1), (1 - member).sum(axis=1)
-    seen = member @ kernel
-    within_first = (seen * member).sum(axis=1)
-    across = (seen * (1 - member)).sum(axis=1)
+    sums = member @ kernel
+    within_first = (sums * member).sum(axis=1)
+    across = (sums * (1 - member)).sum(axis=1)
     within_second = kernel.sum() - within_first - 2 * across
     return (
         within_first / (first * (first - 1))

@@ -26,8 +26,8 @@ def proxy_a_distance(pool: Pool, splits: np.ndarray) -> np.ndarray:
     target = np.where(splits, 1.0, -1.0).T
     wrong = np.zeros(target.shape)
     for held in range(FOLDS):
-        out, kept = fold == held, fold != held
-        wrong[out] = _misjudged(scaled[kept], target[kept], scaled[out], target[out])
+        out, inside = fold == held, fold != held
+        wrong[out] = _misjudged(scaled[inside], target[inside], scaled[out], target[out])
     first = (wrong * (target > 0)).sum(axis=0) / (target > 0).sum(axis=0)
     second = (wrong * (target < 0)).sum(axis=0) / (target < 0).sum(axis=0)
     return 2 * (1 - (first + second))
@@ -44,5 +44,5 @@ def _misjudged(
     fitted, is_first = centred @ weights, target > 0
     mean_first = (fitted * is_first).sum(axis=0) / np.maximum(is_first.sum(axis=0), 1)
     mean_second = (fitted * ~is_first).sum(axis=0) / np.maximum((~is_first).sum(axis=0), 1)
-    side = np.sign((test - centre) @ weights - (mean_first + mean_second) / 2)
-    return np.where(side == 0, 0.5, (side != expected).astype(np.float64))
+    predicted = np.sign((test - centre) @ weights - (mean_first + mean_second) / 2)
+    return np.where(predicted == 0, 0.5, (predicted != expected).astype(np.float64))

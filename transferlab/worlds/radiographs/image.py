@@ -20,7 +20,7 @@ from transferlab.worlds.radiographs.findings import (
     lung_attenuation,
 )
 
-SIDE_PIXELS = 256
+IMAGE_PIXELS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ def take_picture(
 
 def _patient_grid(exposure: Exposure) -> tuple[Map, Map]:
     """Patient coordinates (u, v) of every pixel."""
-    axis = (np.arange(SIDE_PIXELS, dtype=np.float32) + 0.5) / SIDE_PIXELS * 2 - 1
+    axis = (np.arange(IMAGE_PIXELS, dtype=np.float32) + 0.5) / IMAGE_PIXELS * 2 - 1
     x = (axis[None, :] - exposure.shift[0]) / exposure.scale
     y = (axis[:, None] - exposure.shift[1]) / exposure.scale
     turn = np.float32(np.deg2rad(exposure.rotation_degrees))
@@ -101,14 +101,14 @@ def _to_pixels(points: np.ndarray, exposure: Exposure) -> np.ndarray:
     u, v = points[:, 0], points[:, 1]
     x = (np.cos(turn) * u - np.sin(turn) * v) * exposure.scale + exposure.shift[0]
     y = (np.sin(turn) * u + np.cos(turn) * v) * exposure.scale + exposure.shift[1]
-    return (np.stack([x, y], axis=1) + 1) / 2 * SIDE_PIXELS
+    return (np.stack([x, y], axis=1) + 1) / 2 * IMAGE_PIXELS
 
 
 def _smooth_noise(rng: np.random.Generator, *, sigma_pixels: int) -> Map:
     """Noise of unit variance, smooth over ``sigma_pixels``."""
     # A coarse grid, enlarged: what a wide filter would give, at a tenth of its cost.
-    coarse = rng.standard_normal((SIDE_PIXELS // sigma_pixels + 2,) * 2, dtype=np.float32)
-    return _enlarge(coarse, SIDE_PIXELS)
+    coarse = rng.standard_normal((IMAGE_PIXELS // sigma_pixels + 2,) * 2, dtype=np.float32)
+    return _enlarge(coarse, IMAGE_PIXELS)
 
 
 def _enlarge(coarse: Map, side: int) -> Map:
@@ -124,7 +124,7 @@ def _vessels(build: Build, exposure: Exposure, rng: np.random.Generator) -> Map:
     u = sign * (0.16 + reach * along * np.cos(bend))
     v = -0.04 + 1.1 * reach * along * np.sin(bend)
     dots = _to_pixels(np.stack([u.ravel(), v.ravel()], axis=1), exposure)
-    sheet = Image.new("L", (SIDE_PIXELS, SIDE_PIXELS))
+    sheet = Image.new("L", (IMAGE_PIXELS, IMAGE_PIXELS))
     pen = ImageDraw.Draw(sheet)
     for branch in dots.reshape(branches, along.size * 2).tolist():
         for i, width in enumerate((3, 3, 2, 2, 1, 1)):
@@ -134,10 +134,10 @@ def _vessels(build: Build, exposure: Exposure, rng: np.random.Generator) -> Map:
 
 def _wires(rng: np.random.Generator) -> Map:
     """Monitoring wires with their round electrodes."""
-    sheet = Image.new("L", (SIDE_PIXELS, SIDE_PIXELS))
+    sheet = Image.new("L", (IMAGE_PIXELS, IMAGE_PIXELS))
     pen = ImageDraw.Draw(sheet)
     for _ in range(int(rng.integers(1, 4))):
-        x, y = rng.uniform(0.2, 0.8, size=2) * SIDE_PIXELS
+        x, y = rng.uniform(0.2, 0.8, size=2) * IMAGE_PIXELS
         pen.ellipse([x - 4, y - 4, x + 4, y + 4], outline=200, width=2)
         points = [(x, y)]
         for _ in range(6):
@@ -151,21 +151,21 @@ def _develop(total: Map, exposure: Exposure, rng: np.random.Generator) -> Map:
     """Scatter, response of the film, noise, the side marker and the unexposed margin."""
     small = gaussian_filter(total[4::8, 4::8], 2)
     scattered = 0.85 * gaussian_filter(total, exposure.blur_pixels)
-    scattered += 0.15 * _enlarge(small, SIDE_PIXELS)
+    scattered += 0.15 * _enlarge(small, IMAGE_PIXELS)
     film = np.clip(scattered / 1.25, 0, 1) ** exposure.gamma
     # Few photons pass where much is absorbed, so that dense parts are noisier.
     noise = rng.standard_normal(film.shape, dtype=np.float32)
     film = film + exposure.noise * (0.5 + film) * gaussian_filter(noise, 0.5) * 1.6
     film = np.maximum(film, _marker(rng))
-    across, down = (int(max(share, 0) * SIDE_PIXELS) for share in exposure.collimation)
+    across, down = (int(max(share, 0) * IMAGE_PIXELS) for share in exposure.collimation)
     exposed = np.zeros_like(film)
-    exposed[down : SIDE_PIXELS - down, across : SIDE_PIXELS - across] = 1
+    exposed[down : IMAGE_PIXELS - down, across : IMAGE_PIXELS - across] = 1
     return np.clip(film * exposed, 0, 1).astype(np.float32)
 
 
 def _marker(rng: np.random.Generator) -> Map:
     """The lead letter that says which side is the patient's left."""
-    sheet = Image.new("L", (SIDE_PIXELS, SIDE_PIXELS))
+    sheet = Image.new("L", (IMAGE_PIXELS, IMAGE_PIXELS))
     letter, x = (("R", rng.integers(14, 26)), ("L", rng.integers(224, 236)))[rng.integers(2)]
     font = ImageFont.load_default(size=16)
     ImageDraw.Draw(sheet).text((int(x), int(rng.integers(14, 30))), letter, fill=240, font=font)

@@ -74,7 +74,7 @@ def appearing(rng: np.random.Generator) -> Scene:
     frames = _frames(rng, lambda index: [shown[index]])
     ends = (("first", colours[0]), ("last", colours[-1]))
     end, answer = ends[int(rng.integers(2))]
-    asked = Question(
+    one_question = Question(
         task="order",
         text=f"Which colour comes {end}?",
         answer=answer,
@@ -90,7 +90,7 @@ def appearing(rng: np.random.Generator) -> Scene:
         others=(f"Is {colours[first]} shown before or after {colours[second]}?",),
     )
     sentence = ", then ".join(f"a {_describe(thing)}" for thing, _, _ in shown)
-    return _scene(frames, f"{sentence}.", asked, before)
+    return _scene(frames, f"{sentence}.", one_question, before)
 
 
 def _describe(thing: Thing) -> str:

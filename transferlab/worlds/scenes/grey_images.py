@@ -125,7 +125,7 @@ def grey(rng: np.random.Generator) -> Scene:
     picture = _taken(np.clip(picture, 0, 1) ** np.float32(rng.uniform(0.7, 1.5)), rng)
     noise = rng.standard_normal((SIDE, SIDE), dtype=np.float32) * np.float32(rng.uniform(0, 0.07))
     level = (picture + noise) * rng.uniform(200, 300) + rng.uniform(0, 40)
-    said = {
+    facts = {
         "side": brighter,
         "base": filled,
         "width": wide,
@@ -138,21 +138,21 @@ def grey(rng: np.random.Generator) -> Scene:
         kind="grey",
         images=(finish(np.repeat(level[:, :, None], 3, axis=2)),),
         asks=("Describe the grey picture.", "What does the grey picture show?"),
-        description=_describe(said),
-        questions=_questions(said),
+        description=_describe(facts),
+        questions=_questions(facts),
     )
 
 
-def _describe(said: Mapping[str, str]) -> str:
-    side, base, haze = said["side"], said["base"], said["haze"]
+def _describe(facts: Mapping[str, str]) -> str:
+    side, base, haze = facts["side"], facts["base"], facts["haze"]
     parts = [
-        f"the centre is {said['width']}",
+        f"the centre is {facts['width']}",
         "both fields are equally dark" if side == "neither" else f"the {side} field is brighter",
         "no base is filled" if base == "neither" else f"the {base} base is filled",
-        f"a bright spot in the {said['spot_place']} field"
-        if said["spot"] == "yes"
+        f"a bright spot in the {facts['spot_place']} field"
+        if facts["spot"] == "yes"
         else "no bright spot",
-        "stripes" if said["stripes"] == "yes" else "no stripes",
+        "stripes" if facts["stripes"] == "yes" else "no stripes",
         {"both": "both fields are hazy", "neither": "no haze"}.get(
             haze, f"the {haze} field is hazy"
         ),
@@ -160,7 +160,7 @@ def _describe(said: Mapping[str, str]) -> str:
     return "; ".join(parts) + "."
 
 
-_ASKED = {
+_TEMPLATES = {
     "side": ("Which field is brighter?", "Is one field brighter than the other, and which?", SIDES),
     "base": ("Which base is filled?", "Where is a base filled?", SIDES),
     "width": ("Is the centre narrow or wide?", "How wide is the centre?", WIDTHS),
@@ -180,9 +180,9 @@ _ASKED = {
 """By task: the question in two wordings, and its choices."""
 
 
-def _questions(said: Mapping[str, str]) -> tuple[Question, ...]:
+def _questions(facts: Mapping[str, str]) -> tuple[Question, ...]:
     return tuple(
-        Question(task=task, text=text, answer=said[task], choices=choices, others=(other,))
-        for task, (text, other, choices) in _ASKED.items()
-        if task in said
+        Question(task=task, text=text, answer=facts[task], choices=choices, others=(other,))
+        for task, (text, other, choices) in _TEMPLATES.items()
+        if task in facts
     )

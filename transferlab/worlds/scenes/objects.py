@@ -14,7 +14,7 @@ from transferlab.worlds.scenes.drawing import (
     paint,
 )
 from transferlab.worlds.scenes.questions import (
-    PLACES,
+    POSITIONS,
     SIZES,
     Thing,
     pick,
@@ -71,7 +71,7 @@ def objects(rng: np.random.Generator, *, least: int = 1, most: int = 4) -> Scene
     canvas = background(rng)
     for thing in things:
         _paint_thing(canvas, thing, RADII_ALONE if len(things) == 1 else RADII, rng)
-    parts = [f"a {thing} at the {PLACES[thing.cell]}" for thing in things]
+    parts = [f"a {thing} at the {POSITIONS[thing.cell]}" for thing in things]
     return Scene(
         kind="single" if most == 1 else "objects",
         images=(finish(canvas),),

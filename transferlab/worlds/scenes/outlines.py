@@ -56,8 +56,8 @@ def _lobe(
     reach = 1 + 0.05 * np.sin(3 * angle + rng.uniform(0, 6))
     if notched:
         outer = 0.0 if sign > 0 else np.pi
-        place = outer + rng.uniform(-0.5, 0.5)
-        away = np.abs((angle - place + np.pi) % (2 * np.pi) - np.pi)
+        bearing = outer + rng.uniform(-0.5, 0.5)
+        away = np.abs((angle - bearing + np.pi) % (2 * np.pi) - np.pi)
         reach = reach - 0.6 * np.exp(-((away / 0.28) ** 2))
     return np.stack([width * reach * np.cos(angle), height * reach * np.sin(angle)], axis=1)
 

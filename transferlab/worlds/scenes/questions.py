@@ -8,7 +8,7 @@ import numpy as np
 from transferlab.worlds.scenes.drawing import COLOURS, SHAPES, TEXTURES
 from transferlab.worlds.scenes.records import Question
 
-PLACES = (
+POSITIONS = (
     "upper left",
     "top",
     "upper right",
@@ -114,8 +114,8 @@ def _by_colour(things: Sequence[Thing]) -> list[Question]:
             Question(
                 task="place",
                 text=f"Where is {name}?",
-                answer=PLACES[thing.cell],
-                choices=PLACES,
+                answer=POSITIONS[thing.cell],
+                choices=POSITIONS,
                 others=(f"Say where {name} lies.", f"In which part of the picture is {name}?"),
             ),
         ]
@@ -176,13 +176,15 @@ def _relations(things: Sequence[Thing]) -> list[Question]:
     return found
 
 
-def _relation(one: str, other: str, sides: tuple[str, str], link: str, *, first: bool) -> Question:
+def _relation(
+    one: str, other: str, positions: tuple[str, str], link: str, *, first: bool
+) -> Question:
     return Question(
         task="relation",
-        text=f"Is {one} {sides[0]} or {sides[1]} {link}{other}?",
-        answer=sides[0] if first else sides[1],
-        choices=sides,
-        others=(f"Seen from {other}, is {one} {sides[0]} or {sides[1]}?",),
+        text=f"Is {one} {positions[0]} or {positions[1]} {link}{other}?",
+        answer=positions[0] if first else positions[1],
+        choices=positions,
+        others=(f"Seen from {other}, is {one} {positions[0]} or {positions[1]}?",),
     )
 
 

@@ -111,9 +111,11 @@ def write(folder: Path, *, seed: int, samples: int) -> None:
             name = f"scene-{number:05d}"
             path = _write_media(folder, name, drawn)
             for made in _exchanges(drawn, rng, group=name)[: samples - written]:
-                asked = made.prompt.partition("\n")[2]
+                question_text = made.prompt.partition("\n")[2]
                 choices = json.dumps(made.choices) if made.choices else ""
-                table.writerow((name, drawn.kind, made.task, path, asked, made.answer, choices))
+                table.writerow(
+                    (name, drawn.kind, made.task, path, question_text, made.answer, choices)
+                )
                 written += 1
             number += 1
 
@@ -164,12 +166,12 @@ def _question(
     tasks = sorted({question.task for question in drawn.questions} - spent)
     task = tasks[int(rng.integers(len(tasks)))]
     fitting = [question for question in drawn.questions if question.task == task]
-    asked = fitting[int(rng.integers(len(fitting)))]
+    chosen = fitting[int(rng.integers(len(fitting)))]
     return SceneExchange(
         images=drawn.images,
-        prompt=_slots(drawn) + worded(asked, rng),
-        answer=asked.answer,
-        choices=asked.choices,
+        prompt=_slots(drawn) + worded(chosen, rng),
+        answer=chosen.answer,
+        choices=chosen.choices,
         task=task,
         group=group,
     )

@@ -144,6 +144,28 @@ def test_a_template_that_rewrites_the_prompt_is_refused():
         backbone.collate([sample()])
 
 
+@pytest.mark.parametrize(
+    ("template", "fault"),
+    [
+        ("{{ messages.__class__.__mro__ }}{{ ''.__class__.__subclasses__() }}", "may not"),
+        ("{% for message in messages %}{{ message }", "no valid template"),
+        ("{{ messages[0].nothing.of.it }}", "does not have"),
+        (
+            '{{ raise_exception(messages[0]["content"][1]["text"]) }}',
+            "refuses the question",
+        ),
+        ("{{ 'user: ' + messages[0]['content'] }}", "takes texts alone"),
+    ],
+)
+def test_a_template_that_fails_is_one_sentence_without_the_samples_text(template, fault):
+    backbone = tiny()
+    backbone.processor.chat_template = template
+    with pytest.raises(ModelError, match=f"its chat template cannot write.*{fault}") as caught:
+        backbone.collate([sample()])
+    assert "\n" not in str(caught.value)
+    assert "Which finding" not in str(caught.value)
+
+
 def test_many_labels_are_turned_into_tokens_once_for_all_samples(plain, monkeypatch):
     labels = tuple(f"label {number}" for number in range(40))
     asked = []

@@ -138,7 +138,7 @@ def test_consolidating_trains_nothing_and_lets_strategies_anchor(make_learner, x
     )
     assert not backbone.module.training
     ewc, replay = learner._strategies
-    assert ewc.kept_bytes() == 8 * backbone.trainable_parameters
+    assert ewc.state_bytes() == 8 * backbone.trainable_parameters
     assert len(replay.remembered()) == len(xray)
 
 

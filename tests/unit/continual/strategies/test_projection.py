@@ -14,7 +14,7 @@ def test_agem_takes_away_what_would_harm_the_memory(xray, lecture):
     plugin = AGEM(AGEMOptions(memory_batch_samples=8), seed=0)
     learner = learner_with(plugin, backbone, epochs=10)
     learner.train(xray, domain="xray", stage="one")
-    plugin.memory.start_drawing()
+    plugin.memory.start_sampling()
     memory = plugin.sample(learner._trainer)
     plugin.sample = lambda strategy: memory
     _, reference = gradient(learner._trainer, memory)
@@ -54,7 +54,7 @@ def test_gem_bends_the_steps_of_training(xray, lecture):
     learner = learner_with(plugin, backbone, epochs=10)
     learner.train(xray, domain="xray", stage="one")
     learner.train(lecture, domain="lecture", stage="two")
-    plugin.memory.start_drawing()
+    plugin.memory.start_sampling()
     batches = [plugin.memory.draw(learner._trainer, at, None)[0] for at in range(2)]
     references = [gradient(learner._trainer, batch)[1] for batch in batches]
     own = with_gradient(learner, batches[0])

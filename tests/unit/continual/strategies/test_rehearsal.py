@@ -141,7 +141,7 @@ def test_er_ace_over_the_step_alone_is_avalanches_criterion(xray, lecture):
     trainer = learner._trainer
     batch, targets = backbone.collate(lecture[:4])
     plugin._active = True
-    plugin.memory.start_drawing()
+    plugin.memory.start_sampling()
     memory = plugin.memory.draw(trainer, 5)
     plugin.memory.draw = lambda strategy, count: memory
     trainer.mbatch, trainer.mb_output = [batch, targets, None], backbone.module(batch)
@@ -164,7 +164,7 @@ def test_der_pulls_the_logits_to_what_they_were(xray, lecture, kept):
     backbone = ToyBackbone(torch.float64)
     learner = learner_with(plugin, backbone)
     learner.train(xray, domain="xray", stage="one")
-    plugin.memory.start_drawing()
+    plugin.memory.start_sampling()
     trainer = learner._trainer
     batch = plugin.memory.draw(trainer, 6)[0]
     plugin.memory.draw = lambda strategy, count: [batch]

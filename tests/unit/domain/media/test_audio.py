@@ -103,7 +103,7 @@ def test_a_domain_that_sounds(tmp_path, film):
     source = {"kind": "table", "media": {"clip": clip}}
     report = check_domain(write_domain(folder, rows=rows, source=source, tasks={"say": task}))
     (one,) = [problem for problem in report.errors if problem.kind == "medium"]
-    assert (one.where, report.media) == ("metadata.csv row 4", 2)
+    assert (one.where, report.media) == ("metadata.csv row 5", 2)
     assert "no sound track" in one.reason
 
 

@@ -75,7 +75,7 @@ def test_a_picture_that_says_burned_in_is_refused(hospital):
     data = load_domain(hospital(elements=marked), on_bad_sample="quarantine")
     (bad,) = data.quarantined
     assert bad.reason.startswith("medium 'xray': its BurnedInAnnotation is YES")
-    assert bad.where.startswith("reports.csv row 4")
+    assert bad.where.startswith("reports.csv row 5")
 
 
 def test_or_its_text_is_painted_over(hospital, monkeypatch):

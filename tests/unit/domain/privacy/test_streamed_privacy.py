@@ -51,7 +51,7 @@ def test_the_notes_of_a_check_hold_nothing_planted(hospital):
     entry = hospital(splits={"stratify": "exam"})  # a date that no element is called
     notes, keys, report = noted(entry)
     assert [word for word in words() if word in notes] == []
-    assert "reports.csv row 1" in notes  # not simply empty
+    assert "reports.csv row 2" in notes  # not simply empty
     assert len(keys) == 12
     # Under another key each time, so that paths cannot be tried.
     assert not keys & noted(entry)[1]

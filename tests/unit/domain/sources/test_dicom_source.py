@@ -9,7 +9,11 @@ from domain_cases import write_dicom, write_settings
 
 from transferlab.config.domain import SourceSection
 from transferlab.core.records import SPLITS
+from transferlab.domain.base.rows import WHERE
+from transferlab.domain.handle import open_domain
 from transferlab.domain.loader import load_domain
+from transferlab.domain.media.dicom_files import list_dicom_files
+from transferlab.domain.rows.row_source import read_rows
 from transferlab.domain.sources.dicom import read_dicom_tree
 from transferlab.errors import DataError, InputError
 
@@ -94,6 +98,21 @@ def test_what_has_no_counterpart_is_named_on_both_sides(tmp_path):
     rows, bad = read(tmp_path, reports, reports=optional)
     assert len(rows) == 18
     assert rows[0]["report"] == ""
+
+
+def test_only_the_user_resolves_what_messages_call_a_file(tmp_path):
+    archive(tmp_path)
+    handle = open_domain(domain(tmp_path))
+    for where in ("DICOM file 2 in the order of paths", "DICOM file 2"):
+        (file,) = handle.files_of(where)
+        assert file == list(list_dicom_files(tmp_path, tmp_path))[1]
+    (row, *_), _ = read_rows(handle.source)
+    (named,) = handle.files_of(row[WHERE])
+    assert named == handle.root / row["file"]
+    assert handle.files_of(f"{row[WHERE]}, cue 3") == [named]
+    for nothing in ("DICOM file 900", "reports.csv row 900", ""):
+        with pytest.raises(InputError, match="has nothing called"):
+            handle.files_of(nothing)
 
 
 def test_a_uid_or_the_file_name_may_be_the_key_and_several_reports_give_several_rows(tmp_path):

@@ -71,7 +71,7 @@ def test_a_manifest_that_does_not_fit_is_refused(tmp_path, published, case):
 
 def test_a_group_that_the_manifest_does_not_know(tmp_path, published):
     entry = write_domain(tmp_path / "a", rows=toy_rows(11), splits=REUSED)
-    with pytest.raises(DataError, match=r"1 group\(s\) are not in the split manifest.*row 21"):
+    with pytest.raises(DataError, match=r"1 group\(s\) are not in the split manifest.*row 22"):
         load_domain(entry)
 
 
@@ -101,7 +101,7 @@ def test_settings_that_would_have_no_effect_are_refused(tmp_path, splits):
 def test_a_column_that_puts_a_group_on_two_sides_is_refused(tmp_path):
     rows = [row | {"fold": "train" if n % 2 else "test"} for n, row in enumerate(toy_rows())]
     entry = write_domain(tmp_path / "d", rows=rows, splits={"column": "fold"})
-    with pytest.raises(DataError, match=r"10 group\(s\) are in more than one split.*row 1 and"):
+    with pytest.raises(DataError, match=r"10 group\(s\) are in more than one split.*row 2 and"):
         load_domain(entry)
 
 

@@ -6,7 +6,7 @@ import pytest
 from transferlab.config.domain import SourceSection
 from transferlab.domain.base.rows import WHERE
 from transferlab.domain.tables import json_items, reader, text_file
-from transferlab.domain.tables.reader import read_table
+from transferlab.domain.tables.reader import read_table, stream_table
 from transferlab.domain.tables.text_file import WrongEncoding
 from transferlab.errors import DataError
 
@@ -22,7 +22,7 @@ def test_words_that_look_like_nothing_stay_words(tmp_path):
     first, second = read_table(path)
     assert (first["a"], first["b"]) == ("None", "NA")
     assert (second["a"], second["b"]) == ("two\r\nlines", "007")
-    assert second[WHERE] == "t.csv row 2"
+    assert second[WHERE] == "t.csv row 3"
 
 
 def test_a_unicode_line_separator_does_not_end_a_row(tmp_path):
@@ -46,7 +46,7 @@ def test_tsv_and_byte_order_mark(tmp_path):
 )
 def test_the_header_of_a_csv_says_what_stands_between_cells(tmp_path, text, says):
     (row,) = read_table(write(tmp_path, "t.csv", text))
-    assert row == says | {WHERE: "t.csv row 1"}
+    assert row == says | {WHERE: "t.csv row 2"}
 
 
 def test_a_table_is_read_in_the_encoding_that_is_named(tmp_path):
@@ -70,7 +70,7 @@ def test_jsonl_values_become_text(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("t.csv", "a,b\n1,2\n3\n", "row 2.*1 cells.*2"),
+        ("t.csv", "a,b\n1,2\n3\n", "row 3.*1 cells.*2"),
         ("t.csv", "a,a\n1,2\n", "column 'a' twice"),
         ("t.csv", "a,b\n", "no rows"),
         ("t.csv", "", "no rows"),
@@ -128,7 +128,7 @@ def test_a_line_that_names_the_separator_is_obeyed(tmp_path):
         ("t.json", '{"one": {"key": "x"}}', "rename one of them"),
         ("t.csv", "a,_where\n1,2\n", "may not be called '_where'"),
         ("t.jsonl", '{"_media": "[]"}', "may not be called '_media'"),
-        ("t.csv", "a,b\n1,2\na,b\n3,4\n", "row 2 .line 3.: is the header again"),
+        ("t.csv", "a,b\n1,2\na,b\n3,4\n", "row 3: is the header again"),
     ],
 )
 def test_what_would_be_lost_is_an_error(tmp_path, name, text, why):
@@ -166,3 +166,17 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
     os.mkfifo(tmp_path / name)
     with pytest.raises(DataError, match="is a pipe or a device"):
         next(reader.stream_table(tmp_path / name))
+
+
+def test_rows_are_counted_as_a_spreadsheet_and_lines_as_an_editor_does(tmp_path):
+    """What a message names is what the user sees on opening the file."""
+    text = 'sep=;\na;b\n1;"two\nlines"\n\n3;4\n'
+    (tmp_path / "t.csv").write_text(text, "utf-8")
+    found = [row[WHERE] for row in stream_table(tmp_path / "t.csv")]
+    assert found == ["t.csv row 2 (line 3)", "t.csv row 4 (line 6)"]
+    for where, line in zip(found, ('1;"two', "3;4"), strict=True):
+        number = int(where.split("line ")[1].rstrip(")"))
+        assert text.splitlines()[number - 1] == line
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n\n3,4\n5\n", "utf-8")
+    with pytest.raises(DataError, match=r"t\.csv row 5: has 1 cells"):
+        list(stream_table(tmp_path / "t.csv"))

@@ -16,9 +16,12 @@ from domain_cases import (
 )
 from PIL import Image
 
+from transferlab.domain.catalog import read_entry
+from transferlab.domain.loader import load_domain
 from transferlab.domain.validation import image_duplicates
 from transferlab.domain.validation.counts import thin_labels
 from transferlab.domain.validation.domain_check import check_domain
+from transferlab.errors import DataError
 
 FREE = {
     "kind": "describe",
@@ -84,7 +87,7 @@ def test_every_bad_row_is_in_one_report(tmp_path):
     assert not report.sound
     assert kinds(report) == {("error", "medium"): len(FAULTS), ("error", "row"): 3}
     for number, (_, reason) in enumerate(FAULTS.values()):
-        (one,) = (p for p in report.problems if p.where == f"metadata.csv row {number + 1}")
+        (one,) = (p for p in report.problems if p.where == f"metadata.csv row {number + 2}")
         assert reason in one.reason
         assert "images/" not in one.reason
 
@@ -119,7 +122,7 @@ def test_flat_and_broken_films_and_dicoms_are_found(tmp_path):
         for name in media
     }
     report = check(tmp_path, toy_rows(4), source={"kind": "table", "media": media}, tasks=tasks)
-    reasons = {one.reason for one in report.errors if one.where == "metadata.csv row 1"}
+    reasons = {one.reason for one in report.errors if one.where == "metadata.csv row 2"}
     assert any("medium 'flat': the picture is all one value" in reason for reason in reasons)
     assert any("medium 'cut': the video breaks off: it says 5.0 s" in reason for reason in reasons)
 
@@ -135,7 +138,7 @@ def test_a_label_outside_the_set_and_one_that_cannot_be_scored(tmp_path):
         "metrics": ["accuracy"],
     }
     report = check(tmp_path / "d", rows, tasks={"finding": task})
-    assert kinds(report) == {("error", "row"): 1, ("error", "label_count"): 2}
+    assert kinds(report) == {("error", "row"): 1, ("warning", "label_count"): 2}
     assert {one.where for one in report.problems if one.kind == "label_count"} == {
         "tasks.finding, label 'effusion'"
     }
@@ -151,10 +154,37 @@ def test_many_thin_labels_are_one_problem_of_each_kind():
     labels = {"kind": {f"label {n}": {"train": 1, "val": 0, "test": n % 2} for n in range(1000)}}
     problems = thin_labels(labels)
     assert [(one.severity, one.where) for one in problems] == [
-        ("error", "tasks.kind"),
+        ("warning", "tasks.kind"),
         ("warning", "tasks.kind"),
     ]
     assert "each of 500 labels has no sample in test" in problems[0].reason
+
+
+def test_a_check_and_a_run_agree_about_three_samples(tmp_path):
+    """No answer is in train and in test: there is nothing to learn that is scored."""
+    rows = toy_rows(3)
+    for number, row in enumerate(rows):
+        row["finding"] = f"finding {number}"
+    task = {"kind": "classify", "prompt": "<image>\nWhich?", "answer": "{finding}",
+            "metrics": ["accuracy"]}  # fmt: skip
+    report = check(tmp_path / "d", rows, tasks={"finding": task})
+    assert not report.sound
+    sentence = "no answer of its test split is in its train split"
+    assert sentence in "".join(one.reason for one in report.errors)
+    with pytest.raises(DataError, match=sentence):
+        load_domain(read_entry(tmp_path / "d"))
+
+
+def test_long_labels_are_shortened_and_long_texts_noted(tmp_path):
+    rows = toy_rows(40)
+    for row in rows:
+        row["finding"] = row["finding"][0] * 10_000
+    report = check(tmp_path / "d", rows)
+    assert max(len(one.where) for one in report.problems) < 100
+    long = [one for one in report.warnings if one.kind == "length"]
+    assert len(long) == 1
+    assert "have 10,0" in long[0].reason
+    assert "79 more row(s)" in long[0].reason
 
 
 def test_a_task_that_nothing_fits_does_not_hide_the_others(tmp_path):
@@ -173,9 +203,9 @@ def test_duplicate_ids_repeats_and_contradictions(tmp_path):
     rows.append(rows[1] | {"key": "other", "finding": rows[0]["finding"]})
     report = check(tmp_path / "d", rows, id="key")
     found = {one.kind: one for one in report.problems}
-    assert found["row"].reason == "its id is that of metadata.csv row 5"
-    assert found["duplicate"].reason.endswith("as metadata.csv row 1")
-    assert "metadata.csv row 2" in found["contradiction"].reason
+    assert found["row"].reason == "its id is that of metadata.csv row 6"
+    assert found["duplicate"].reason.endswith("as metadata.csv row 2")
+    assert "metadata.csv row 3" in found["contradiction"].reason
     assert kinds(report)["error", "row"] == 1
 
 

@@ -49,7 +49,7 @@ def test_a_shared_picture_is_a_leak_only_on_different_sides(stream):
     (folder / "scans" / scans[2]["file"]).write_bytes(same)  # train and test
     found = check_stream(entries)
     (one,) = [problem for problem in found.across if problem.kind == "identical_medium"]
-    assert one.where == "xrays: metadata.csv row 1 (train) and scans: metadata.csv row 3 (test)"
+    assert one.where == "xrays: metadata.csv row 2 (train) and scans: metadata.csv row 4 (test)"
     assert "of two domains" in one.reason
     assert found.errors
 
@@ -68,7 +68,7 @@ def test_nearly_the_same_picture_and_text_in_two_domains(stream):
         ("error", "near_duplicate_picture"),
         ("warning", "near_duplicate_text"),
     ]
-    assert found.across[1].where.startswith("xrays: metadata.csv row 4 (train) and scans: ")
+    assert found.across[1].where.startswith("xrays: metadata.csv row 5 (train) and scans: ")
     assert found.to_record()["sound"] is False
 
 
@@ -84,8 +84,8 @@ def test_samples_that_a_backbone_cannot_take_are_told_with_their_rows(stream):
     write_table(entry.folder / "metadata.csv", rows)
     report = check_domain(entry, ruler=Ruler(length_tokens=length, limit_tokens=500))
     assert [(one.kind, one.where) for one in report.errors] == [
-        ("row", "metadata.csv row 5"),
-        ("length", "metadata.csv row 8"),
+        ("row", "metadata.csv row 6"),
+        ("length", "metadata.csv row 9"),
     ]
     assert "900 tokens with media and answer, more than the backbone's 500" in (
         report.errors[1].reason
@@ -122,6 +122,6 @@ def test_no_file_name_and_no_text_is_left_in_what_a_check_keeps_on_disk(tmp_path
     entry, _ = domain(tmp_path, "xrays", first=0)
     check_domain(entry)
     (content,) = kept
-    assert b"metadata.csv row 3" in content
+    assert b"metadata.csv row 4" in content
     assert b"images/" not in content
     assert NOTE.encode() not in content
