@@ -204,15 +204,20 @@ def remove_domain(
 
 @app.command("trust")
 def trust_domain(
-    name: NameOrPath, domains: Domains = None, as_json: Json = False, debug: Debug = False
+    name: NameOrPath,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the word back.")] = False,
+    domains: Domains = None,
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
-    """Say that the domain.py of a domain, as it is now, may run; read it first."""
-    from transferlab.domain.rows.code_trust import trust
+    """Say that a domain's own code, as it is now, may run; read it first."""
+    from transferlab.domain.rows.code_trust import trust, withdraw_trust
 
     entry = find_entry(name, domains or [])
-    digest, file = trust(entry), entry.rows_file
-    record = {"trusted": str(file), "sha256": digest}
-    say_either(record, f"trusted: {file} (SHA-256 {digest[:12]}...)", as_json=as_json)
+    code = withdraw_trust(entry) if withdraw else trust(entry)
+    word = "no longer trusted" if withdraw else "trusted"
+    text = "\n".join(f"{word}: {one} (SHA-256 {digest[:12]}...)" for one, digest in code.items())
+    say_either({word.replace(" ", "_"): code}, text, as_json=as_json)
 
 
 @app.command("check")

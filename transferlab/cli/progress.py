@@ -25,6 +25,7 @@ from transferlab.cli.terminal import is_watched, make_safe
 from transferlab.core.events import (
     Event,
     Listener,
+    Progressed,
     StageFinished,
     StageStarted,
     TrainStep,
@@ -113,6 +114,8 @@ class PlainLines:
             self._print(f"{event.stage}: started{steps}")
         elif isinstance(event, TrainStep):
             self._step(event)
+        elif isinstance(event, Progressed):
+            self._count(event)
         elif isinstance(event, StageFinished):
             state = self._stages.pop(event.stage, StageState(total_steps=0))
             self._print(f"{event.stage}: done in {state.closing_words(event)}")
@@ -130,6 +133,13 @@ class PlainLines:
             f"{event.stage}: step {event.step}/{total}, loss {state.loss:.4f}, "
             f"{event.samples_per_second:.1f} samples/s, {duration(state.seconds_left)} left"
         )
+
+    def _count(self, event: Progressed) -> None:
+        state = self._stages.setdefault(event.stage, StageState(total_steps=0))
+        tenth = event.done * LINES_PER_STAGE // event.total
+        if tenth > state.step:
+            state.step = tenth
+            self._print(f"{event.stage}: {event.done:,} of {event.total:,}")
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)
@@ -164,6 +174,9 @@ class Bars:
             state.add(event)
             numbers = f"loss {state.loss:.3f} {event.samples_per_second:3.0f} samples/s"
             self.display.update(task, completed=event.step, numbers=numbers)
+        elif isinstance(event, Progressed):
+            _, task = self._start(event.stage, event.total)
+            self.display.update(task, completed=event.done, total=event.total)
         elif isinstance(event, StageFinished):
             self._finish(event)
         elif isinstance(event, Warned):

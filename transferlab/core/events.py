@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+PROGRESS_SECONDS = 1.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageStarted:
@@ -34,6 +36,16 @@ class TrainStep:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Progressed:
+    """So much of a stage without steps is done; told about once a second."""
+
+    stage: str
+    done: int
+    total: int
+    """Of the same things, at least ``done``."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageFinished:
     stage: str
     seconds: float
@@ -47,7 +59,7 @@ class Warned:
     text: str
 
 
-Event = StageStarted | TrainStep | StageFinished | Warned
+Event = StageStarted | TrainStep | Progressed | StageFinished | Warned
 Listener = Callable[[Event], None]
 
 
@@ -56,9 +68,21 @@ def ignore(event: Event) -> None:
 
 
 @contextmanager
-def stage_events(listener: Listener, stage: str) -> Iterator[None]:
-    """Tell the listener of a stage without steps; one that fails is never told as finished."""
+def stage_events(listener: Listener, stage: str) -> Iterator[Callable[[int, int], None]]:
+    """Tell the listener of a stage without steps; one that fails is never told as finished.
+
+    Yields:
+        To be called with how many things are done, and of how many; what comes sooner than
+        ``PROGRESS_SECONDS`` after the last is not told.
+    """
     listener(StageStarted(stage=stage, total_steps=0))
-    started = time.monotonic()
-    yield
+    started = told = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= PROGRESS_SECONDS:
+            told = time.monotonic()
+            listener(Progressed(stage=stage, done=done, total=max(done, total)))
+
+    yield progress
     listener(StageFinished(stage=stage, seconds=time.monotonic() - started))

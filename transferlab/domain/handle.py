@@ -13,6 +13,7 @@ from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.media.probe_cache import ProbeCache
 from transferlab.domain.media.resolver import MediaResolver
 from transferlab.domain.privacy.guard import Guard, guard_of
+from transferlab.domain.rows.code_trust import check_named_code
 from transferlab.domain.rows.source import Source, SourceContext
 from transferlab.domain.samples.builder import SampleBuilder
 from transferlab.errors import InputError
@@ -83,9 +84,11 @@ def open_domain(
 
     Raises:
         InputError: domain.yaml does not fit its source.
-        DataError: the data are not there; the message says where to put them.
+        DataError: the data are not there (the message says where to put them), or domain.yaml names
+            code that is not trusted.
         EnvironmentProblem: domain.yaml asks for privacy, and the key or a library is missing.
     """
+    check_named_code(entry)
     kind: type[Source] = SOURCES.get(entry.config.source.kind)
     root = kind.root(entry, data_root=data_root, cache_root=cache_root)
     guard = guard_of(entry, root, data_root=data_root, file_columns=kind.file_columns)

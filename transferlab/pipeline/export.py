@@ -95,6 +95,12 @@ def export_result(
         ModelError: the reloaded model answers differently.
     """
     result = read_result(folder)
+    named = sorted(set(_named_code(result["pipeline"])))
+    if named and not trust_remote_code:
+        raise InputError(
+            f"{folder}: its pipeline names the Python code '{named[0]}'; look at it, then give "
+            "--trust-remote-code: a result cannot say so itself"
+        )
     config = PipelineConfig.model_validate_json(json.dumps(result["pipeline"]))
     if config.backbone.trust_remote_code and not trust_remote_code:
         raise InputError(
@@ -178,3 +184,10 @@ def _export(
         "max_logit_difference": record.max_logit_difference,
         "tolerance": record.tolerance,
     }
+
+
+def _named_code(pipeline: Mapping[str, Any]) -> Iterator[str]:
+    """Dotted paths by which a pipeline names somebody's code."""
+    names = [*(one.get("name", "") for one in pipeline["strategy"]), *pipeline.get("export", [])]
+    names += (pipeline.get("similarity") or {}).get("measures") or []
+    yield from (name for name in names if ":" in name)

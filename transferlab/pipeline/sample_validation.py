@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import count
 
 from transferlab.backbone.base.model_type import cannot_write
 from transferlab.backbone.loader import load_backbone
@@ -36,8 +37,16 @@ def validate_samples(parts: Parts, backbone: Backbone) -> Parts:
     Raises:
         DataError: there are some and the pipeline says ``stop``, or a task has none left.
     """
-    with stage_events(parts.listener, "reading and measuring the samples"):
-        rejected = {name: _rejected_samples(parts, backbone, name) for name in parts.domains}
+    with stage_events(parts.listener, "reading and measuring the samples") as progress:
+        total = sum(
+            len({one.id for one in (*parts.train[name], *_scored(parts, name, without=()))})
+            for name in parts.domains
+        )
+        done = count(1)
+        rejected = {
+            name: _rejected_samples(parts, backbone, name, lambda: progress(next(done), total))
+            for name in parts.domains
+        }
     every = [one for found in rejected.values() for one in found.values()]
     if not every:
         return parts
@@ -59,8 +68,14 @@ def validate_samples(parts: Parts, backbone: Backbone) -> Parts:
     return dataclasses.replace(parts, domains=domains, train=train)
 
 
-def _rejected_samples(parts: Parts, backbone: Backbone, name: str) -> dict[str, Quarantined]:
-    """By sample id; what neither trains nor scores is not looked at."""
+def _rejected_samples(
+    parts: Parts, backbone: Backbone, name: str, advance: Callable[[], None]
+) -> dict[str, Quarantined]:
+    """By sample id; what neither trains nor scores is not looked at.
+
+    Args:
+        advance: called for every sample.
+    """
     found: dict[str, Quarantined] = {}
     examined: set[str] = set()
     scored = _scored(parts, name, without=found)
@@ -68,6 +83,7 @@ def _rejected_samples(parts: Parts, backbone: Backbone, name: str) -> dict[str, 
     while unseen := [one for one in (*parts.train[name], *scored) if one.id not in examined]:
         for sample in unseen:
             examined.add(sample.id)
+            advance()
             reason = _rejection(backbone, sample)
             if reason is not None:
                 found[sample.id] = Quarantined(domain=name, where=_where(sample), reason=reason)

@@ -14,7 +14,8 @@ from transferlab.continual.options.registry import OPTIONS
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.base.source_kinds import SOURCES
 from transferlab.domain.catalog import DomainEntry, find_domains
-from transferlab.errors import InputError, UnknownName
+from transferlab.domain.rows.code_trust import check_named_code
+from transferlab.errors import DataError, InputError, UnknownName
 from transferlab.export.exporter import EXPORTERS, Exporter
 from transferlab.metrics.answers import ANSWERS, check_metrics
 from transferlab.metrics.pool import SIMILARITIES
@@ -69,6 +70,11 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
                 f"{path}: there is no domain '{name}'.{did_you_mean(name, known)} "
                 f"Known: {', '.join(known)}."
             )
+            continue
+        try:
+            check_named_code(entries[name])
+        except DataError as error:
+            problems.append(str(error))
             continue
         problems += _check_domain(config, entries[name])
     problems += _check_tasks(config, entries)

@@ -7,7 +7,8 @@ from rich.console import Console
 
 from transferlab.cli.progress import Bars, PlainLines, duration, progress
 from transferlab.cli.terminal import is_watched
-from transferlab.core.events import StageFinished, StageStarted, TrainStep, Warned
+from transferlab.core import events as core_events
+from transferlab.core.events import StageFinished, StageStarted, TrainStep, Warned, stage_events
 
 STAGE = "sequential 1/2: [lectures]"
 
@@ -62,6 +63,31 @@ def test_a_stage_without_steps_has_a_start_and_an_end(console):
         "warning: 3 samples were quarantined",
         "scoring: done in 2.0 s",
     ]
+
+
+def test_what_is_counted_is_shown_by_both(console, monkeypatch):
+    """Measuring a thousand samples takes minutes: it says how far it is."""
+    monkeypatch.setattr(core_events, "PROGRESS_SECONDS", 0.0)
+    bars = Bars(Console(file=io.StringIO(), width=100, force_terminal=True))
+    plain_lines = PlainLines(console)
+    for listener in (bars, plain_lines):
+        with stage_events(listener, "measuring") as progress:
+            for done in range(1, 201):
+                progress(done, 200)
+            if listener is bars:
+                (task,) = bars.display.tasks
+                assert (task.completed, task.total) == (200, 200)
+    lines = console.file.getvalue().splitlines()
+    assert lines[1] == "measuring: 20 of 200"
+    assert len(lines) == 12
+
+
+def test_progress_is_told_about_once_a_second():
+    told = []
+    with stage_events(told.append, "measuring") as progress:
+        for done in range(1, 1001):
+            progress(done, 1000)
+    assert [type(one) for one in told] == [StageStarted, StageFinished]
 
 
 def test_a_loss_that_is_not_a_number_is_shown_and_stops_nothing(console):

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from PIL import Image
 from pydicom import pixels
 from pydicom.datadict import tag_for_keyword
@@ -18,10 +17,11 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from transferlab.core.records import Frames, MediaRef
-from transferlab.domain.base.archive_members import open_medium, readable
+from transferlab.domain.base.archive_members import open_medium
 from transferlab.domain.base.join_keys import person_number
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.media.dicom_display import describe_fallback, render_frame
+from transferlab.domain.media.dicom_stream import read_dataset
 from transferlab.domain.media.jpeg_extended import register_plugin
 from transferlab.domain.media.media_info import FLAT, MediaInfo, mean_brightness, picture_hash
 from transferlab.domain.privacy.folding import fold
@@ -139,9 +139,7 @@ def _persons(dataset: Dataset) -> Iterator[str]:
 
 def _says_burned_in(path: Path) -> bool:
     with one_sentence(path):
-        detail = pydicom.dcmread(
-            readable(path), stop_before_pixels=True, specific_tags=["BurnedInAnnotation"]
-        )
+        detail = read_dataset(path, stop_before_pixels=True, specific_tags=["BurnedInAnnotation"])
         return str(detail.get("BurnedInAnnotation") or "").strip().upper() == "YES"
 
 
@@ -187,7 +185,7 @@ def describe_modality(value: str) -> str:
 
 
 def _read(path: Path) -> Dataset:
-    dataset = pydicom.dcmread(readable(path))
+    dataset = read_dataset(path)
     # Some devices write these elements without a value, which means the same as leaving them out.
     for name in _OFTEN_EMPTY:
         if name in dataset and dataset[name].VM == 0:

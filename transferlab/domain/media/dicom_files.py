@@ -16,6 +16,7 @@ from transferlab.domain.base.file_tree import is_dicom, walk
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import Row
 from transferlab.domain.media.dicom import one_sentence
+from transferlab.domain.media.dicom_stream import read_dataset
 from transferlab.domain.privacy.dicom_identifiers import stated_identifiers
 from transferlab.domain.privacy.known_identifiers import Identifiers
 from transferlab.errors import DataError
@@ -54,7 +55,7 @@ def read_elements(
     """
     only = None if everything else [*wanted.values(), Tag("Rows")]
     with one_sentence(path):
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=only)
+        dataset = read_dataset(path, stop_before_pixels=True, specific_tags=only)
         row = {name: _text(dataset, tag) for name, tag in wanted.items()}
         stated = stated_identifiers(dataset) if everything else Identifiers()
         return row | {HEIGHT: _text(dataset, Tag("Rows"))}, stated
@@ -99,7 +100,7 @@ def _listed(path: Path, root: Path) -> Iterator[Path]:
     """The files of a DICOMDIR, in its order; each lies in or below its folder."""
     try:
         with one_sentence(path):
-            records = pydicom.dcmread(path).get("DirectoryRecordSequence") or []
+            records = read_dataset(path).get("DirectoryRecordSequence") or []
             named = [record.get("ReferencedFileID") for record in records]
     except UnreadableMedium as error:
         raise DataError(f"{path}: cannot be used as DICOMDIR: {error.reason}") from None

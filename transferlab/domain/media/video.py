@@ -20,6 +20,7 @@ from transferlab.core.libav import open_input
 from transferlab.core.records import Frames, MediaRef
 from transferlab.domain.base.archive_members import readable
 from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.media.image import MAX_PIXELS
 from transferlab.domain.media.media_info import FLAT, MediaInfo
 
 _SMOOTH_RATE = 24
@@ -116,6 +117,7 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             stream = _pictures(container)
             if stream is None:
                 raise UnreadableMedium(path, "the file has no picture, only sound or data")
+            _bound_frames(path, stream)
             stream.thread_type = "AUTO"
             yield container, stream
     except av.EOFError as error:
@@ -124,6 +126,18 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise UnreadableMedium(
             path, f"the video is damaged or not a video ({type(error).__name__}); copy it again"
         ) from error
+
+
+def _bound_frames(path: Path, stream: VideoStream) -> None:
+    """Refuse frames of more than ``MAX_PIXELS``: those that the container states, and, in the
+    decoder, those that turn out to be so; each is in memory several times."""
+    context = stream.codec_context
+    if context.width * context.height > MAX_PIXELS:
+        raise UnreadableMedium(
+            path,
+            f"the video's frames have more than {MAX_PIXELS:,} pixels; make them smaller first",
+        )
+    context.options = {"max_pixels": str(MAX_PIXELS)}
 
 
 def _pictures(container: InputContainer) -> VideoStream | None:

@@ -62,7 +62,9 @@ class ElementGuard:
 
         What the report's own columns say of people, such as PatientName, is set apart too.
         """
-        row = row | {KNOWN: (Identifiers.from_json(row[KNOWN]) + _reported(row)).to_json()}
+        row = row | {
+            KNOWN: (Identifiers.from_json(row[KNOWN]) + reported_identifiers(row)).to_json()
+        }
         if not self._treats:
             return {name: value for name, value in row.items() if name != _PATIENT}
         treatments = {column: self._treatment(column) for column in row}
@@ -82,7 +84,7 @@ class ElementGuard:
         return self._treatments[column]
 
 
-def _reported(row: Row) -> Identifiers:
+def reported_identifiers(row: Row) -> Identifiers:
     """What columns that are called like identifying elements say."""
     identifying = identifying_elements()
     names, values = list[str](), list[str]()

@@ -1,7 +1,8 @@
 """Whose Python runs: that of domains that ship, of the user's own, and what the user has trusted.
 
 A ``domain.py`` may have come with data. It is trusted by the digest of its bytes, which is kept in
-the user's own folder, outside any data; changed code needs a new word.
+the user's own folder, outside any data; changed code needs a new word. A domain.yaml may name code
+by its dotted path; that name is trusted.
 """
 
 from __future__ import annotations
@@ -37,26 +38,68 @@ def read_trusted_code(entry: DomainEntry) -> bytes:
     )
 
 
-def trust(entry: DomainEntry) -> str:
+def check_named_code(entry: DomainEntry) -> None:
+    """Refuse code that domain.yaml names by a dotted path, before it is imported.
+
+    Raises:
+        DataError: the user has not said that it may run.
+    """
+    for name, digest in _named_code(entry).items():
+        if not _is_own(entry) and not (trusted_folder() / digest).is_file():
+            raise DataError(
+                f"{entry.file}: names the Python code '{name}', which is not imported before you "
+                f"have trusted it; look at it, then: transferlab domains trust {entry.name}"
+            )
+
+
+def trust(entry: DomainEntry) -> dict[str, str]:
     """Keep the user's word that a domain's code, as it is now, may run.
 
     Returns:
-        The SHA-256 of the code, in hex.
+        By what is trusted, its file or the dotted path that names it: the SHA-256, in hex.
 
     Raises:
         InputError: the domain has no code.
         EnvironmentProblem: the word cannot be kept.
     """
-    if entry.rows_file is None:
-        raise InputError(f"domain '{entry.name}': has no {ROWS_FILE}; there is nothing to trust")
-    digest = code_digest(entry.rows_file.read_bytes())
-    folder = trusted_folder()
+    code, folder = _code_of(entry), trusted_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folder / digest).write_text(f"{entry.rows_file}\n", "utf-8")
+        for name, digest in code.items():
+            (folder / digest).write_text(f"{name}\n", "utf-8")
     except OSError as error:
         raise EnvironmentProblem(f"{folder}: cannot be written ({error.strerror})") from None
-    return digest
+    return code
+
+
+def withdraw_trust(entry: DomainEntry) -> dict[str, str]:
+    """Take the user's word back; as ``trust``."""
+    code, folder = _code_of(entry), trusted_folder()
+    try:
+        for digest in code.values():
+            (folder / digest).unlink(missing_ok=True)
+    except OSError as error:
+        raise EnvironmentProblem(f"{folder}: cannot be changed ({error.strerror})") from None
+    return code
+
+
+def _code_of(entry: DomainEntry) -> dict[str, str]:
+    code = _named_code(entry)
+    if entry.rows_file is not None:
+        code[str(entry.rows_file)] = code_digest(entry.rows_file.read_bytes())
+    if not code:
+        raise InputError(
+            f"domain '{entry.name}': has no {ROWS_FILE} and names no code; there is nothing to "
+            "trust"
+        )
+    return code
+
+
+def _named_code(entry: DomainEntry) -> dict[str, str]:
+    """Dotted paths in domain.yaml, each with the digest by which its trust is kept."""
+    config = entry.config
+    names = [config.source.kind, *(one for task in config.tasks.values() for one in task.metrics)]
+    return {name: code_digest(f"named: {name}".encode()) for name in names if ":" in name}
 
 
 def code_digest(code: bytes) -> str:

@@ -12,6 +12,7 @@ from transferlab.domain.base.rows import WHERE, BadItem, BadRow, Row
 from transferlab.domain.base.template import check_columns, columns_of
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.privacy.guard import RESERVED
+from transferlab.domain.rows.media_identifiers import note_identifiers
 from transferlab.domain.rows.row_hook import apply_row_hook
 from transferlab.domain.rows.source import Source, columns_of_rows
 from transferlab.domain.rows.transcript import CUE_COLUMNS, explode
@@ -36,6 +37,7 @@ class RowSource:
         self._context = source.context
         self._entry, self._guard = self._context.entry, self._context.guard
         self._source = source
+        self._note_identifiers = note_identifiers(self._context)
         self._items: list[Row | BadItem] | None = None
         if in_memory:
             self._items = list(self._as_read())
@@ -50,10 +52,11 @@ class RowSource:
             if isinstance(row, BadItem):
                 yield Quarantined(domain=self._entry.name, where=row.where, reason=row.reason)
             elif (transcript := self._entry.config.source.transcript) is None:
-                yield self._guard.scrub(row)
+                yield self._guard.scrub(self._note_identifiers(row))
             else:
                 # Scrubbed last: what was said is a text too.
-                for one in _with_cues(self._entry, row, transcript, self._context.root):
+                noted = self._note_identifiers(row)
+                for one in _with_cues(self._entry, noted, transcript, self._context.root):
                     yield one if isinstance(one, Quarantined) else self._guard.scrub(one)
 
     def columns(self) -> set[str]:

@@ -14,7 +14,7 @@ FEW_TEST_SAMPLES = 5
 
 NAMED_LABELS = 10
 """Labels that have a problem each; of more there is one for all."""
-LABEL_CHARACTERS = 40
+LABEL_CHARACTERS = 80
 """Of a label in a sentence about many."""
 
 

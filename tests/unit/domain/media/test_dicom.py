@@ -1,14 +1,19 @@
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 from domain_cases import write_dicom
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from transferlab.core.records import MediaRef
 from transferlab.domain.base.media_error import UnreadableMedium
+from transferlab.domain.media import dicom_stream
 from transferlab.domain.media.decoder import check, decode
+from transferlab.domain.media.dicom_files import read_elements
 
 RAMP = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
 TWELVE_BITS = {"BitsStored": 12, "HighBit": 11}
@@ -131,3 +136,28 @@ def test_other_files_are_refused_and_names_stay_private(tmp_path):
             with pytest.raises(UnreadableMedium) as caught:
                 check("dicom", path)
             assert "sall" not in str(caught.value).lower()
+
+
+def deflated(path, pixels, **elements):
+    write_dicom(path, pixels, **elements)
+    dataset = dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(path)
+    return path
+
+
+def test_a_deflated_file_is_unpacked_within_bounds(tmp_path, monkeypatch):
+    """Elements that unpack to more than a file may hold are refused before they are unpacked."""
+    path = deflated(tmp_path / "small.dcm", RAMP)
+    assert np.array_equal(grey(path), grey(write_dicom(tmp_path / "plain.dcm", RAMP)))
+    large = deflated(tmp_path / "large.dcm", np.zeros((6000, 6000), np.uint16))
+    assert large.stat().st_size < 200_000
+    monkeypatch.setattr(dicom_stream, "MAX_INFLATED_BYTES", 16 << 20)
+    tracemalloc.start()
+    with pytest.raises(UnreadableMedium, match="more than 16 MiB when unpacked"):
+        check("dicom", large)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+    with pytest.raises(UnreadableMedium, match="more than 16 MiB when unpacked"):
+        read_elements(large, {}, everything=False)
+    assert check("dicom", path)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from domain_cases import frame_numbers, write_film, write_sound
 
+from transferlab.core.libav import open_input
 from transferlab.core.records import MediaRef
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.media import video
@@ -218,3 +219,21 @@ def test_messages_that_somebody_turned_on_are_off_while_films_are_read(film):
         assert av.logging.get_level() is None
     finally:
         av.logging.set_level(None)
+
+
+def test_frames_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
+    path = write_film(tmp_path / "large.mp4", frames=3, rate=1, size=(640, 480))
+    check("video", path)
+    monkeypatch.setattr(video, "MAX_PIXELS", 640 * 480 - 1)
+    for read in (check, lambda kind, one: decode(MediaRef(kind=kind, path=one))):
+        with pytest.raises(UnreadableMedium, match="frames have more than 307,199 pixels"):
+            read("video", path)
+
+
+def test_the_decoder_refuses_frames_larger_than_the_container_states(film):
+    """The bound is the decoder's too: what a container states can be anything."""
+    with open_input(film) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.options = {"max_pixels": "1000"}
+        with pytest.raises(av.FFmpegError):
+            next(container.decode(stream))

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from domain_cases import write_dicom, write_settings
+from domain_cases import write_dicom, write_settings, write_table
 from privacy_cases import KnownOnly, hospital_settings, planted, write_hospital
 
 from transferlab.core.records import SPLITS
@@ -198,3 +198,40 @@ def test_the_key_may_not_lie_with_a_saved_dataset(saved, tmp_path, monkeypatch):
     monkeypatch.setenv("TRANSFERLAB_PRIVACY_KEY_FILE", str(file))
     with pytest.raises(InputError, match="lies in the folder of domain"):
         load_domain(saved())
+
+
+@pytest.mark.parametrize("dicom", [None, "deidentify"])
+def test_a_table_of_dicom_files_is_scrubbed_of_what_the_files_state(
+    tmp_path, with_key, known_only, dicom
+):
+    """Whatever names the files: what they state of people is known to the scrubber, and so is what
+    a column called like an identifying element says."""
+    folder, rows = tmp_path / "toy", []
+    folder.mkdir()
+    for number in range(12):
+        own = planted(number)
+        pixels = np.random.default_rng(number).integers(0, 4096, (16, 16), np.uint16)
+        write_dicom(folder / f"{number}.dcm", pixels, **own)
+        name = own["PatientName"].split("^")
+        rows.append(
+            {
+                "file": f"{number}.dcm",
+                "person": f"p{number}",
+                "ReferringPhysicianName": "Quisling^Perpetua",
+                "report": f"{name[1]} {name[0].upper()}, {own['PatientID']}: clear lungs. Quisling",
+            }
+        )
+    write_table(folder / "metadata.csv", rows)
+    task = {"kind": "describe", "prompt": "<xray>", "answer": "{report}", "metrics": ["token_f1"]}
+    privacy = {"text": "scrub"} | ({"dicom": dicom} if dicom else {})
+    media = {"xray": {"kind": "dicom", "path": "{file}"}}
+    entry = write_settings(
+        folder, source={"kind": "table", "media": media}, group="person",
+        attributes=[], tasks={"report": task}, privacy=privacy,
+    )  # fmt: skip
+    data = load_domain(entry)
+    answers = " ".join(one.answer for side in SPLITS for one in data.splits[side])
+    assert "clear lungs" in answers
+    assert [word for word in words() if word in answers] == []
+    assert "FEATHERSTONE" not in answers
+    assert "Quisling" not in answers

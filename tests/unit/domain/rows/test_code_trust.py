@@ -8,10 +8,14 @@ import pytest
 from domain_cases import write_domain, write_settings
 
 from transferlab.cli.downloads import fetch_all
+from transferlab.config.pipeline import PipelineConfig
 from transferlab.domain.catalog import read_entry
+from transferlab.domain.handle import open_domain
 from transferlab.domain.loader import load_domain
-from transferlab.domain.rows.code_trust import trust, trusted_folder
+from transferlab.domain.rows.code_trust import trust, trusted_folder, withdraw_trust
+from transferlab.domain.validation.domain_check import check_domain
 from transferlab.errors import DataError, InputError
+from transferlab.pipeline.validation import check
 
 CODE = """from pathlib import Path
 (Path(__file__).parent / "ran").touch()
@@ -101,3 +105,55 @@ def test_nothing_is_fetched_into_the_users_own_domains(tmp_path, home):
         entry = write_settings(tmp_path / "d", data_root=str(root), fetch=[ARCHIVE])
         with pytest.raises(InputError, match="among your own domains"):
             fetch_all(entry, data_root=None)
+
+
+@pytest.fixture
+def stranger(tmp_path, monkeypatch):
+    """A module that says when it is imported, and a domain whose domain.yaml names it."""
+    (tmp_path / "modules").mkdir()
+    code = f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\n"
+    code += "from transferlab.domain.sources.table import TableSource as Mine\n"
+    (tmp_path / "modules" / "strangers_module.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    write_domain(tmp_path / "d")
+    return tmp_path / "d"
+
+
+@pytest.mark.parametrize("key", ["kind", "metrics"])
+def test_code_that_a_domain_yaml_names_is_imported_after_a_word_for_it(tmp_path, stranger, key):
+    source, name = {}, "strangers_module:Mine"
+    if key == "kind":
+        source = {"source": {"kind": name, "media": {"image": {"kind": "image", "path": "{file}"}}}}
+    else:
+        task = {"kind": "classify", "prompt": "<image>", "answer": "{finding}", "metrics": [name]}
+        source = {"tasks": {"finding": task}}
+    entry = write_settings(stranger, **source)
+    config = PipelineConfig(name="p", stream=[entry.name])
+    for use in (
+        lambda: load_domain(entry),
+        lambda: check_domain(entry),
+        lambda: raise_first(check(config, domains=[stranger.parent])),
+    ):
+        with pytest.raises(DataError, match="names the Python code 'strangers_module:Mine'"):
+            use()
+    assert not (tmp_path / "ran").exists()
+    assert list(trust(entry)) == [name]
+    open_domain(entry)
+    assert (tmp_path / "ran").exists() == (key == "kind")
+    assert list(withdraw_trust(entry)) == [name]
+    with pytest.raises(DataError, match="transferlab domains trust"):
+        open_domain(entry)
+
+
+def raise_first(problems):
+    named = [one for one in problems if "Python code" in one]
+    raise DataError(named[0] if named else "nothing")
+
+
+def test_a_word_can_be_taken_back(tmp_path):
+    entry = with_code(tmp_path / "d")
+    trust(entry)
+    load_domain(entry)
+    withdraw_trust(entry)
+    with pytest.raises(DataError, match="domains trust"):
+        load_domain(entry)
