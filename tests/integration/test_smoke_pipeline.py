@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "pipelines" / "smoke.yaml"
 KEYS = {
-    "schema_version", "digest", "pipeline", "seed", "domains", "scores", "summary", "steps", "arms",
-    "gains", "controls", "similarity", "data_quantity", "cost", "same_training", "quarantined",
+    "schema_version", "digest", "pipeline", "seed", "scoring", "domains", "scores", "summary",
+    "steps", "arms", "gains", "controls", "similarity", "data_quantity", "cost", "same_training", "quarantined",
     "mlflow", "exports",
 }  # fmt: skip
 

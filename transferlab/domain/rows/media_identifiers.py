@@ -11,8 +11,6 @@ from transferlab.core.paths import data_path
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import BadRow, Row
 from transferlab.domain.base.template import fill
-from transferlab.domain.media.dicom_files import read_elements
-from transferlab.domain.privacy.dicom_elements import reported_identifiers
 from transferlab.domain.privacy.guard import KNOWN
 from transferlab.domain.rows.source import SourceContext
 
@@ -23,6 +21,9 @@ def note_identifiers(context: SourceContext) -> Callable[[Row], Row]:
     media = [one for one in context.section.media.values() if one.kind == "dicom"]
     if context.guard.section.text is None:
         return lambda row: row
+    # Imported here: they bring pydicom, which domains without such texts do not need.
+    from transferlab.domain.media.dicom_files import read_elements
+    from transferlab.domain.privacy.dicom_elements import reported_identifiers
 
     def noted(row: Row) -> Row:
         if row.get(KNOWN):
