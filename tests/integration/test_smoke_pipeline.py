@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "pipelines" / "smoke.yaml"
 KEYS = {
     "schema_version", "digest", "pipeline", "seed", "scoring", "domains", "scores", "summary",
-    "steps", "arms", "gains", "controls", "similarity", "data_quantity", "cost", "same_training", "quarantined",
-    "mlflow", "exports",
+    "steps", "arms", "gains", "controls", "similarity", "data_quantity", "cost", "same_training",
+    "quarantined", "mlflow", "exports",
 }  # fmt: skip
 
 pytestmark = pytest.mark.integration
