@@ -104,7 +104,8 @@ class EvaluationSection(Section):
     sum less that after the same question without its media, or after a question that says nothing;
     or standardised by the choice's mean and spread over the validation split. "auto" takes the sum
     for a model that was trained on the task, and for one that was not the rule that predicts the
-    validation split best. Every result shows all of them."""
+    validation split best. Results show them all before
+    training, and after it those that need no further passes (sum and mean)."""
     controls: bool = True
     """Score majority class, no image and raw pixels beside every closed task, chance and no image
     beside every one that retrieves, frequent and copied answers beside free text."""

@@ -81,6 +81,17 @@ class Baselines:
         )[0]
 
 
+def free_rules(predictions: Sequence[Prediction]) -> dict[LikelihoodRule, Scores]:
+    """``sum``, and ``mean`` where the choices' tokens are known: they need no further passes."""
+    sums = [np.array(one.log_likelihoods, np.float64) for one in predictions]
+    rules: dict[LikelihoodRule, Scores] = {"sum": sums}
+    if predictions and all(one.choice_tokens for one in predictions):
+        rules["mean"] = [
+            own / np.array(one.choice_tokens) for own, one in zip(sums, predictions, strict=True)
+        ]
+    return rules
+
+
 def scores_by_rule(
     predictions: Sequence[Prediction],
     *,
@@ -95,14 +106,10 @@ def scores_by_rule(
             only ``sum`` has a meaning.
         validation: other samples of the task, for ``standardised``.
     """
-    sums = [np.array(one.log_likelihoods, np.float64) for one in predictions]
-    rules: dict[LikelihoodRule, Scores] = {"sum": sums}
+    rules = free_rules(predictions)
     if baselines is None or not predictions:
         return rules
-    if all(one.choice_tokens for one in predictions):
-        rules["mean"] = [
-            own / np.array(one.choice_tokens) for own, one in zip(sums, predictions, strict=True)
-        ]
+    sums = rules["sum"]
     samples = [one.sample for one in predictions]
     free = baselines.after(samples, content_free=True)
     rules["content_free"] = [own - base for own, base in zip(sums, free, strict=True)]

@@ -26,6 +26,7 @@ from transferlab.evaluation.likelihood import (
     choose_ranked_rule,
     choose_rule,
     fewest_tokens_share,
+    free_rules,
     scores_by_rule,
 )
 from transferlab.evaluation.prediction import candidates_of, predict, rank_answers, select_samples
@@ -104,10 +105,15 @@ def evaluated_samples(
 def calibration_samples(
     data: DomainData, section: EvaluationSection, *, trained: bool
 ) -> tuple[Sample, ...]:
-    """The validation samples of closed tasks that rules are chosen on; empty where none is."""
+    """The validation samples of closed tasks that rules are chosen on; empty where none is.
+
+    A limit on test samples is one on these too: whoever sets it has little time.
+    """
     needed = section.likelihood == "standardised" or (section.likelihood == "auto" and not trained)
     closed = [sample for sample in data.splits["validation"] if sample.closed] if needed else []
-    return select_samples(closed, limit=MAX_VALIDATION)
+    return select_samples(
+        closed, limit=min(MAX_VALIDATION, section.max_test_samples or MAX_VALIDATION)
+    )
 
 
 class RuleScorer:
@@ -119,7 +125,9 @@ class RuleScorer:
         self._section, self._trained = section, trained
         self._baselines: Baselines | None = None
         self._validation: list[Prediction] = []
-        if backbone.writes:
+        # After training the sum is taken: what costs further passes is left out there.
+        self._wanted = section.likelihood != "auto" or not trained
+        if backbone.writes and self._wanted:
             self._baselines = Baselines(backbone, batch_samples=section.batch_samples)
             chosen_on = calibration_samples(data, section, trained=trained)
             self._validation = predict(backbone, chosen_on, section)
@@ -130,7 +138,10 @@ class RuleScorer:
         """As ``score_task``, by the rule that ``choose_rule`` takes; ``likelihood`` says which."""
         task = predictions[0].sample.task
         validation = [one for one in self._validation if one.sample.task == task]
-        rules = scores_by_rule(predictions, baselines=self._baselines, validation=validation)
+        if not self._wanted:
+            rules = free_rules(predictions)
+        else:
+            rules = scores_by_rule(predictions, baselines=self._baselines, validation=validation)
         there = scores_by_rule(validation, baselines=self._baselines, validation=validation)
         compared = {name: there.get(name, ()) for name in rules}
         chosen = choose_rule(self._section, validation, compared, trained=self._trained)
