@@ -27,9 +27,8 @@ from transferlab.evaluation.likelihood import (
     MAX_VALIDATION,
     Baselines,
     answers_by,
-    choose_rule,
+    compare_rules,
     fewest_tokens_share,
-    scores_by_rule,
 )
 from transferlab.evaluation.prediction import predict, select_samples
 from transferlab.evaluation.scoring import metrics_of, outcomes_of
@@ -52,10 +51,9 @@ def rows(
     validation = predict(backbone, select_samples(own["validation"], limit=held_out), section)
     predictions = predict(backbone, test, section)
     baselines = Baselines(backbone, batch_samples=section.batch_samples)
-    rules = scores_by_rule(predictions, baselines=baselines, validation=validation)
-    there = scores_by_rule(validation, baselines=baselines, validation=validation)
-    compared = {name: there.get(name, ()) for name in rules}
-    chosen = choose_rule(section, validation, compared, trained=False)
+    rules, chosen = compare_rules(
+        section, predictions, validation, baselines=baselines, trained=False
+    )
     metric = metrics_of(data, task)[0]
     for name, scores in rules.items():
         answers = answers_by(predictions, scores)

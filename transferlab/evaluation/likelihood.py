@@ -18,8 +18,9 @@ into scores, of which the highest is the answer:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -81,7 +82,7 @@ class Baselines:
         )[0]
 
 
-def free_rules(predictions: Sequence[Prediction]) -> dict[LikelihoodRule, Scores]:
+def _free_rules(predictions: Sequence[Prediction]) -> dict[LikelihoodRule, Scores]:
     """``sum``, and ``mean`` where the choices' tokens are known: they need no further passes."""
     sums = [np.array(one.log_likelihoods, np.float64) for one in predictions]
     rules: dict[LikelihoodRule, Scores] = {"sum": sums}
@@ -102,11 +103,10 @@ def scores_by_rule(
 
     Args:
         predictions: with the summed log-likelihoods.
-        baselines: of the same model; None where its likelihoods are not those of texts, so that
-            only ``sum`` has a meaning.
+        baselines: of the same model; None leaves out the rules that need further passes.
         validation: other samples of the task, for ``standardised``.
     """
-    rules = free_rules(predictions)
+    rules = _free_rules(predictions)
     if baselines is None or not predictions:
         return rules
     sums = rules["sum"]
@@ -123,6 +123,21 @@ def scores_by_rule(
         if spread.min() > TIE:
             rules["standardised"] = [(own - mean) / spread for own in sums]
     return rules
+
+
+def compare_rules(
+    section: EvaluationSection,
+    predictions: Sequence[Prediction],
+    validation: Sequence[Prediction],
+    *,
+    baselines: Baselines | None,
+    trained: bool,
+) -> tuple[dict[LikelihoodRule, Scores], RuleChoice]:
+    """The scores of ``predictions`` by every rule, and the rule that ``choose_rule`` takes."""
+    rules = scores_by_rule(predictions, baselines=baselines, validation=validation)
+    there = scores_by_rule(validation, baselines=baselines, validation=validation)
+    compared = {name: there.get(name, ()) for name in rules}
+    return rules, choose_rule(section, validation, compared, trained=trained)
 
 
 def choose_rule(
@@ -146,15 +161,9 @@ def choose_rule(
         rules: their scores.
         trained: whether the model was trained on the task.
     """
-    wanted = section.likelihood
-    if wanted != "auto":
-        if wanted in rules:
-            return RuleChoice(rule=wanted, reason="evaluation.likelihood")
-        return RuleChoice(rule="sum", reason=f"'{wanted}' cannot be computed for this task")
-    if trained:
-        return RuleChoice(rule="sum", reason="the model was trained on the task")
-    if len(rules) == 1:
-        return RuleChoice(rule="sum", reason="the backbone compares and does not write")
+    settled = _rule_without_comparison(section, rules, trained=trained)
+    if settled is not None:
+        return settled
     first: LikelihoodRule = "standardised" if "standardised" in rules else "content_free"
     if len(validation) < MIN_VALIDATION:
         return RuleChoice(
@@ -182,16 +191,26 @@ def choose_ranked_rule(
 ) -> RuleChoice:
     """The rule for one model and a task that retrieves: every split has candidates of its own, so
     nothing is chosen on validation."""
+    settled = _rule_without_comparison(section, rules, trained=trained)
+    untrained = RuleChoice(rule="content_free", reason="the model was not trained on the task")
+    return settled or untrained
+
+
+def _rule_without_comparison(
+    section: EvaluationSection, rules: Collection[LikelihoodRule], *, trained: bool
+) -> RuleChoice | None:
+    """The rule that the pipeline names, or the sum where nothing else is to be asked; None where
+    rules are to be compared."""
     wanted = section.likelihood
+    if wanted in rules:
+        return RuleChoice(rule=cast("LikelihoodRule", wanted), reason="evaluation.likelihood")
     if wanted != "auto":
-        if wanted in rules:
-            return RuleChoice(rule=wanted, reason="evaluation.likelihood")
         return RuleChoice(rule="sum", reason=f"'{wanted}' cannot be computed for this task")
     if trained:
         return RuleChoice(rule="sum", reason="the model was trained on the task")
-    if "content_free" not in rules:
+    if len(rules) == 1:
         return RuleChoice(rule="sum", reason="the backbone compares and does not write")
-    return RuleChoice(rule="content_free", reason="the model was not trained on the task")
+    return None
 
 
 def cross_entropies(scores: Scores, right: Sequence[int]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -17,17 +18,15 @@ from transferlab.core.records import (
     SplitName,
     TaskScore,
 )
-from transferlab.errors import DataError
+from transferlab.errors import DataError, TransferlabWarning
 from transferlab.evaluation.likelihood import (
     MAX_VALIDATION,
     Baselines,
     RuleChoice,
     answers_by,
     choose_ranked_rule,
-    choose_rule,
+    compare_rules,
     fewest_tokens_share,
-    free_rules,
-    scores_by_rule,
 )
 from transferlab.evaluation.prediction import candidates_of, predict, rank_answers, select_samples
 from transferlab.metrics.answers import METRICS, Outcomes, measure, undefined_because
@@ -126,8 +125,7 @@ class RuleScorer:
         self._baselines: Baselines | None = None
         self._validation: list[Prediction] = []
         # After training the sum is taken: what costs further passes is left out there.
-        self._wanted = section.likelihood != "auto" or not trained
-        if backbone.writes and self._wanted:
+        if backbone.writes and (section.likelihood != "auto" or not trained):
             self._baselines = Baselines(backbone, batch_samples=section.batch_samples)
             chosen_on = calibration_samples(data, section, trained=trained)
             self._validation = predict(backbone, chosen_on, section)
@@ -138,18 +136,18 @@ class RuleScorer:
         """As ``score_task``, by the rule that ``choose_rule`` takes; ``likelihood`` says which."""
         task = predictions[0].sample.task
         validation = [one for one in self._validation if one.sample.task == task]
-        if not self._wanted:
-            rules = free_rules(predictions)
-        else:
-            rules = scores_by_rule(predictions, baselines=self._baselines, validation=validation)
-        there = scores_by_rule(validation, baselines=self._baselines, validation=validation)
-        compared = {name: there.get(name, ()) for name in rules}
-        chosen = choose_rule(self._section, validation, compared, trained=self._trained)
+        rules, chosen = compare_rules(
+            self._section,
+            predictions,
+            validation,
+            baselines=self._baselines,
+            trained=self._trained,
+        )
         by_rule = {
             name: predictions if name == "sum" else answers_by(predictions, scores)
             for name, scores in rules.items()
         }
-        return _scored(by_rule, chosen, metrics=metrics, where=where)
+        return self._scored(by_rule, chosen, metrics=metrics, where=where)
 
     def score_ranked(
         self,
@@ -168,30 +166,33 @@ class RuleScorer:
             base = self._baselines.of_candidates(samples[0], candidates)
             by_rule["content_free"] = rank_answers(samples, candidates, sums - base)
         chosen = choose_ranked_rule(self._section, list(by_rule), trained=self._trained)
-        return _scored(by_rule, chosen, metrics=metrics, where=where)
+        return self._scored(by_rule, chosen, metrics=metrics, where=where)
 
-
-def _scored(
-    by_rule: Mapping[LikelihoodRule, Sequence[Prediction]],
-    chosen: RuleChoice,
-    *,
-    metrics: Sequence[str],
-    where: str,
-) -> TaskScore:
-    """The score by the chosen rule, with what all rules make of the likelihoods."""
-    score = score_task(by_rule[chosen.rule], metrics=metrics, where=where)
-    likelihood = {
-        "rule": chosen.rule,
-        "reason": chosen.reason,
-        "validation_samples": chosen.samples,
-        "cross_entropy": dict(chosen.cross_entropy),
-        "values": {
-            name: measure(metrics[0], outcomes_of(some, metric=metrics[0]))
-            for name, some in by_rule.items()
-        },
-        "fewest_tokens": fewest_tokens_share(by_rule[chosen.rule]),
-    }
-    return replace(score, likelihood=likelihood)
+    def _scored(
+        self,
+        by_rule: Mapping[LikelihoodRule, Sequence[Prediction]],
+        chosen: RuleChoice,
+        *,
+        metrics: Sequence[str],
+        where: str,
+    ) -> TaskScore:
+        """The score by the chosen rule, with what all rules make of the likelihoods."""
+        if self._section.likelihood not in ("auto", chosen.rule):
+            text = f"{where}: evaluation.likelihood: {chosen.reason}; the sum is taken"
+            warnings.warn(text, TransferlabWarning, stacklevel=2)
+        score = score_task(by_rule[chosen.rule], metrics=metrics, where=where)
+        likelihood = {
+            "rule": chosen.rule,
+            "reason": chosen.reason,
+            "validation_samples": chosen.samples,
+            "cross_entropy": dict(chosen.cross_entropy),
+            "values": {
+                name: measure(metrics[0], outcomes_of(some, metric=metrics[0]))
+                for name, some in by_rule.items()
+            },
+            "fewest_tokens": fewest_tokens_share(by_rule[chosen.rule]),
+        }
+        return replace(score, likelihood=likelihood)
 
 
 def _metric_of(score: TaskScore) -> str:

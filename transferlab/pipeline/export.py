@@ -95,18 +95,9 @@ def export_result(
         ModelError: the reloaded model answers differently.
     """
     result = read_result(folder)
-    named = sorted(set(_named_code(result["pipeline"])))
-    if named and not trust_remote_code:
-        raise InputError(
-            f"{folder}: its pipeline names the Python code '{named[0]}'; look at it, then give "
-            "--trust-remote-code: a result cannot say so itself"
-        )
+    if not trust_remote_code:
+        _refuse_code(folder, result["pipeline"])
     config = PipelineConfig.model_validate_json(json.dumps(result["pipeline"]))
-    if config.backbone.trust_remote_code and not trust_remote_code:
-        raise InputError(
-            f"{folder}: its backbone '{config.backbone.model}' runs code of its own; read that "
-            "code, then give --trust-remote-code: a result cannot say so itself"
-        )
     loaded = load_domains(config, domains)
     last = train_stage(config, len(config.stream))
     stages = StageStore.of_finished(folder, facts_of(config, loaded), needed=last)
@@ -184,6 +175,21 @@ def _export(
         "max_logit_difference": record.max_logit_difference,
         "tolerance": record.tolerance,
     }
+
+
+def _refuse_code(folder: Path, pipeline: Mapping[str, Any]) -> None:
+    """Look before the pipeline is read as one, which imports the strategies that it names."""
+    backbone = pipeline.get("backbone") or {}
+    if backbone.get("trust_remote_code"):
+        raise InputError(
+            f"{folder}: its backbone '{backbone.get('model')}' runs code of its own; read that "
+            "code, then give --trust-remote-code: a result cannot say so itself"
+        )
+    for name in _named_code(pipeline):
+        raise InputError(
+            f"{folder}: its pipeline names the Python code '{name}'; look at it, then give "
+            "--trust-remote-code: a result cannot say so itself"
+        )
 
 
 def _named_code(pipeline: Mapping[str, Any]) -> Iterator[str]:

@@ -52,6 +52,25 @@ def test_a_result_cannot_say_that_a_models_code_is_trusted(tmp_path):
         export_result(tmp_path, None, trust_remote_code=True)
 
 
+@pytest.mark.parametrize("key", ["strategy", "export", "similarity"])
+def test_nor_that_code_which_its_pipeline_names_may_be_imported(
+    tmp_path, tmp_path_factory, monkeypatch, key
+):
+    modules = tmp_path_factory.mktemp("modules")
+    (modules / "strangers_code.py").write_text("raise SystemError('it ran')\n", "utf-8")
+    monkeypatch.syspath_prepend(modules)
+    config = PipelineConfig(name="p", stream=["a"], strategy=["naive"]).model_dump(mode="json")
+    name = "strangers_code:Mine"
+    config[key] = {
+        "strategy": [{**config["strategy"][0], "name": name}],
+        "export": [name],
+        "similarity": config["similarity"] | {"measures": [name]},
+    }[key]
+    write_result(tmp_path, {"schema_version": 1, "pipeline": config})
+    with pytest.raises(InputError, match=f"names the Python code '{name}'"):
+        export_result(tmp_path, None)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -200,7 +200,7 @@ def answer_part(prompt_part: str, whole: str, answer: str) -> str | None:
     its authors' trainer does not have).
 
     Args:
-        asked: the prompt with its generation prompt.
+        prompt_part: the prompt with its generation prompt.
         whole: the same with the answer.
         answer: as the sample has it.
 

@@ -37,7 +37,7 @@ def near_pairs(
     Args:
         bands: for each band all hashes in the order of its values; of each band no more than some
             thousand hashes, or all that agree in it, are in memory at once.
-        apart: (C, C) bool, symmetric.
+        separated: (C, C) bool, symmetric.
     """
     nearest: dict[int, tuple[int, int]] = {}
     for entries in bands:

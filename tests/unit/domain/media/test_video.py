@@ -232,7 +232,9 @@ def test_frames_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
 
 def test_the_decoder_refuses_frames_larger_than_the_container_states(film):
     """The bound is the decoder's too: what a container states can be anything."""
-    with open_input(film) as container:
+    with video._open(film) as (_, stream):
+        assert stream.codec_context.options["max_pixels"] == str(video.MAX_PIXELS)
+    with open_input(film) as container:  # and that is the decoder's word for it
         stream = container.streams.video[0]
         stream.codec_context.options = {"max_pixels": "1000"}
         with pytest.raises(av.FFmpegError):
