@@ -75,13 +75,13 @@ def thin_labels(labels: Labels) -> list[Problem]:
 
 def _describe(task: str, labels: list[str], has: str) -> list[Problem]:
     """A warning per label, or one of all where they are many."""
-    subjects = {f"tasks.{task}, label '{shorten(label)}'": f"has {has}" for label in labels}
+    subjects = [(f"tasks.{task}, label '{shorten(label)}'", f"has {has}") for label in labels]
     if len(labels) > NAMED_LABELS:
         named = ", ".join(f"'{shorten(label)}'" for label in labels[:3])
-        subjects = {f"tasks.{task}": f"each of {len(labels)} labels has {has} ({named}, ...)"}
+        subjects = [(f"tasks.{task}", f"each of {len(labels)} labels has {has} ({named}, ...)")]
     return [
         Problem(kind="label_count", where=where, reason=reason, severity="warning")
-        for where, reason in subjects.items()
+        for where, reason in subjects
     ]
 
 

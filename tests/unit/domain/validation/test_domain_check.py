@@ -187,6 +187,12 @@ def test_long_labels_are_shortened_and_long_texts_noted(tmp_path):
     assert "79 more row(s)" in long[0].reason
 
 
+def test_labels_that_are_alike_when_shortened_are_two_problems():
+    counts = {"train": 1, "validation": 0, "test": 1}
+    problems = thin_labels({"kind": {"x" * 500 + end: counts for end in "ab"}})
+    assert len(problems) == 2
+
+
 def test_a_task_that_nothing_fits_does_not_hide_the_others(tmp_path):
     never = FREE | {"where": {"sex": ["X"]}}
     rows = toy_rows(30)
