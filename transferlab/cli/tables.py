@@ -145,15 +145,15 @@ def arms_and_controls(result: Result, *, wide: bool = True) -> list[Table]:
 
 def zero_shot_rules(result: Result) -> Table | None:
     """What every rule of ``evaluation.likelihood`` makes of the zero-shot model's likelihoods; None
-    where it had no choices to answer."""
+    where no rules were compared: it had no choices to answer, or was trained on all of them."""
     found = {
         (domain, task): score["likelihood"]
         for domain, record in (result.get("arms") or {}).get("zero_shot", {}).items()
         for task, score in record["tasks"].items()
-        if score.get("likelihood")
+        if "content_free" in (score.get("likelihood") or {}).get("values", {})
     }
     names = list(dict.fromkeys(name for one in found.values() for name in one["values"]))
-    if len(names) < 2:
+    if not names:
         return None
     table = _table("Zero-shot answers by rule (the rule taken is bold)")
     table.add_column("task", overflow="fold")

@@ -65,11 +65,11 @@ class ScoreMatrix:
         return [self.cell(after=row, on=domain) for row in self.rows]
 
     def to_records(self) -> dict[str, Any]:
-        """The matrix as plain data: ``{"columns": [{"domain", "metric"}], "rows": [{"after",
-        "values": {domain: score}}]}``, rows in the order of the stream.
+        """The matrix as plain data, rows in the order of the stream: ``{"columns": [{"domain",
+        "metric"}], "rows": [{"after", "values": {domain: score}, "metrics": {domain: metric}}]}``.
 
-        A metric names the rule by which choices are answered (``evaluation.likelihood``), where
-        that is not their sum; it may be another before the domain is learned than after.
+        A row's metric names the rule by which choices are answered (``evaluation.likelihood``),
+        where that is not their sum; a column's is that of the last row.
 
         Raises:
             ValueError: a score is missing.
@@ -77,14 +77,15 @@ class ScoreMatrix:
         columns = {domain: self.column(domain) for domain in self.columns}
         return {
             "columns": [
-                {
-                    "domain": domain,
-                    "metric": ", then ".join(dict.fromkeys(one.metric for one in scores)),
-                }
+                {"domain": domain, "metric": scores[-1].metric}
                 for domain, scores in columns.items()
             ],
             "rows": [
-                {"after": row, "values": {name: s[i].value for name, s in columns.items()}}
+                {
+                    "after": row,
+                    "values": {name: s[i].value for name, s in columns.items()},
+                    "metrics": {name: s[i].metric for name, s in columns.items()},
+                }
                 for i, row in enumerate(self.rows)
             ],
         }

@@ -61,10 +61,13 @@ def test_what_every_rule_makes_of_zero_shot_answers(shown, result):
         "values": {"sum": 0.3, "mean": 0.25, "content_free": 0.5},
         "fewest_tokens": 0.25,
     }
+    trained = {"rule": "sum", "values": {"sum": 0.9, "mean": 0.9}, "fewest_tokens": None}
     tasks = {"kind": {"metric": "accuracy", "value": 0.5, "likelihood": likelihood}}
+    tasks["known"] = {"metric": "accuracy", "value": 0.9, "likelihood": trained}
     result["arms"]["zero_shot"] = {"cats": {"value": 0.5, "tasks": tasks}}
     text = shown(show_result, result)
     assert "Zero-shot answers by rule" in text
+    assert "cats: known" not in text  # trained on: nothing was compared
     assert row(text, "cats: kind") == ["cats:", "kind", "0.300", "0.250", "0.500", "25%"]
 
 

@@ -51,6 +51,19 @@ def a_matrix(*, stream=("chest", "lectures"), source="scenes", groups=20):
     return matrix
 
 
+def test_a_rows_metric_is_its_own():
+    """Before a domain is learned its choices may be answered by another rule than after."""
+    matrix = ScoreMatrix(["chest"])
+    for after, metric in ((PRETRAINED, "accuracy [standardised] (t)"), ("chest", "accuracy (t)")):
+        matrix.add(after=after, on="chest", score=replace(a_score("chest", 0.5), metric=metric))
+    records = matrix.to_records()
+    assert [row["metrics"]["chest"] for row in records["rows"]] == [
+        "accuracy [standardised] (t)",
+        "accuracy (t)",
+    ]
+    assert records["columns"] == [{"domain": "chest", "metric": "accuracy (t)"}]
+
+
 def test_steps_say_what_was_gained_and_what_it_cost():
     first, second = a_matrix().steps()
     assert (first["domain"], second["domain"]) == ("chest", "lectures")
