@@ -20,7 +20,7 @@ def finish(out: Path, **overrides: str) -> dict:
         "tracking.uri": f"sqlite:///{out}.db", "tracking.artifacts": f"{out}-artifacts",
         "stream": "[lectures]", "source": "null", "strategy": "[naive]", "export": "[]",
         "arms": "[zero_shot,single,joint]", "train.max_steps": "3",
-        "evaluation.max_test_samples": "8",
+        "evaluation.max_test_samples": "8", "data.tasks": "{}",
     } | overrides  # fmt: skip
     config = load_yaml(
         SMOKE, PipelineConfig, overrides=[f"{key}={value}" for key, value in given.items()]
