@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from transferlab.domain.base.rows import Row
@@ -81,18 +82,22 @@ def questions_of(
         f"tasks: made of the columns {', '.join(used)}; correct the prompts, and drop what is not "
         "to be learned"
     )
-    labels = [name for name in used if tasks.get(_task_name(name), {}).get("kind") == "classify"]
+    labels = {
+        task["answer"][1:-1]: name
+        for name, task in tasks.items()
+        if task["kind"] == "classify" and isinstance(task["choices"], list)
+    }
     notes += [
-        f"tasks.{_task_name(name)}: {warning}"
-        for name in labels
-        for warning in describe_spellings(columns[name].counts)
+        f"tasks.{name}: {warning}"
+        for column, name in labels.items()
+        for warning in describe_spellings(columns[column].counts)
     ]
     return Questions(
         group=found or medium,
         tasks=tasks,
         attributes=attributes,
         split=split,
-        stratify=labels[0] if labels and not split else None,
+        stratify=next(iter(labels), None) if not split else None,
         notes=notes,
     )
 
@@ -140,7 +145,8 @@ def _tasks(
         return {"answer": _answer_task(mark, *built)}, list(built)
     without = [*without, *(built or ()), *(listed or ())]
     labels = find_labels(columns, without=without)
-    tasks = {_task_name(label): _label_task(mark, columns[label]) for label in labels}
+    names = _task_names(labels)
+    tasks = {names[label]: _label_task(mark, columns[label]) for label in labels}
     text = find_text(columns, without=[*without, *labels])
     if text is None:
         return tasks, labels
@@ -207,5 +213,13 @@ def _words(name: str) -> str:
     return " ".join(re.sub(r"[_\-<>{}]+", " ", name).split()).lower()
 
 
-def _task_name(column: str) -> str:
-    return re.sub(r"[^a-z0-9_-]+", "_", column.lower()).strip("_-") or "label"
+def _task_names(labels: Sequence[str]) -> dict[str, str]:
+    """A task's name for each column; "Side?" and "side", or two in another script, stay two."""
+    names: dict[str, str] = {}
+    taken = {"describe"}
+    for label in labels:
+        plain = re.sub(r"[^a-z0-9_-]+", "_", label.lower()).strip("_-") or "label"
+        numbered = (f"{plain}_{number}" for number in count(2))
+        names[label] = plain if plain not in taken else next(n for n in numbered if n not in taken)
+        taken.add(names[label])
+    return names

@@ -32,6 +32,8 @@ _TITLE = re.compile(
     r"(?:\b(?:mr|mrs|ms|miss|mx|dr|prof|herr|frau|mme|madame|sir)\b\.?|\b\w*name:)\s*$"
 )
 _TITLES_AFTER = "先生|女士|小姐|太太|医生|醫生|大夫|教授|某|さん|様|氏|君|씨|님|선생|환자|양|군"
+_TITLES_BEFORE = ("患者", "病人", "病患", "姓名", "환자")
+"""Words that a person's name follows, in scripts without blanks."""
 _JAMO = "\u1160-\u11ff"
 """Vowels and final consonants of Korean syllables, which folding takes apart."""
 _BLANKS_FROM = 6
@@ -213,8 +215,12 @@ def _unspaced(word: str, letters: int) -> str:
     escaped = re.escape(word)
     if letters > 1:
         return rf"{escaped}(?![{_JAMO}])"
-    titles = fold(_TITLES_AFTER)
-    return rf"(?:(?<!{_LETTER}){escaped}(?!{_LETTER})|{escaped}(?=\s?(?:{titles})))"
+    after = fold(_TITLES_AFTER)
+    # Words of one length each, as Python looks back over no others.
+    before = "|".join(
+        rf"(?<={word}{gap}){escaped}" for word in map(fold, _TITLES_BEFORE) for gap in ("", "[:： ]")
+    )
+    return rf"(?:(?<!{_LETTER}){escaped}(?!{_LETTER})|{escaped}(?=\s?(?:{after}))|{before})"
 
 
 def _whole(values: Iterable[str]) -> Iterator[str]:

@@ -57,3 +57,23 @@ def test_columns_of_interest_are_asked_about_beside_the_findings():
     assert list(found.tasks) == ["finding", "sex", "went_icu"]
     assert found.stratify == "finding"
     assert "sex" in found.attributes
+
+
+def test_columns_whose_names_differ_in_signs_alone_are_a_task_each():
+    rows = [
+        {"f": f"{n}.png", "finding": "ab"[n % 2], "Finding?": "cd"[n % 3 > 1],
+         "finding (2)": "ef"[n % 2]}
+        for n in range(40)
+    ]  # fmt: skip
+    tasks = asked_about(rows).tasks
+    assert {name: task["answer"] for name, task in tasks.items()} == {
+        "finding": "{finding}", "finding_2": "{Finding?}", "finding_2_2": "{finding (2)}",
+    }  # fmt: skip
+
+
+def test_a_column_called_as_the_text_task_does_not_give_way_to_it():
+    text = "The heart is of normal size and the lungs are clear, with no effusion."
+    rows = [
+        {"f": f"{n}.png", "Describe": "ab"[n % 2], "report": f"{text} {n}"} for n in range(40)
+    ]
+    assert list(asked_about(rows).tasks) == ["describe_2", "describe"]

@@ -63,6 +63,7 @@ def cleaned(text, *names, values=()):
         ("Wang^XiaoMing=王^小明", "王小明, 小明, Xiao Ming Wang",
           "[known], [known], [known]"),
         ("王^小明", "王先生的肺, 国王", "[known]先生的肺, 国王"),
+        ("李^明", "患者李今日入院, 病人:李, 行李", "患者[known]今日入院, 病人:[known], 行李"),
         ("Yamada^Tarou=山田^太郎=ヤマダ^タロウ", "山田太郎さん, やまだ, ﾀﾛｳ",
           "[known]さん, [known], [known]"),
         ("Hong^Gildong=洪^吉洞=홍^길동", "홍길동은, 洪吉洞, 길동", "[known]은, [known], [known]"),
