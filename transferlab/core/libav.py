@@ -21,7 +21,10 @@ def open_input(source: Path | BinaryIO) -> InputContainer:
         av.FFmpegError: it is none.
     """
     av.logging.set_level(None)
-    return av.open(str(source) if isinstance(source, Path) else source, mode="r")
+    # Titles are of no use here, and many a film has them in the encoding of its author's machine.
+    return av.open(
+        str(source) if isinstance(source, Path) else source, mode="r", metadata_errors="replace"
+    )
 
 
 def open_output(path: Path) -> OutputContainer:

@@ -19,38 +19,20 @@ from transferlab.core.paths import safe_join
 from transferlab.core.records import MediaRef
 from transferlab.domain.media.decoder import decode
 from transferlab.domain.onboarding.survey import match_files
+from transferlab.domain.rows.chat_keys import MEANINGFUL, READ
 from transferlab.domain.rows.transcript import read_cues
 from transferlab.domain.sources.chat import read_chat
 from transferlab.domain.sources.dicom import read_dicom_tree
 from transferlab.domain.tables.reader import read_table
 from transferlab.errors import DataError
 
+NAMES_OF_PARTS = ["role", "from", "content", "value", "type", "text", "path", "url"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(
-                [
-                    "messages",
-                    "conversations",
-                    "role",
-                    "from",
-                    "content",
-                    "value",
-                    "image",
-                    "images",
-                    "videos",
-                    "type",
-                    "text",
-                    "path",
-                    "prompt",
-                    "completion",
-                    "id",
-                    "query",
-                    "response",
-                ]
-            ),
+            st.sampled_from([*sorted(READ), *sorted(MEANINGFUL), *NAMES_OF_PARTS]),
             inner,
             max_size=5,
         )
@@ -66,8 +48,18 @@ TURNS = st.lists(
     ),
     max_size=5,
 )
-CONVERSATION = st.fixed_dictionaries(
-    {"messages": TURNS, "images": st.lists(st.text(max_size=5), max_size=3)}
+FILES = st.lists(st.text(max_size=5), max_size=3)
+EXCHANGES = st.lists(st.lists(st.text(max_size=8), max_size=3), max_size=3)
+CONVERSATION = (
+    st.fixed_dictionaries({"messages": TURNS, "images": FILES})
+    | st.fixed_dictionaries(
+        {"query": st.text(max_size=8), "response": st.text(max_size=8)},
+        optional={"history": EXCHANGES, "system": st.text(max_size=8), "images": FILES},
+    )
+    | st.fixed_dictionaries(
+        {"instruction": st.text(max_size=8), "output": st.text(max_size=8)},
+        optional={"input": st.text(max_size=8), "history": EXCHANGES, "image": st.text(max_size=5)},
+    )
 )
 
 
@@ -81,10 +73,11 @@ def attempt(read):
     return None
 
 
-@given(st.lists(JSON | CONVERSATION, max_size=4))
-def test_conversations(tmp_path, items):
+@given(st.lists(JSON | CONVERSATION, max_size=4), st.booleans())
+def test_conversations(tmp_path, items, lines):
     path = tmp_path / "chat.json"
-    path.write_text(json.dumps(items), "utf-8")
+    text = "\n".join(map(json.dumps, items)) if lines else json.dumps(items)
+    path.write_text(text, "utf-8")
     rows, bad = attempt(lambda: read_chat(path)) or ([], [])
     for row in rows:
         assert all(isinstance(value, str) for value in row.values())
@@ -100,6 +93,27 @@ def test_tables_of_any_bytes(tmp_path, ending, content):
     path.write_bytes(content)
     rows = attempt(lambda: read_table(path)) or []
     assert all(isinstance(value, str) for row in rows for value in row.values())
+
+
+CELLS = st.text(max_size=8) | st.sampled_from(['"', '""', '"a', 'a"b', "é", "Ж", "a;b", "\u2028"])
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252", "cp1251", "shift_jis"]
+
+
+@given(
+    st.lists(st.lists(CELLS, max_size=4), max_size=5),
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["", "sep=;\n", "\ufeff", "\n\n"]),
+    st.sampled_from(ENCODINGS),
+)
+def test_tables_of_any_cells_and_encoding(tmp_path, rows, separator, end, before, encoding):
+    """Quotes that nobody closes, separators and line ends inside cells, marks before the text."""
+    path = tmp_path / "t.csv"
+    text = before + end.join(separator.join(row) for row in rows)
+    path.write_bytes(text.encode(encoding, "replace"))
+    found = attempt(lambda: read_table(path)) or []
+    assert all(isinstance(value, str) for row in found for value in row.values())
+    assert len({tuple(row) for row in found}) <= 1
 
 
 TIME = st.builds("{:02}:{:02}:{:02}{}{:03}".format, *[st.integers(0, 99)] * 3,

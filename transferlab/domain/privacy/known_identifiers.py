@@ -218,7 +218,9 @@ def _unspaced(word: str, letters: int) -> str:
     after = fold(_TITLES_AFTER)
     # Words of one length each, as Python looks back over no others.
     before = "|".join(
-        rf"(?<={word}{gap}){escaped}" for word in map(fold, _TITLES_BEFORE) for gap in ("", "[:： ]")
+        rf"(?<={word}{gap}){escaped}"
+        for word in map(fold, _TITLES_BEFORE)
+        for gap in ("", "[:： ]")
     )
     return rf"(?:(?<!{_LETTER}){escaped}(?!{_LETTER})|{escaped}(?=\s?(?:{after}))|{before})"
 

@@ -239,3 +239,19 @@ def test_the_decoder_refuses_frames_larger_than_the_container_states(film):
         stream.codec_context.options = {"max_pixels": "1000"}
         with pytest.raises(av.FFmpegError):
             next(container.decode(stream))
+
+
+def test_a_title_in_another_encoding_is_no_reason_to_refuse_a_film(tmp_path):
+    path = tmp_path / "x.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "Thorax, fruher"
+        stream = container.add_stream("mpeg4", rate=2)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        shown = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 90, np.uint8), format="rgb24")
+        for packet in [*stream.encode(shown), *stream.encode()]:
+            container.mux(packet)
+    content = path.read_bytes()
+    assert b"fruher" in content
+    path.write_bytes(content.replace(b"fruher", "früher".encode("cp1252")))
+    (frame,) = decode(MediaRef(kind="video", path=path, frames=1))
+    assert frame.mean() == pytest.approx(90, abs=4)

@@ -73,7 +73,5 @@ def test_columns_whose_names_differ_in_signs_alone_are_a_task_each():
 
 def test_a_column_called_as_the_text_task_does_not_give_way_to_it():
     text = "The heart is of normal size and the lungs are clear, with no effusion."
-    rows = [
-        {"f": f"{n}.png", "Describe": "ab"[n % 2], "report": f"{text} {n}"} for n in range(40)
-    ]
+    rows = [{"f": f"{n}.png", "Describe": "ab"[n % 2], "report": f"{text} {n}"} for n in range(40)]
     assert list(asked_about(rows).tasks) == ["describe_2", "describe"]
