@@ -214,15 +214,15 @@ class PipelineConfig(Section):
 
     @model_validator(mode="after")
     def _precisions_fit(self) -> "PipelineConfig":
-        weights, passes = self.backbone.dtype, self.train.mixed_precision
-        if weights != "float32" and passes not in ("auto", "none", weights):
+        weights, precision = self.backbone.dtype, self.train.mixed_precision
+        if weights != "float32" and precision not in ("auto", "none", weights):
             raise ValueError(
-                f"train.mixed_precision: {passes} does not go with backbone.dtype: {weights}, "
+                f"train.mixed_precision: {precision} does not go with backbone.dtype: {weights}, "
                 f"because layers would meet numbers of both kinds; set it to {weights} or none, or "
                 "backbone.dtype: float32"
             )
         adapter, may_have_gpu = self.backbone.adapter, self.backbone.device != "cpu"
-        if weights == "float16" and passes == "auto" and may_have_gpu and adapter is not None:
+        if weights == "float16" and precision == "auto" and may_have_gpu and adapter is not None:
             named = "train_embeddings" if adapter.train_embeddings else f"kind: {adapter.kind}"
             if adapter.train_embeddings or adapter.kind == "vera":
                 raise ValueError(
@@ -230,7 +230,7 @@ class PipelineConfig(Section):
                     f"backbone.dtype: float16 and an adapter with {named}; set it to float16 or "
                     "none"
                 )
-        if weights == passes == "float16":
+        if weights == precision == "float16":
             self._refuse_float16_that_is_trained()
         return self
 

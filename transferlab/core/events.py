@@ -37,7 +37,7 @@ class TrainStep:
 
 @dataclass(frozen=True, kw_only=True)
 class Progressed:
-    """So much of a stage without steps is done; told about once a second."""
+    """So much of a stage without steps is done; reported about once a second."""
 
     stage: str
     done: int
@@ -69,19 +69,19 @@ def ignore(event: Event) -> None:
 
 @contextmanager
 def stage_events(listener: Listener, stage: str) -> Iterator[Callable[[int, int], None]]:
-    """Tell the listener of a stage without steps; one that fails is never told as finished.
+    """Tell the listener of a stage without steps; one that fails is never reported as finished.
 
     Yields:
         To be called with how many things are done, and of how many; what comes sooner than
-        ``PROGRESS_SECONDS`` after the last is not told.
+        ``PROGRESS_SECONDS`` after the last is not reported.
     """
     listener(StageStarted(stage=stage, total_steps=0))
-    started = told = time.monotonic()
+    started = reported = time.monotonic()
 
     def progress(done: int, total: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= PROGRESS_SECONDS:
-            told = time.monotonic()
+        nonlocal reported
+        if time.monotonic() - reported >= PROGRESS_SECONDS:
+            reported = time.monotonic()
             listener(Progressed(stage=stage, done=done, total=max(done, total)))
 
     yield progress

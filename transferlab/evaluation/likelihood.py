@@ -64,15 +64,15 @@ class Baselines:
 
     def after(self, samples: Sequence[Sample], *, content_free: bool) -> Scores:
         """Per sample, of its choices after its question without media, or after none at all."""
-        asked = [_bare(sample, content_free=content_free) for sample in samples]
-        new = {_key(one): one for one in asked if _key(one) not in self._known}
+        questions = [_bare(sample, content_free=content_free) for sample in samples]
+        new = {_key(one): one for one in questions if _key(one) not in self._known}
         if new:
             found = self._backbone.score_choices(
                 list(new.values()), batch_samples=self._batch_samples
             )
             for key, prediction in zip(new, found, strict=True):
                 self._known[key] = np.array(prediction.log_likelihoods)
-        return [self._known[_key(one)] for one in asked]
+        return [self._known[_key(one)] for one in questions]
 
     def of_candidates(self, sample: Sample, candidates: Sequence[str]) -> np.ndarray:
         """(candidates,) of answers to find, after a question without content."""

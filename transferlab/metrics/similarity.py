@@ -175,27 +175,27 @@ def _pooled(
 
     A row of zeros is a sample without media, or a text without words: there is nothing to compare.
     """
-    kept = [np.any(side != 0, axis=1) if drop_empty else np.ones(len(side), bool) for side in rows]
+    masks = [np.any(side != 0, axis=1) if drop_empty else np.ones(len(side), bool) for side in rows]
     units = [np.asarray(names) for names in (_units("source", sets[0]), _units("target", sets[1]))]
-    names = [side[keep] for side, keep in zip(units, kept, strict=True)]
+    names = [side[keep] for side, keep in zip(units, masks, strict=True)]
     if min(map(len, names)) < MIN_SAMPLES or min(len(set(side)) for side in names) < 2:
         return None
     codes = np.unique(np.concatenate(names), return_inverse=True)[1]
-    stacked = np.concatenate([side[keep] for side, keep in zip(rows, kept, strict=True)])
+    stacked = np.concatenate([side[keep] for side, keep in zip(rows, masks, strict=True)])
     return Pool(
         rows=stacked,
         units=codes,
         sizes=(len(names[0]), len(names[1])),
         seed=seed,
-        labels=_label_codes(sets, kept),
+        labels=_label_codes(sets, masks),
     )
 
 
-def _label_codes(sets: Sequence[SampleSet], kept: Sequence[np.ndarray]) -> np.ndarray | None:
+def _label_codes(sets: Sequence[SampleSet], masks: Sequence[np.ndarray]) -> np.ndarray | None:
     """(N,) int64, -1 where an answer is no label; None where a side has no labels."""
     if not all(any(one.labels) for one in sets):
         return None
-    named = [np.asarray(one.labels)[keep] for one, keep in zip(sets, kept, strict=True)]
+    named = [np.asarray(one.labels)[keep] for one, keep in zip(sets, masks, strict=True)]
     labels = np.concatenate(named)
     codes = np.unique(labels, return_inverse=True)[1]
     return np.where(labels == "", -1, codes)
@@ -211,12 +211,12 @@ def _units(side: str, one: SampleSet) -> list[str]:
 
 def _word_counts(source_texts: Sequence[str], target_texts: Sequence[str]) -> list[np.ndarray]:
     """(N, V) and (M, V): how often each text has each word of the common vocabulary."""
-    sides = [[Counter(words(text)) for text in texts] for texts in (source_texts, target_texts)]
-    vocabulary = sorted(set().union(*sides[0], *sides[1]))
+    tallies = [[Counter(words(text)) for text in texts] for texts in (source_texts, target_texts)]
+    vocabulary = sorted(set().union(*tallies[0], *tallies[1]))
     column = {word: index for index, word in enumerate(vocabulary)}
-    counts = [np.zeros((len(side), len(column))) for side in sides]
-    for table, side in zip(counts, sides, strict=True):
-        for row, text in enumerate(side):
+    counts = [np.zeros((len(tally), len(column))) for tally in tallies]
+    for table, tally in zip(counts, tallies, strict=True):
+        for row, text in enumerate(tally):
             for word, times in text.items():
                 table[row, column[word]] = times
     return counts

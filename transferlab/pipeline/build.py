@@ -158,7 +158,7 @@ def build(
     """
     # First what takes a second to find out: a store that does not answer.
     tracker = Tracker(
-        config.tracking, experiment=config.name, tell=lambda text: listener(Warned(text=text))
+        config.tracking, experiment=config.name, warn=lambda text: listener(Warned(text=text))
     )
 
     def emit(event: Event) -> None:

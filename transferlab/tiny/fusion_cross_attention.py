@@ -96,15 +96,15 @@ class CrossAttentionModel(LlavaPreTrainedModel):
         """
         if input_ids is None or inputs_embeds is not None:
             raise ValueError("input_ids are needed, not embeddings: they say where pictures stand")
-        seen, mask = None, None
+        features, mask = None, None
         if pixel_values is not None:
-            seen = self._pictures(pixel_values, rows=len(input_ids))
+            features = self._pictures(pixel_values, rows=len(input_ids))
             mask = self._mask(input_ids, pictures=len(pixel_values) // len(input_ids))
         outputs = self.language_model(
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            cross_attention_states=seen,
+            cross_attention_states=features,
             cross_attention_mask=mask,
             **{CACHE: cache if past_key_values is None else past_key_values},
             use_cache=use_cache,
@@ -116,7 +116,7 @@ class CrossAttentionModel(LlavaPreTrainedModel):
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             **{CACHE: getattr(outputs, CACHE)},
-            **_image_output(seen),
+            **_image_output(features),
         )
 
     def _pictures(self, pixel_values: Tensor, *, rows: int) -> Tensor:

@@ -46,13 +46,13 @@ class Connection:
     Once a server has stayed away, nothing is asked of it any more.
     """
 
-    def __init__(self, store: Store, *, tell: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, *, warn: Callable[[str], None]) -> None:
         """
         Args:
             store: an open one.
-            tell: is told once, in a sentence, when a server stays away.
+            warn: is called once, in a sentence, when a server stays away.
         """
-        self.store, self._tell = store, tell
+        self.store, self._warn = store, warn
         self._local = store.uri.startswith(SQLITE)
         self.away: str | None = None
         """Why nothing is asked any more, in a sentence; None while the store is used."""
@@ -107,7 +107,7 @@ class Connection:
         if scheme_of(self.store.uri) not in SERVERS:
             reason = hide(str(problem.__cause__), self.store.uri).strip().partition("\n")[0]
             self.away += f" ({reason})"
-        self._tell(
+        self._warn(
             f"{self.away}; the run goes on without it and loses nothing: when it is back, give the "
             "same command with the same --out, and everything is sent"
         )

@@ -58,14 +58,14 @@ class Tracker:
         section: TrackingSection,
         *,
         experiment: str,
-        tell: Callable[[str], None] = _logger.warning,
+        warn: Callable[[str], None] = _logger.warning,
         flush_seconds: float = 5.0,
     ) -> None:
         """
         Args:
             section: which store.
             experiment: used when the section names none.
-            tell: is told in a sentence when the store's server stays away.
+            warn: is called in a sentence when the store's server stays away.
             flush_seconds: between two batches of metrics.
 
         Raises:
@@ -73,7 +73,7 @@ class Tracker:
             EnvironmentProblem: the store cannot be written, or its server does not answer.
         """
         store = open_store(section, experiment=experiment)
-        self._connection = Connection(store, tell=tell)
+        self._connection = Connection(store, warn=warn)
         self._buffer = MetricBuffer(self._connection, every_seconds=flush_seconds)
         self._runs = RunStack(self._connection, self._buffer, system_metrics=section.system_metrics)
         self._curve: Curve | None = None

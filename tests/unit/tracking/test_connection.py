@@ -33,7 +33,7 @@ def said():
 
 
 def connection_to(uri, said, client=None) -> Connection:
-    return Connection(Store(client=client, uri=uri, experiment_id="1"), tell=said.append)
+    return Connection(Store(client=client, uri=uri, experiment_id="1"), warn=said.append)
 
 
 def refused_connection(*args, **kwargs):
@@ -180,7 +180,7 @@ def losses(client, run) -> list[tuple[int, float]]:
 @pytest.fixture
 def server(section, monkeypatch, said):
     """A tracker whose store counts as a server, and a switch that takes it away."""
-    tracker = Tracker(section, experiment="radiology", tell=said.append)
+    tracker = Tracker(section, experiment="radiology", warn=said.append)
     monkeypatch.setattr(tracker._connection, "_local", False)
     real = tracker._connection.store.client
 

@@ -121,9 +121,9 @@ class Chat:
         if self._templated:
             question = self._question(prompt, frames, sounds)
             turns = [question, _turn("assistant", [_text(answer)])]
-            asked = self._render([question], add_generation_prompt=True)
-            part = answer_part(asked, self._render(turns, add_generation_prompt=False), answer)
-            whole = [] if part is None else self.tokens(asked + part)
+            opening = self._render([question], add_generation_prompt=True)
+            part = answer_part(opening, self._render(turns, add_generation_prompt=False), answer)
+            whole = [] if part is None else self.tokens(opening + part)
             if whole[: len(start)] != start:
                 raise ModelError(
                     f"backbone '{self._name}': its chat template does not write the answer right "

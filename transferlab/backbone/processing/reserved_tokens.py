@@ -25,8 +25,8 @@ def reserved_words(tokenizer: Any, rendered: str | None) -> tuple[str, ...]:
     if rendered is not None:
         around = rendered.partition(PROBE)[::2]
         words |= {mark for text in around for mark in re.findall(r"<\|[^|<>\s]+\|>", text)}
-    fit = (word for word in words if len(word.strip()) >= _SHORTEST)
-    return tuple(sorted(fit, key=lambda word: (-len(word), word)))
+    long_enough = (word for word in words if len(word.strip()) >= _SHORTEST)
+    return tuple(sorted(long_enough, key=lambda word: (-len(word), word)))
 
 
 def reserved_in(text: str, pattern: re.Pattern[str] | None) -> str | None:

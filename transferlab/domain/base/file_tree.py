@@ -23,5 +23,5 @@ def walk(folder: Path) -> Iterator[Path]:
 def is_dicom(path: Path) -> bool:
     """Whether a file has DICOM's marker at byte 128, or such a name."""
     with path.open("rb") as file:
-        marked = file.read(132)[128:] == b"DICM"
-    return marked or path.suffix.lower() in DICOM_SUFFIXES
+        has_mark = file.read(132)[128:] == b"DICM"
+    return has_mark or path.suffix.lower() in DICOM_SUFFIXES

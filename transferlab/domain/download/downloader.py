@@ -47,7 +47,7 @@ def fetch(section: ArchiveSection, root: Path, *, progress: Progress) -> bool:
         DataError: the server does not answer or sends something else, or the archive is unsafe.
         EnvironmentProblem: the folder cannot be written, or has no room.
     """
-    with _writing(root):
+    with _write_errors_named(root):
         root.mkdir(parents=True, exist_ok=True)
         done = root / _DONE
         if done.is_file() and section.sha256 in done.read_text("utf-8").split():
@@ -64,7 +64,7 @@ def fetch(section: ArchiveSection, root: Path, *, progress: Progress) -> bool:
 
 
 @contextmanager
-def _writing(root: Path) -> Iterator[None]:
+def _write_errors_named(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -83,11 +83,11 @@ def open_picture(source: Path | BinaryIO) -> Image.Image:
     with warnings.catch_warnings():
         # Pillow's own limit, which is another one; ours is looked at below.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        opened = Image.open(source, formats=FORMATS)
-    if opened.width * opened.height > MAX_PIXELS:
-        opened.close()
+        image = Image.open(source, formats=FORMATS)
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
         raise Image.DecompressionBombError
-    return opened
+    return image
 
 
 def _is_flat(image: Image.Image) -> bool:

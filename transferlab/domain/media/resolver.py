@@ -115,22 +115,22 @@ class MediaResolver:
 
     def _inspect(self, kind: CheckKind, path: Path) -> FileProbe:
         try:
-            inspected = check(kind, path, hashed=self._hashed)
+            info = check(kind, path, hashed=self._hashed)
         except UnreadableMedium as error:
             return FileProbe(reason=error.reason)
         with open_medium(path) as file:
             digest = hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
-        marked = kind != "sound" and inspected.burned_in and self._privacy.dicom is not None
+        masked = kind != "sound" and info.burned_in and self._privacy.dicom is not None
         return FileProbe(
-            reason=self._why_burned_in(kind, path) if marked and kind != "sound" else None,
-            mask_text=marked,
-            length_seconds=inspected.length_seconds,
-            picture_hash=inspected.picture_hash,
-            brightness=inspected.brightness,
+            reason=self._why_burned_in(kind, path) if masked and kind != "sound" else None,
+            mask_text=masked,
+            length_seconds=info.length_seconds,
+            picture_hash=info.picture_hash,
+            brightness=info.brightness,
             fingerprint=digest,
-            note=inspected.note,
-            persons=inspected.persons,
-            instance=inspected.instance,
+            note=info.note,
+            persons=info.persons,
+            instance=info.instance,
         )
 
     def _why_burned_in(self, kind: MediaKind, path: Path) -> str | None:

@@ -92,9 +92,9 @@ def _content(path: Path) -> bytes:
 
 
 def _decoded(content: bytes, encoding: str) -> str:
-    marked = (codec for mark, codec in BYTE_ORDER_MARKS.items() if content.startswith(mark))
+    codecs = (codec for mark, codec in BYTE_ORDER_MARKS.items() if content.startswith(mark))
     try:
-        return content.decode(next(marked, "utf-8-sig"))
+        return content.decode(next(codecs, "utf-8-sig"))
     except UnicodeDecodeError:
         if encoding == UTF8:
             raise

@@ -98,8 +98,8 @@ def flat(value: Any, to: Path, *, where: str) -> Any:
 def _store(content: bytes, to: Path, *, where: str) -> str:
     """The path of a picture, which has the name of its own digest and so is kept once."""
     try:
-        with open_picture(io.BytesIO(content)) as opened:
-            ending = _ENDINGS.get(opened.format or "")
+        with open_picture(io.BytesIO(content)) as image:
+            ending = _ENDINGS.get(image.format or "")
     except Image.DecompressionBombError:
         raise DataError(
             f"{where}: holds a picture of more than {MAX_PIXELS:,} pixels; make it smaller first"

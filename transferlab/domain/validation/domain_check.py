@@ -109,12 +109,12 @@ def _check(
         entry, data_root=data_root, cache_root=cache_root, probes=sample_index, hashed=True
     )
     domain = sample_index.add_domain(entry.name)
-    reading = _Reading(sample_index, domain, handle, ruler)
-    reading.read()
+    sample_reader = _SampleReader(sample_index, domain, handle, ruler)
+    sample_reader.read()
     sample_index.index()
     problems = [
         *find_setting_problems(entry.config),
-        *reading.problems,
+        *sample_reader.problems,
         *find_repeats(sample_index, domain),
     ]
     problems += find_display_notes(sample_index, domain)
@@ -131,17 +131,17 @@ def _check(
         problems += find_trivial_tasks(sample_index, domain)
     return CheckReport(
         domain=entry.name,
-        rows=reading.rows,
+        rows=sample_reader.rows,
         media=handle.resolver.files,
         samples=count_samples(sample_index, domain),
         groups=count_groups(sample_index, domain),
         labels=labels,
-        problems=(*problems, *thin_labels(labels), *reading.burned_in.problems),
+        problems=(*problems, *thin_labels(labels), *sample_reader.burned_in.problems),
         removed=dict(handle.guard.removed),
     )
 
 
-class _Reading:
+class _SampleReader:
     """One pass over the rows of a domain: samples go into the index, problems are collected."""
 
     def __init__(

@@ -42,7 +42,7 @@ def near_pairs(
     nearest: dict[int, tuple[int, int]] = {}
     for entries in bands:
         for agreeing in _whole_buckets(entries):
-            for one, other, bits in _near(agreeing, separated):
+            for one, other, bits in _close_pairs(agreeing, separated):
                 for mine, theirs in ((one, other), (other, one)):
                     pair = (bits, theirs)
                     nearest[mine] = min(nearest.get(mine, pair), pair)
@@ -63,7 +63,7 @@ def _whole_buckets(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield entries_left
 
 
-def _near(entries: list[Entry], separated: Separated) -> Iterator[tuple[int, int, int]]:
+def _close_pairs(entries: list[Entry], separated: Separated) -> Iterator[tuple[int, int, int]]:
     """Numbers and differing bits of those that agree in the band, are near, and must not be."""
     values = np.array([value for value, _, _, _ in entries], np.uint16)
     packed = np.frombuffer(b"".join(packed for _, packed, _, _ in entries), np.uint64)

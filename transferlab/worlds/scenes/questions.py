@@ -128,8 +128,8 @@ def _presence(things: Sequence[Thing], rng: np.random.Generator) -> Question:
     colour, shape = sorted(there)[int(rng.integers(len(there)))]
     if rng.integers(2):
         mixed = [(c, s) for c, _ in sorted(there) for _, s in sorted(there) if (c, s) not in there]
-        absent = mixed or [(c, s) for c in COLOURS for s in SHAPES if (c, s) not in there]
-        colour, shape = absent[int(rng.integers(len(absent)))]
+        missing = mixed or [(c, s) for c in COLOURS for s in SHAPES if (c, s) not in there]
+        colour, shape = missing[int(rng.integers(len(missing)))]
     return Question(
         task="presence",
         text=f"Is there a {colour} {shape}?",
