@@ -16,7 +16,9 @@ from transformers.utils.import_utils import TIMM_IMPORT_ERROR
 
 from transferlab.backbone.base import load_errors
 from transferlab.backbone.inference import scoring
-from transferlab.backbone.model.parts import PartMap
+from transferlab.backbone.inference.shared_vision import shared_vision
+from transferlab.backbone.model.parts import PartMap, vision_towers
+from transferlab.backbone.model.view import innermost
 from transferlab.backbone.processing import families
 from transferlab.backbone.processing.collator import Collator
 from transferlab.backbone.reload import adapter_difference
@@ -167,16 +169,63 @@ def test_hidden_states_are_those_that_the_answers_come_from(awake):
     torch.testing.assert_close(again, logits, atol=1e-4, rtol=1e-4)
 
 
+READ_WHOLE = {"blip-2", "blip-2 on t5", "instructblip", "idefics", "kosmos-2"}
+"""Families whose forward passes need the prompt or its pictures with every word."""
+CHOICES = ("effusion", "no effusion at all", "none")
+CLOSED = [replace(one, kind="classify", choices=CHOICES, answer="none") for one in SAMPLES]
+
+
 def test_choices_score_as_they_do_when_read_whole(awake):
-    choices = ("effusion", "no effusion at all", "none")
-    closed = [replace(s, kind="classify", choices=choices, answer="none") for s in SAMPLES]
-    given = awake.score_choices(closed, batch_samples=2)
+    given = awake.score_choices(CLOSED, batch_samples=2)
+    for prediction, one in zip(given, CLOSED, strict=True):
+        for choice, value in zip(CHOICES, prediction.log_likelihoods, strict=True):
+            batch, targets = awake.collate([replace(one, answer=choice)])
+            with torch.no_grad():
+                loss = cross_entropy(awake.module(batch).float(), targets, reduction="sum")
+            assert value == pytest.approx(-loss.item(), abs=1e-3, rel=1e-3)
+
+
+def test_choices_go_on_from_the_prompt_and_the_tower_reads_a_picture_once(family, awake):
+    for one in CLOSED:  # what can be continued is measured here
+        awake.score_choices([one], batch_samples=3)
+    assert set(awake._choices._continues.values()) == {family not in READ_WHOLE}
+    model = innermost(awake.model)
+    passes, handles = [], []
+    for tower in vision_towers(model):
+        handles.append(tower.register_forward_pre_hook(lambda *_: passes.append("tower")))
+    handles.append(model.register_forward_pre_hook(lambda *_: passes.append("model")))
+    for one in CLOSED:
+        awake.score_choices([one], batch_samples=3)
+    for handle in handles:
+        handle.remove()
+    # One for the prompt and one for all of its choices; where each is read whole, one for all.
+    per_sample = 1 if family in READ_WHOLE else 2
+    assert passes.count("model") == per_sample * len(CLOSED)
+    # GIT's tower is called for each picture by itself: one, two and three of them.
+    most = 6 if family == "git" else len(CLOSED)
+    assert sum(1 for one in CLOSED if one.media) <= passes.count("tower") <= most
+
+
+def test_a_tower_reads_one_of_equal_copies(family, awake):
+    """By the pictures that enter it, and by the features that leave it."""
+    counts = []
+    (tower, *_) = vision_towers(innermost(awake.model))
     with torch.no_grad():
-        whole = scoring._whole_log_likelihoods(
-            awake.model, awake.module, awake.collator, closed, batch_samples=5
-        )
-    values = torch.tensor([p.log_likelihoods for p in given]).flatten()
-    torch.testing.assert_close(values, whole, atol=1e-3, rtol=1e-3)
+        batch = awake.collator.choices([CLOSED[0]] * 3, CHOICES)
+        expected = awake.module(batch)
+        with shared_vision([tower], copies=3):
+            handle = tower.register_forward_pre_hook(
+                lambda _, args, kwargs: counts.append(rows_of(args, kwargs)), with_kwargs=True
+            )
+            found = awake.module(batch)
+            handle.remove()
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    if family in READ_WHOLE:
+        assert counts == [1]
+
+
+def rows_of(args, kwargs):
+    return len(args[0] if args else kwargs["pixel_values"])
 
 
 def test_generation_is_greedy(awake):

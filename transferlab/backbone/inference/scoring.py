@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel
 
+from transferlab.backbone.inference.choices import ChoiceReader
 from transferlab.backbone.model.view import TrainableView
 from transferlab.backbone.processing.collator import Collator
-from transferlab.core.batch import Batch, on_device
+from transferlab.core.batch import Batch
 from transferlab.core.records import Prediction, Sample
 
 MAX_CANDIDATES = 200
@@ -25,7 +25,7 @@ ROWS_PER_SAMPLE = 8
 
 @torch.no_grad()
 def score_choices(
-    model: PreTrainedModel,
+    reader: ChoiceReader,
     view: TrainableView,
     collator: Collator,
     samples: Sequence[Sample],
@@ -33,10 +33,6 @@ def score_choices(
     batch_samples: int,
 ) -> list[Prediction]:
     """The log-likelihood of every choice of every sample, end token included.
-
-    The prompt and its media are read once; what the model remembers of them is copied for each
-    choice, so that a choice costs its own few tokens only. Families for which such a copy cannot be
-    continued exactly read the prompt again with every choice.
 
     Raises:
         ValueError: a sample has no choices.
@@ -49,12 +45,7 @@ def score_choices(
         samples, collator, batch_samples=batch_samples, equal_image_counts=equal_image_counts
     ):
         chosen = [samples[position] for position in positions]
-        if view.inputs.family.supports_prefix_cache:
-            values = _log_likelihoods(model, view, collator, chosen)
-        else:
-            values = _whole_log_likelihoods(
-                model, view, collator, chosen, batch_samples=batch_samples
-            )
+        values = reader.log_likelihoods(chosen, batch_samples=batch_samples)
         flat = iter(values.tolist())
         for position, sample in zip(positions, chosen, strict=True):
             own = tuple(next(flat) for _ in sample.choices)
@@ -69,7 +60,7 @@ def score_choices(
 
 
 def score_candidates(
-    model: PreTrainedModel,
+    reader: ChoiceReader,
     view: TrainableView,
     collator: Collator,
     samples: Sequence[Sample],
@@ -88,7 +79,7 @@ def score_candidates(
         some = tuple(candidates[start : start + at_once])
         # What is asked is scored with each choice; which of them is right plays no part in it.
         questions = [replace(sample, choices=some, answer=some[0]) for sample in samples]
-        found = score_choices(model, view, collator, questions, batch_samples=batch_samples)
+        found = score_choices(reader, view, collator, questions, batch_samples=batch_samples)
         parts.append(np.array([one.log_likelihoods for one in found], np.float32))
     return np.concatenate(parts, axis=1)
 
@@ -118,65 +109,6 @@ def _groups(
         groups[-1].append(position)
         choices += more
     return groups
-
-
-def _log_likelihoods(
-    model: PreTrainedModel, view: TrainableView, collator: Collator, samples: Sequence[Sample]
-) -> Tensor:
-    """(total choices,) float32: sample after sample, in the order of their choices."""
-    device = next(model.parameters()).device
-    batch = collator.prompts(samples).to(device)
-    read = model(**view.inputs(batch), use_cache=True, **view.inputs.last_logits(1))
-    rows = torch.tensor(
-        [at for at, s in enumerate(samples) for _ in s.choices], dtype=torch.long, device=device
-    )
-    answers = [collator.answer(s, choice) for s in samples for choice in s.choices]
-    tokens, output_ids = _right_padded(answers, pad_id=batch.pad_id, device=device)
-    logits = read.logits[rows, -1:]
-    if tokens.shape[1] > 1:
-        name = "cache" if "cache" in view.inputs.parameters else "past_key_values"
-        cache = getattr(read, name)
-        cache.batch_select_indices(rows)
-        mask = torch.cat([batch.attention_mask[rows], output_ids[:, :-1]], dim=1)
-        rest = model(input_ids=tokens[:, :-1], attention_mask=mask, use_cache=True, **{name: cache})
-        logits = torch.cat([logits, rest.logits], dim=1)
-    log_probabilities = logits.float().log_softmax(dim=-1)
-    of_tokens = log_probabilities.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-    return (of_tokens * output_ids).sum(dim=1)
-
-
-def _whole_log_likelihoods(
-    model: PreTrainedModel,
-    view: TrainableView,
-    collator: Collator,
-    samples: Sequence[Sample],
-    *,
-    batch_samples: int,
-) -> Tensor:
-    """The same as ``_log_likelihoods``, prompt and media read with every choice."""
-    device = next(model.parameters()).device
-    pairs = [(sample, choice) for sample in samples for choice in sample.choices]
-    parts = []
-    for start in range(0, len(pairs), batch_samples):
-        questions, choices = zip(*pairs[start : start + batch_samples], strict=True)
-        batch = collator.choices(questions, choices).to(device)
-        log_probabilities = view(batch).float().log_softmax(dim=-1)
-        of_tokens = log_probabilities.gather(-1, batch.targets().unsqueeze(-1)).squeeze(-1)
-        owner = on_device(batch.answer_positions()[0], batch.device)
-        parts.append(of_tokens.new_zeros(len(batch)).index_add(0, owner, of_tokens))
-    return torch.cat(parts)
-
-
-def _right_padded(
-    rows: Sequence[list[int]], *, pad_id: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """The rows as (N, longest) int64 token ids, and a mask with 0 on padding."""
-    tokens = torch.nn.utils.rnn.pad_sequence(
-        [torch.tensor(row) for row in rows], batch_first=True, padding_value=pad_id
-    )
-    lengths = torch.tensor([len(row) for row in rows])
-    mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).long()
-    return tokens.to(device), mask.to(device)
 
 
 @torch.no_grad()

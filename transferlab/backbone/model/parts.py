@@ -35,7 +35,7 @@ class PartMap:
         """
         names = {id(module): at for at, module in model.named_modules()}
         family = family_of(model.config)
-        vision = family.vision or (names.get(id(model.get_encoder("image")), ""),)
+        vision = [names.get(id(tower), "") for tower in vision_towers(model)]
         language = family.language or (names.get(id(model.get_decoder()), ""),)
         if not all((*vision, *language)) or set(vision) & set(language):
             raise ModelError(
@@ -76,6 +76,12 @@ class PartMap:
         elif owners & parts:
             for name, child in module.named_children():
                 yield from self._tops(child, _join(at, name), parts)
+
+
+def vision_towers(model: PreTrainedModel) -> list[nn.Module]:
+    """The modules that read pixels; ``model``: without an adapter."""
+    named = family_of(model.config).vision
+    return [model.get_submodule(one) for one in named] or [model.get_encoder("image")]
 
 
 def needs_parts(section: BackboneSection) -> bool:

@@ -74,20 +74,10 @@ class Family:
     """Modules of the vision tower, where transformers does not find them."""
     language: tuple[str, ...] = ()
     """Modules of the language model, where transformers does not find them."""
-    supports_prefix_cache: bool = False
-    """Whether choices may be scored after a copied cache of the prompt. Where positions or masks
-    are not a function of the attention mask alone, every choice is read with its whole prompt."""
 
 
 FAMILIES: dict[str, Family] = {
-    "llava": Family(supports_prefix_cache=True),
-    "llava_next": Family(supports_prefix_cache=True),
-    "llava_next_video": Family(supports_prefix_cache=True),
-    "llava_onevision": Family(supports_prefix_cache=True),
-    "idefics2": Family(layout="delimited", supports_prefix_cache=True),
-    "idefics3": Family(supports_prefix_cache=True),
-    "smolvlm": Family(supports_prefix_cache=True),
-    "internvl": Family(supports_prefix_cache=True),
+    "idefics2": Family(layout="delimited"),
     "paligemma": Family(layout="image_prefix", answer_types=True),
     "qwen2_5_omni_thinker": Family(takes_audio=AudioSettings(mask="feature_attention_mask")),
     # Two convolutions of kernel 3 and stride 2 reach 6 frames over the end of a sound.
@@ -112,9 +102,8 @@ FAMILIES: dict[str, Family] = {
         language=("model.layers", "model.gated_cross_attn_layers", "model.norm"),
     ),
     "transferlab_cross_attention": Family(
-        equal_image_counts=True, supports_prefix_cache=True, projected="multi_modal_projector"
+        equal_image_counts=True, projected="multi_modal_projector"
     ),
-    "transferlab_resampler": Family(supports_prefix_cache=True),
     "florence2": Family(layout="encoder_decoder", language=("model.language_model",)),
     "kosmos-2": Family(
         layout="image_span",

@@ -5,6 +5,8 @@ import pytest
 import torch
 from backbone_cases import picture, sample, tiny
 
+from transferlab.backbone.inference import choices
+
 CLOSED = [
     sample(0, choices=("effusion", "none", "a small nodule in the left upper lobe")),
     sample(1, choices=("yes", "no"), media=(picture(1, frames=2),)),
@@ -54,6 +56,34 @@ def test_candidates_score_as_choices_do_however_many_there_are(plain):
     for row, one in zip(scores, asked, strict=True):
         closed = sample(kind="classify", media=one.media, choices=candidates)
         assert row == pytest.approx(naive_log_likelihoods(plain, closed), abs=1e-3)
+
+
+def test_few_at_a_time_score_as_all_at_once(plain, monkeypatch):
+    expected = [one.log_likelihoods for one in plain.score_choices(CLOSED, batch_samples=8)]
+    monkeypatch.setattr(choices, "MAX_COPY_BYTES", 1)
+    few = plain.score_choices(CLOSED, batch_samples=8)
+    for prediction, values in zip(few, expected, strict=True):
+        assert prediction.log_likelihoods == pytest.approx(values, abs=1e-4)
+
+
+def test_a_model_that_goes_on_wrongly_from_its_cache_reads_the_prompt_with_every_choice(
+    monkeypatch,
+):
+    backbone = tiny()
+    expected = [naive_log_likelihoods(backbone, one) for one in CLOSED]
+    # As where positions are not those of the whole: close, and wrong.
+    right = choices.ChoiceReader._continued
+    monkeypatch.setattr(choices.ChoiceReader, "_continued", lambda *given: right(*given) + 0.02)
+    for prediction, values in zip(
+        backbone.score_choices(CLOSED, batch_samples=2), expected, strict=True
+    ):
+        assert prediction.log_likelihoods == pytest.approx(values, abs=1e-3)
+
+
+def test_a_model_in_half_precision_goes_on_from_its_cache():
+    backbone = tiny(dtype="bfloat16")
+    backbone.score_choices(CLOSED, batch_samples=2)
+    assert set(backbone._choices._continues.values()) == {True}
 
 
 def test_free_text_cannot_be_scored_by_likelihood(plain):
