@@ -78,8 +78,8 @@ def check_pipeline_data(config: PipelineConfig, *, domains: Sequence[Path]) -> N
     Raises:
         DataError: a run would stop, or its scores would mean little.
     """
-    known = find_domains(domains)
     named = [*([config.source] if config.source else []), *config.stream]
+    known = find_domains(domains, needed=named)
     most = config.data.max_generated_samples
     check_and_show(
         [at_most(known[name], most) for name in named],

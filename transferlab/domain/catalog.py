@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,7 +14,7 @@ from transferlab.config.yaml_sections import load_yaml, locate
 from transferlab.core.paths import user_domains_folder
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.base.source_kinds import SOURCES
-from transferlab.errors import InputError, UnknownName
+from transferlab.errors import InputError, TransferlabWarning, UnknownName
 
 DOMAIN_FILE = "domain.yaml"
 ROWS_FILE = "domain.py"
@@ -43,24 +44,40 @@ class DomainEntry:
         return path if path.is_file() else None
 
 
-def find_domains(extra: Sequence[Path] = ()) -> dict[str, DomainEntry]:
+def find_domains(
+    extra: Sequence[Path] = (), *, needed: Collection[str] = ()
+) -> dict[str, DomainEntry]:
     """Every domain on the search path, by name, in alphabetical order.
+
+    A domain.yaml that is broken is left out with a warning, as nobody may have asked for it; it is
+    an error where the user named its folder, or where a needed domain is nowhere else.
 
     The search path is ``extra``, then $TRANSFERLAB_DOMAINS, then ./domains, then what was
     registered, then what transferlab ships. Each entry is a folder of domain folders, or one domain
     folder.
 
+    Args:
+        extra: as above.
+        needed: names of the domains that are going to be used.
+
     Raises:
-        InputError: a folder that the user named is missing, a domain.yaml is broken, or two
-            different domains have one name.
+        InputError: a folder that the user named is missing, a domain.yaml that is asked for is
+            broken, or two different domains have one name.
     """
     found: dict[str, DomainEntry] = {}
+    broken: dict[Path, InputError] = {}
     visited: set[Path] = set()
     for folder in _domain_folders(extra):
         if folder.resolve() in visited:
             continue
         visited.add(folder.resolve())
-        entry = read_entry(folder)
+        try:
+            entry = read_entry(folder)
+        except InputError as error:
+            if folder in extra:
+                raise
+            broken[folder] = error
+            continue
         other = found.setdefault(entry.name, entry)
         # An installed copy of a checkout's own domain is no second domain.
         if other is not entry and _content(other) != _content(entry):
@@ -68,7 +85,19 @@ def find_domains(extra: Sequence[Path] = ()) -> dict[str, DomainEntry]:
                 f"two domains are named '{entry.name}': {other.file} and {entry.file}; "
                 "rename one of them"
             )
+    _report_broken(broken, asked_for=set(needed) - set(found))
     return dict(sorted(found.items()))
+
+
+def _report_broken(broken: Mapping[Path, InputError], *, asked_for: Collection[str]) -> None:
+    if asked_for:
+        own = [error for folder, error in broken.items() if folder.name in asked_for]
+        for error in [*own, *broken.values()][:1]:
+            raise error
+    for error in broken.values():
+        first, *more = str(error).splitlines()
+        others = f" ({len(more)} more)" if more else ""
+        warnings.warn(f"left out: {first}{others}", TransferlabWarning, stacklevel=3)
 
 
 def find_entry(given: str, extra: Sequence[Path] = ()) -> DomainEntry:
@@ -84,7 +113,7 @@ def find_entry(given: str, extra: Sequence[Path] = ()) -> DomainEntry:
         return read_entry(folder)
     if len(path.parts) != 1 or path.suffix:
         raise InputError(f"{given}: there is no {DOMAIN_FILE}; `domains register` writes one")
-    entries = find_domains(extra)
+    entries = find_domains(extra, needed=[given])
     if given not in entries:
         known = ", ".join(entries) or "none"
         raise UnknownName(

@@ -102,8 +102,8 @@ def load_domains(
     problems = check(config, domains=extra)
     if problems:
         raise InputError("\n".join(problems))
-    entries = find_domains(extra)
     names = ([config.source] if config.source else []) + config.stream
+    entries = find_domains(extra, needed=names)
     loaded = {}
     for name in names:
         with stage_events(listener, f"loading {name}"):

@@ -57,12 +57,12 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
         One sentence per problem; empty when the pipeline can start.
 
     Raises:
-        InputError: a domain.yaml is broken, or two domains share a name.
+        InputError: the domain.yaml of one of them is broken, or two domains share a name.
     """
-    entries = find_domains(domains)
-    problems = []
     named = [("source", config.source)] if config.source else []
     named += [(f"stream.{index}", name) for index, name in enumerate(config.stream)]
+    entries = find_domains(domains, needed=[name for _, name in named])
+    problems = []
     for path, name in named:
         if name not in entries:
             known = sorted(entries)
@@ -92,7 +92,7 @@ def notes(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
     whole, pieces = config.train.batch_samples, config.train.accumulation_steps
     if pieces == 1 or known_type(config.backbone) not in CONTRASTIVE:
         return []
-    entries = find_domains(domains)
+    entries = find_domains(domains, needed=config.stream)
     ranked = [
         f"'{task}' of '{name}'"
         for name in config.stream

@@ -8,7 +8,7 @@ from domain_cases import write_settings
 
 import transferlab
 from transferlab.domain.catalog import find_domains
-from transferlab.errors import InputError
+from transferlab.errors import InputError, TransferlabWarning
 
 
 @pytest.fixture(autouse=True)
@@ -55,15 +55,35 @@ def test_a_copy_is_no_second_domain_but_a_changed_copy_is(tmp_path):
         assert str(tmp_path / folder / "one" / "domain.yaml") in str(caught.value)
 
 
-def test_a_broken_domain_is_an_error_with_file_and_line(tmp_path):
+def write_broken(tmp_path):
+    """A sound domain, and beside it one whose file is not; its path and its last line."""
     write_settings(tmp_path / "a" / "fine", name="fine")
     broken = tmp_path / "a" / "broken" / "domain.yaml"
     broken.parent.mkdir()
     broken.write_text((tmp_path / "a" / "fine" / "domain.yaml").read_text() + "titel: x\n")
-    line = len(broken.read_text().splitlines())
+    return broken, len(broken.read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("named", "needed"), [([], ["broken"]), ([], ["fine", "elsewhere"]), (["broken"], [])]
+)
+def test_a_broken_domain_that_is_asked_for_is_an_error_with_file_and_line(tmp_path, named, needed):
+    """By its folder, by a name that is nowhere else, or as a folder on the search path."""
+    broken, line = write_broken(tmp_path)
     with pytest.raises(InputError, match="titel") as caught:
-        find_domains([tmp_path / "a"])
+        find_domains([tmp_path / "a", *(tmp_path / "a" / one for one in named)], needed=needed)
     assert f"{broken}:{line}" in str(caught.value)
+
+
+@pytest.mark.parametrize("needed", [[], ["fine"]])
+def test_a_broken_domain_that_nobody_asks_for_is_left_out_with_a_warning(tmp_path, needed):
+    broken, line = write_broken(tmp_path)
+    with pytest.warns(TransferlabWarning, match="titel") as caught:
+        found = find_domains([tmp_path / "a"], needed=needed)
+    assert "fine" in found
+    assert "broken" not in found
+    (warning,) = caught
+    assert f"left out: {broken}:{line}" in str(warning.message)
 
 
 @pytest.mark.parametrize("content", [None, "empty"])

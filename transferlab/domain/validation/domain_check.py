@@ -120,7 +120,8 @@ def _check(
     problems += find_display_notes(sample_index, domain)
     problems += find_shared_instances(sample_index, domain)
     unsplit = _assign_splits(sample_index, domain, entry)
-    problems += unsplit
+    # Of rows that are all bad there is nothing to split, and why stands with the rows.
+    problems += [] if sample_reader.all_bad else unsplit
     labels: Labels = {}
     if not unsplit:
         problems += empty_splits(sample_index, domain, entry)
@@ -159,6 +160,8 @@ class _SampleReader:
         self._taskless_count = 0
         self._lengths = TextLengths()
         self.rows = 0
+        self.all_bad = False
+        """Whether there were rows and none of them could be used."""
 
     def read(self) -> None:
         """Build the samples of every row and add them to the index."""
@@ -176,6 +179,7 @@ class _SampleReader:
                 self._builder.check_known(columns)
                 checked = True
             self._build(row)
+        self.all_bad = bool(self.rows) and not checked
 
     @property
     def problems(self) -> list[Problem]:
@@ -187,7 +191,7 @@ class _SampleReader:
                 reason=f"where fits none of {self.rows} rows",
             )
             for name, fitting in self._fitting.items()
-            if not fitting and self.rows
+            if not fitting and self.rows and not self.all_bad
         ]
         return [
             *self._found,
