@@ -26,6 +26,10 @@ TOLERANCE = 1e-3
 _PROBED_CHOICES = 3
 
 
+class _NotContinuedError(Exception):
+    """The model has no cache, or its forward pass wants more than the cache and new tokens."""
+
+
 @dataclass(frozen=True)
 class _Answers:
     """The choices of a batch of samples, sample after sample."""
@@ -111,10 +115,7 @@ class ChoiceReader:
         """Whether going on from the cache gives what reading the whole gives."""
         try:
             after = self._after_prompts(samples)
-        except torch.OutOfMemoryError:
-            raise
-        # What transformers' models raise when they are continued and cannot be.
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError):
+        except _NotContinuedError:
             return False
         whole = self.whole_log_likelihoods(samples, batch_samples=_PROBED_CHOICES)
         apart = (after - whole).abs()
@@ -139,11 +140,11 @@ class ChoiceReader:
         found = first[answers.rows, answers.tokens[:, 0]]
         if answers.tokens.shape[1] == 1:
             return found
-        cache = getattr(read, self._cache_name)
-        rest = [
-            self._continued(cache, batch, arguments, answers[some])
-            for some in self._passes(answers, bytes_per_row=_bytes_per_row(cache, len(batch)))
-        ]
+        cache = read.get(self._cache_name)
+        if cache is None:
+            raise _NotContinuedError
+        passes = _passes(answers, per_row=_bytes_per_row(cache, len(batch)), logits=read.logits)
+        rest = [self._continued(cache, batch, arguments, answers[some]) for some in passes]
         return found + torch.cat(rest)
 
     def _continued(
@@ -154,7 +155,7 @@ class ChoiceReader:
         if steps == 0:
             return torch.zeros(len(answers.rows), device=self._device)
         mask = torch.cat([batch.attention_mask[answers.rows], answers.mask[:, :-1]], dim=1)
-        read = self._model(
+        read = self._go_on(
             input_ids=answers.tokens[:, :-1],
             attention_mask=mask,
             use_cache=True,
@@ -179,13 +180,15 @@ class ChoiceReader:
         arguments = self._view.inputs(batch)
         starts = torch.full((len(batch), 1), start_id, device=self._device)
         read = self._model(**arguments, decoder_input_ids=starts, use_cache=False)
-        states = read.encoder_last_hidden_state
+        states = read.get("encoder_last_hidden_state")
+        if states is None:
+            raise _NotContinuedError
         per_row = states[0].numel() * states.element_size()
         parts = []
-        for some in self._passes(answers, bytes_per_row=per_row):
+        for some in _passes(answers, per_row=per_row, logits=read.logits):
             part = answers[some]
             said = torch.cat([starts[part.rows], part.tokens[:, :-1]], dim=1)
-            logits = self._model(
+            logits = self._go_on(
                 encoder_outputs=BaseModelOutput(last_hidden_state=states[part.rows]),
                 attention_mask=arguments["attention_mask"][part.rows],
                 decoder_input_ids=said,
@@ -204,17 +207,37 @@ class ChoiceReader:
         mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).long()
         return _Answers(*(one.to(self._device) for one in (rows, tokens, mask)))
 
-    def _passes(self, answers: _Answers, *, bytes_per_row: int) -> list[slice]:
-        """The answers that are read together, so that copies and logits stay within bounds."""
-        vocabulary = len(self._view.output_layer.get_parameter("weight"))
-        # Logits, and their logarithms in float32.
-        logits = 2 * 4 * vocabulary * answers.tokens.shape[1]
-        at_once = max(1, MAX_COPY_BYTES // (bytes_per_row + logits))
-        return [slice(at, at + at_once) for at in range(0, len(answers.rows), at_once)]
+    def _go_on(self, **arguments: Any) -> Any:
+        """The forward pass of new tokens after what was read.
+
+        Raises:
+            _NotContinuedError: the model cannot do it.
+        """
+        try:
+            return self._model(**arguments)
+        except torch.OutOfMemoryError:
+            raise
+        # Whatever of its arguments a model misses, it says in one of these.
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise _NotContinuedError from error
 
     @property
     def _cache_name(self) -> str:
         return "cache" if "cache" in self._view.inputs.parameters else "past_key_values"
+
+
+def _passes(answers: _Answers, *, per_row: int, logits: Tensor) -> list[slice]:
+    """The answers that are read together, so that copies and logits stay within bounds.
+
+    Args:
+        answers: of all samples of a batch.
+        per_row: bytes that are copied for each answer.
+        logits: of any position; their last dimension is the vocabulary.
+    """
+    # Logits, and their logarithms in float32.
+    of_logits = 2 * 4 * logits.shape[-1] * answers.tokens.shape[1]
+    at_once = max(1, MAX_COPY_BYTES // (per_row + of_logits))
+    return [slice(at, at + at_once) for at in range(0, len(answers.rows), at_once)]
 
 
 def _summed(logits: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from backbone_cases import picture, sample, tiny
 
 from transferlab.backbone.inference import choices
+from transferlab.config.backbone import AdapterSection
 
 CLOSED = [
     sample(0, choices=("effusion", "none", "a small nodule in the left upper lobe")),
@@ -80,8 +81,17 @@ def test_a_model_that_goes_on_wrongly_from_its_cache_reads_the_prompt_with_every
         assert prediction.log_likelihoods == pytest.approx(values, abs=1e-3)
 
 
-def test_a_model_in_half_precision_goes_on_from_its_cache():
-    backbone = tiny(dtype="bfloat16")
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"dtype": "bfloat16"},
+        {"adapter": AdapterSection(rank=4, train_embeddings=True)},
+        {"adapter": None},
+    ],
+    ids=["half precision", "trained embeddings", "no adapter"],
+)
+def test_the_shipped_backbone_goes_on_from_its_cache(section):
+    backbone = tiny(**section)
     backbone.score_choices(CLOSED, batch_samples=2)
     assert set(backbone._choices._continues.values()) == {True}
 
