@@ -61,7 +61,7 @@ class HFBackbone:
             image_id=collator.media.picture_id,
         )
         self.module = self.view(model, inputs=inputs)
-        self._choices = ChoiceReader(model, self.module, collator)
+        self.choice_reader = ChoiceReader(model, self.module, collator)
         self._longest_choice: LRUCache[tuple[object, ...], int] = LRUCache(_MAX_LENGTHS)
         """Tokens of the longest of a list of choices, by it and what stands before it."""
 
@@ -96,7 +96,7 @@ class HFBackbone:
         """The log-likelihood of each choice, end token included, and the likeliest choice."""
         with self._evaluation_mode():
             return scoring.score_choices(
-                self._choices, self.module, self.collator, samples, batch_samples=batch_samples
+                self.choice_reader, self.module, self.collator, samples, batch_samples=batch_samples
             )
 
     def score_candidates(
@@ -105,7 +105,7 @@ class HFBackbone:
         """Retrieval: the log-likelihood of each candidate, end token included, (N, C) float32."""
         with self._evaluation_mode():
             return scoring.score_candidates(
-                self._choices,
+                self.choice_reader,
                 self.module,
                 self.collator,
                 samples,

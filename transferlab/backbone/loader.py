@@ -90,6 +90,8 @@ def load_backbone(
         device=device,
         learning_rate_factors=factors,
     )
+    if sharing is not None and sharing.section.adapter == section.adapter:
+        backbone.choice_reader.continues = sharing.choice_reader.continues
     if section.quantization is not None and section.dtype != "float32":
         # Peft leaves what is not quantized in float32, beside weights that compute in this.
         backbone.autocast_dtype = getattr(torch, section.dtype)

@@ -188,7 +188,7 @@ def test_choices_score_as_they_do_when_read_whole(awake):
 def test_choices_go_on_from_the_prompt_and_the_tower_reads_a_picture_once(family, awake):
     for one in CLOSED:  # what can be continued is measured here
         awake.score_choices([one], batch_samples=3)
-    assert set(awake._choices._continues.values()) == {family not in READ_WHOLE}
+    assert set(awake.choice_reader.continues.values()) == {family not in READ_WHOLE}
     model = innermost(awake.model)
     passes, handles = [], []
     for tower in vision_towers(model):

@@ -58,7 +58,9 @@ class ChoiceReader:
 
     def __init__(self, model: PreTrainedModel, view: TrainableView, collator: Collator) -> None:
         self._model, self._view, self._collator = model, view, collator
-        self._continues: dict[tuple[int, bool], bool] = {}
+        self.continues: dict[tuple[int, bool], bool] = {}
+        """By pictures (none, one, several) and whether an answer has several tokens: whether the
+        model goes on from its cache. Models of one architecture and adapter may share it."""
         # They keep how far time, height and width have run ahead of the words in a prompt.
         self._rotary: list[Any] = [one for one in model.modules() if hasattr(one, "rope_deltas")]
 
@@ -99,10 +101,10 @@ class ChoiceReader:
         ordered = sorted(samples, key=lambda one: pictures[id(one)])
         longer = any(len(self._collator.answer(s, c)) > 1 for s in samples for c in s.choices)
         kind = (min(2, pictures[id(ordered[-1])]), longer)
-        if kind not in self._continues:
+        if kind not in self.continues:
             probed = [ordered[0], ordered[-1]] if len(ordered) > 1 else ordered
-            self._continues[kind] = self._is_exact([self._with_few_choices(one) for one in probed])
-        return self._continues[kind]
+            self.continues[kind] = self._is_exact([self._with_few_choices(one) for one in probed])
+        return self.continues[kind]
 
     def _with_few_choices(self, sample: Sample) -> Sample:
         """The sample with its longest choice and some others."""

@@ -93,7 +93,7 @@ def test_a_model_that_goes_on_wrongly_from_its_cache_reads_the_prompt_with_every
 def test_the_shipped_backbone_goes_on_from_its_cache(section):
     backbone = tiny(**section)
     backbone.score_choices(CLOSED, batch_samples=2)
-    assert set(backbone._choices._continues.values()) == {True}
+    assert set(backbone.choice_reader.continues.values()) == {True}
 
 
 def test_free_text_cannot_be_scored_by_likelihood(plain):
@@ -174,3 +174,12 @@ def test_batches_made_while_scoring_can_be_trained_on():
     torch.nn.functional.cross_entropy(backbone.module(batch), targets).backward()
     gradients = [parameter.grad for parameter in backbone.module.parameters()]
     assert any(one is not None and one.abs().sum() > 0 for one in gradients)
+
+
+def test_what_was_measured_serves_the_arms_that_share_media_and_adapter():
+    backbone = tiny()
+    backbone.score_choices(CLOSED, batch_samples=2)
+    again = tiny(sharing=backbone)
+    assert again.choice_reader.continues == backbone.choice_reader.continues != {}
+    other = tiny(sharing=backbone, adapter=None)
+    assert other.choice_reader.continues == {}
