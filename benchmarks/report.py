@@ -15,11 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from transferlab.metrics.continual import forward_transfer
-
-SUMMARY = ("acc", "bwt", "fwt", "forgetting_corrected", "forgetting", "source_retention")
+SUMMARY = (
+    "acc", "bwt", "fwt_over_zero_shot", "fwt_over_scratch", "forgetting_corrected", "forgetting",
+    "source_retention",
+)  # fmt: skip
 UNKNOWN: Mapping[str, Any] = {"value": None, "interval": None}
 """What a run of an earlier version has not said."""
 CONTROLS = ("majority", "no_image", "pixels", "frequent_answer", "copied_answer", "chance")
@@ -69,31 +68,7 @@ def matrix_table(results: Sequence[Result]) -> str:
 
 
 def summary_table(runs: Mapping[str, Sequence[Result]]) -> str:
-    """A row per strategy. One run shows its interval over test groups, several their spread.
-
-    FWT is measured against the scratch arm where it ran. Where the runs differ in that, it is taken
-    over the zero-shot scores for all of them, and its column says so.
-    """
-    results = [result for several in runs.values() for result in several]
-    if len({result["summary"]["fwt"]["definition"] for result in results}) == 1:
-        return _summary_table(runs)
-    over_zero_shot = {
-        label: [with_fwt_over_zero_shot(result) for result in several]
-        for label, several in runs.items()
-    }
-    return _summary_table(over_zero_shot).replace("| fwt |", "| fwt over zero-shot |", 1)
-
-
-def with_fwt_over_zero_shot(result: Result) -> Result:
-    """The result with FWT = mean over all domains but the first of R[i-1, i] - R[0, i]."""
-    rows = [row["values"] for row in result["scores"]["rows"]]
-    stream = result["pipeline"]["stream"]
-    scores = np.array([[row[domain] for domain in stream] for row in rows])
-    fwt = {"value": float(forward_transfer(scores, scores[0])), "interval": None}
-    return {**result, "summary": {**result["summary"], "fwt": fwt}}
-
-
-def _summary_table(runs: Mapping[str, Sequence[Result]]) -> str:
+    """A row per strategy. One run shows its interval over test groups, several their spread."""
     rows = []
     for label, results in runs.items():
         found = [[r["summary"].get(key, UNKNOWN) for r in results] for key in SUMMARY]

@@ -14,7 +14,7 @@ SMOKE = ROOT / "pipelines" / "smoke.yaml"
 KEYS = {
     "schema_version", "digest", "pipeline", "seed", "scoring", "domains", "scores", "summary",
     "steps", "arms", "gains", "controls", "similarity", "data_quantity", "cost", "same_training",
-    "quarantined", "mlflow", "exports",
+    "quarantined", "mlflow", "exports", "answer",
 }  # fmt: skip
 
 pytestmark = pytest.mark.integration
@@ -69,7 +69,8 @@ def test_result_has_every_key(finished):
     assert list(result["summary"]) == [
         "acc",
         "bwt",
-        "fwt",
+        "fwt_over_zero_shot",
+        "fwt_over_scratch",
         "forgetting_corrected",
         "forgetting",
         "source_retention",

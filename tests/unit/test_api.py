@@ -26,7 +26,7 @@ RESULT = {
             {"after": "kite", "values": {"door": 0.5, "kite": 1.0}},
         ]
     },
-    "summary": {"acc": {"value": 0.75}, "fwt": {"value": None}},
+    "summary": {"acc": {"value": 0.75}, "fwt_over_scratch": {"value": None}},
     "arms": {"single": {"door": {"value": 0.8}}},
 }
 
@@ -52,7 +52,7 @@ def test_a_result_is_read_with_its_scores(tmp_path):
     (tmp_path / "result.json").write_text(json.dumps(seal(RESULT)))
     found = transferlab.load_result(tmp_path)
     assert (found.score("door"), found.score("door", after="pretrained")) == (0.5, 0.25)
-    assert found.summary == {"acc": 0.75, "fwt": None}
+    assert found.summary == {"acc": 0.75, "fwt_over_scratch": None}
     assert found.arms == {"single": {"door": 0.8}}
     assert found.folder == tmp_path
     with pytest.raises(InputError, match=r"holds no result\.json"):

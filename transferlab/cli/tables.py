@@ -11,13 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from transferlab.metrics.answers import METRICS
-from transferlab.metrics.controls import control_values
+from transferlab.metrics.controls import best_control, control_values, is_understood
 from transferlab.metrics.controls import title as control_title
 
 SUMMARY = {
     "acc": "ACC",
     "bwt": "BWT",
-    "fwt": "FWT",
+    "fwt_over_zero_shot": "FWT over zero-shot",
+    "fwt_over_scratch": "FWT over scratch",
     "forgetting_corrected": "forgetting (corrected)",
     "forgetting": "forgetting (Chaudhry)",
     "source_retention": "source retention",
@@ -29,17 +30,16 @@ ARMS = {
     "sequential": "sequential",
     "joint": "joint",
 }
-SIGNED = ("bwt", "fwt", "source_retention")
+SIGNED = ("bwt", "fwt_over_zero_shot", "fwt_over_scratch", "source_retention")
 """Entries of the summary that are differences."""
 WIDE_COLUMNS = 100
-TUNED_ARMS = ("single", "sequential")
-"""Arms that a control must not beat."""
-
 Result = Mapping[str, Any]
 
 
 def show_result(console: Console, result: Result) -> None:
-    """Print every table that the result has content for."""
+    """Print what the run found in sentences, then every table that the result has content for."""
+    for sentence in result.get("answer") or []:
+        console.print(sentence["text"], markup=False, soft_wrap=False)
     wide = console.width >= WIDE_COLUMNS
     definitions = [
         result["summary"][key]["definition"] for key in SUMMARY if key in result["summary"]
@@ -211,7 +211,10 @@ def _arms_table(
         beaten = beaten or lost
         table.add_row(f"{task} ({metric})" if wide else task, *cells)
     if beaten:
-        table.caption = "* below a control: nothing shows that the media were understood"
+        table.caption = (
+            "* not above its best control by an interval: nothing shows that the media were "
+            "understood"
+        )
         table.caption_justify = "left"
     return table
 
@@ -231,13 +234,14 @@ def interval(bounds: Sequence[float] | None) -> str:
 def _task_cells(
     result: Result, arms: Sequence[str], controls: Iterable[str], domain: str, task: str
 ) -> tuple[list[Text], bool]:
-    """A row's cells, and whether a tuned arm stays below a control."""
-    measured = _controls_of(result, domain, task)
-    known = [value for value in measured.values() if value is not None]
-    cells, lost = [], False
+    """A row's cells, and whether an arm is not above the best control."""
+    record = ((result.get("controls") or {}).get(domain) or {}).get(task) or {}
+    measured, cells, lost = control_values(record), [], False
     for arm in arms:
-        value = _task(result, arm, domain, task).get("value")
-        below = arm in TUNED_ARMS and value is not None and bool(known) and value < max(known)
+        scored = _task(result, arm, domain, task)
+        value = scored.get("value")
+        controlled = value is not None and best_control(record) is not None
+        below = controlled and not is_understood(scored, record)
         lost = lost or below
         cells.append(Text(number(value) + ("*" if below else ""), style="red" if below else ""))
     return cells + [Text(number(measured.get(key))) for key in controls], lost

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from transferlab.core.records import DomainScore
@@ -42,18 +43,24 @@ def arms_record(
 
     Returns:
         By arm and domain ``{"value", "interval", "confidence", "interval_reason", "metric",
-        "tasks": {task: {"metric", "value", "metrics": {name: value}, "samples", "groups"}}}``.
+        "tasks": {task: {"metric", "value", "interval", "confidence", "interval_reason",
+        "metrics": {name: value}, "samples", "groups"}}}``.
     """
     return {
         arm: {
-            domain: {
-                **score_record(score),
-                **_interval(*score_interval(score, confidence=confidence)),
-            }
+            domain: _with_intervals(score, confidence=confidence)
             for domain, score in scores.items()
         }
         for arm, scores in arms.items()
     }
+
+
+def _with_intervals(score: DomainScore, *, confidence: float) -> dict[str, Any]:
+    record = score_record(score)
+    for name, task in score.tasks.items():
+        alone = replace(score, value=task.value, metric=task.metric, tasks={name: task})
+        record["tasks"][name] |= _interval(*score_interval(alone, confidence=confidence))
+    return record | _interval(*score_interval(score, confidence=confidence))
 
 
 def score_record(score: DomainScore) -> dict[str, Any]:
@@ -95,6 +102,19 @@ def gains_record(gains: Sequence[Gain]) -> list[dict[str, Any]]:
             "negative_transfer": gain.negative_transfer,
         }
         for gain in gains
+    ]
+
+
+def leads_record(leads: Sequence[tuple[str, str, Gain | None]]) -> list[dict[str, Any]]:
+    """Per domain the best arm and its gain over the next, as ``gains_record`` has gains.
+
+    Args:
+        leads: domain, best arm, and the gain; None where no other arm ran.
+    """
+    alone = {"over": None, "value": None, "interval": None, "interval_reason": None}
+    return [
+        {"domain": domain, "arm": arm} | (alone if gain is None else gains_record([gain])[0])
+        for domain, arm, gain in leads
     ]
 
 

@@ -1,4 +1,4 @@
-"""A score matrix in six numbers, each with its interval and its definition."""
+"""A score matrix in seven numbers, each with its interval and its definition."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ RETENTION = (
 OVER_SCRATCH = "score of the scratch arm: random initialisation, trained on the domain"
 OVER_ZERO_SHOT = "zero-shot score of the pretrained backbone"
 TOO_SHORT = "not defined: the stream has one domain only"
+NO_SCRATCH = "not defined: the scratch arm did not run"
 NO_SOURCE = "not defined: the pipeline names no source domain"
 
 
@@ -84,23 +85,24 @@ def summarise(
     Args:
         stream: T columns of T + 1 scores, see ``metrics.continual``.
         source: the source's column of T + 1 scores, where there is a source.
-        scratch: T scores of the scratch arm, where that arm ran: FWT's reference. Without it FWT is
-            taken over the zero-shot scores. Either way it says so.
+        scratch: T scores of the scratch arm; None where that arm did not run.
         halvings: of the test groups, for the corrected forgetting.
         confidence: of the intervals, in (0, 1).
         seed: of the halvings.
 
     Returns:
-        By the keys acc, bwt, fwt, forgetting_corrected, forgetting, source_retention.
+        By the keys acc, bwt, fwt_over_zero_shot, fwt_over_scratch, forgetting_corrected,
+        forgetting, source_retention.
 
     Raises:
         ValueError: the columns are of the wrong length, or scores in one cannot be paired.
     """
-    references = scratch or [column[0] for column in stream]
-    fwt = FWT.format(reference=OVER_SCRATCH if scratch else OVER_ZERO_SHOT)
+    # Zero-shot, and scratch where it ran: they ride along as last rows, paired with the others.
+    references = [[column[0] for column in stream], *([scratch] if scratch else [])]
     scores = np.array([[score.value for score in column] for column in stream]).T
-    # The reference rides along as one more row, so that it is paired with the others.
-    groups = [group_values([*column, one]) for column, one in zip(stream, references, strict=True)]
+    groups = [
+        group_values([*column, *ones]) for column, *ones in zip(stream, *references, strict=True)
+    ]
     last = len(stream)
     found = {
         "acc": _mean_of(
@@ -109,17 +111,16 @@ def summarise(
     }
     if len(stream) > 1:
         since = [(one, last, at + 1) for at, one in enumerate(groups[:-1])]
-        ahead = [(one, at, last + 1) for at, one in enumerate(groups) if at]
-        before = forward_transfer(scores, [one.value for one in references])
         found |= {
             "bwt": _mean_of(backward_transfer(scores), BWT, since, confidence),
-            "fwt": _mean_of(before, fwt, ahead, confidence),
+            **_forward(scores, references, groups, confidence),
             **_forgetting(scores, groups[:-1], halvings, confidence, seed),
         }
     else:
         short = {
             "bwt": BWT,
-            "fwt": fwt,
+            "fwt_over_zero_shot": FWT.format(reference=OVER_ZERO_SHOT),
+            "fwt_over_scratch": FWT.format(reference=OVER_SCRATCH),
             "forgetting_corrected": CORRECTED,
             "forgetting": FORGETTING,
         }
@@ -157,6 +158,25 @@ def _mean_of(
     )
 
 
+def _forward(
+    scores: np.ndarray,
+    references: Sequence[Sequence[DomainScore]],
+    groups: Sequence[GroupValues],
+    confidence: float,
+) -> dict[str, Summary]:
+    """FWT over each reference; the groups' last rows are theirs, in the same order."""
+    found = {}
+    for at, name in enumerate(("zero_shot", "scratch")):
+        definition = FWT.format(reference=OVER_ZERO_SHOT if name == "zero_shot" else OVER_SCRATCH)
+        if at == len(references):
+            found[f"fwt_over_{name}"] = _undefined(definition, NO_SCRATCH)
+            continue
+        value = forward_transfer(scores, [one.value for one in references[at]])
+        ahead = [(one, row, len(scores) + at) for row, one in enumerate(groups) if row]
+        found[f"fwt_over_{name}"] = _mean_of(value, definition, ahead, confidence)
+    return found
+
+
 def _forgetting(
     scores: np.ndarray,
     groups: Sequence[GroupValues],
@@ -172,7 +192,7 @@ def _forgetting(
             "forgetting_corrected": _undefined(CORRECTED, f"not defined: {reason}"),
             "forgetting": Summary(value=plain, interval=None, definition=FORGETTING, reason=reason),
         }
-    # The row of the reference is no step of the stream.
+    # The rows of the references are no steps of the stream.
     rows = [GroupValues(table=one.table[: len(scores)], degrees=one.degrees) for one in groups]
     fitted = corrected_forgetting(rows, halvings=halvings, confidence=confidence, seed=seed)
     return {

@@ -28,6 +28,7 @@ def render_card(result: Mapping[str, Any], *, after: str, routed_by: str | None 
     sections = (
         _front_matter(result),
         _head(result, after),
+        *_answer(result.get("answer") or []),
         _usage(pipeline["backbone"]),
         *([] if routed_by is None else [_routing(routed_by, after)]),
         _scores(result["scores"]),
@@ -105,6 +106,14 @@ def _usage(backbone: Mapping[str, Any]) -> str:
         "Before it was exported, the adapter was loaded in this way and its logits compared with "
         "the trained model's."
     )
+
+
+def _answer(sentences: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the run found; nothing for a result of an earlier version."""
+    if not sentences:
+        return []
+    lines = [f"- {sanitize_markdown(one['text'])}" for one in sentences]
+    return ["## What was found\n\n" + "\n".join(lines)]
 
 
 def _routing(strategy: str, after: str) -> str:

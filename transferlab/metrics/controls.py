@@ -21,3 +21,22 @@ def control_values(record: Mapping[str, Any]) -> dict[str, float | None]:
 def title(name: str) -> str:
     """A control's name for people: "no image" for ``no_image``."""
     return name.replace("_", " ")
+
+
+def best_control(record: Mapping[str, Any]) -> float | None:
+    """The highest value among a task's controls; None where none has one."""
+    return max((one for one in control_values(record).values() if one is not None), default=None)
+
+
+def is_understood(scored: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether a task's score is above its best control by its interval.
+
+    The one rule for every arm and place. Without an interval nothing is shown. The best of several
+    controls is too high by luck, so the rule says yes a little too seldom.
+
+    Args:
+        scored: ``result["arms"][arm][domain]["tasks"][task]``.
+        record: ``result["controls"][domain][task]``, with at least one value.
+    """
+    highest, interval = best_control(record), scored.get("interval")
+    return highest is not None and interval is not None and interval[0] > highest

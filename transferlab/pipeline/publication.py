@@ -35,7 +35,7 @@ def publish_inputs(parts: Parts, out: Path) -> None:
 def publish(parts: Parts, result: Mapping[str, Any]) -> None:
     """Summary, gains and figures of a finished run, under the parent run."""
     tracker = parts.tracker
-    tracker.log_summary(result["summary"])
+    tracker.log_summary(result["summary"], result["answer"])
     tracker.log_changes(result["steps"])
     tracker.log_gains(result["gains"])
     tracker.log_json("controls.json", result["controls"])

@@ -14,12 +14,14 @@ from transferlab.core.integrity import DamagedFile, check_seal, seal
 from transferlab.core.records import SCORING_VERSION, DomainScore, StepReport
 from transferlab.core.text.sanitizers import escape_json
 from transferlab.errors import InputError
+from transferlab.evaluation.answer import answer
 from transferlab.evaluation.control import Controls
 from transferlab.evaluation.matrix import PRETRAINED, ScoreMatrix
 from transferlab.evaluation.records import (
     arms_record,
     controls_record,
     gains_record,
+    leads_record,
     similarity_record,
 )
 from transferlab.metrics.transfer import Gain, transfer_gain
@@ -60,7 +62,7 @@ def assemble(
     matrix = _matrix(parts, stream)
     scores = _scores_by_arm(parts, stream, arms)
     confidence = config.evaluation.confidence
-    return {
+    result = {
         "schema_version": SCHEMA_VERSION,
         "pipeline": loggable(config),
         "seed": config.seed,
@@ -96,6 +98,7 @@ def assemble(
             for kind in config.export
         ],
     }
+    return result | {"answer": answer(result, leads_record(_leads(parts, scores, arms)))}
 
 
 def retire_result(out: Path) -> None:
@@ -170,7 +173,7 @@ def _gains(
 ) -> list[Gain]:
     """The gain of one arm over another; one training has none over itself."""
     section = parts.config.evaluation
-    trained_by = {arm: arms[arm].same_as or arm if arm in arms else arm for arm in scores}
+    trained_by = _trained_by(scores, arms)
     return [
         transfer_gain(
             scores[arm][domain],
@@ -183,6 +186,41 @@ def _gains(
         for arm, over in COMPARISONS
         if arm in scores and over in scores and trained_by[arm] != trained_by[over]
     ]
+
+
+def _leads(
+    parts: Parts,
+    scores: Mapping[str, Mapping[str, DomainScore]],
+    arms: Mapping[str, ArmOutcome],
+) -> list[tuple[str, str, Gain | None]]:
+    """Per domain: the arm that scores best, and its gain over the next of another training."""
+    trained_by, found = _trained_by(scores, arms), []
+    for domain in parts.config.stream:
+        ranked = sorted(
+            (arm for arm in scores if domain in scores[arm]),
+            key=lambda arm: scores[arm][domain].value,
+            reverse=True,
+        )
+        best = ranked[0]
+        others = [arm for arm in ranked if trained_by[arm] != trained_by[best]]
+        gain = None
+        if others:
+            gain = transfer_gain(
+                scores[best][domain],
+                scores[others[0]][domain],
+                arm=best,
+                over=others[0],
+                confidence=parts.config.evaluation.confidence,
+            )
+        found.append((domain, best, gain))
+    return found
+
+
+def _trained_by(
+    scores: Mapping[str, Mapping[str, DomainScore]], arms: Mapping[str, ArmOutcome]
+) -> dict[str, str]:
+    """By arm, whose training it is: its own, or that of the arm that is the same training."""
+    return {arm: arms[arm].same_as or arm if arm in arms else arm for arm in scores}
 
 
 def _domains(parts: Parts) -> dict[str, Any]:

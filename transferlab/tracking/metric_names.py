@@ -100,9 +100,14 @@ def summary(record: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def summary_note(record: Mapping[str, Mapping[str, Any]]) -> str:
-    """The summary as a Markdown table, with its definitions: the run's description in the UI."""
-    rows = ["| | value | interval | definition |", "| --- | --- | --- | --- |"]
+def summary_note(
+    record: Mapping[str, Mapping[str, Any]], answer: Sequence[Mapping[str, Any]] = ()
+) -> str:
+    """What was found, then the summary as a Markdown table with its definitions: the run's
+    description in the UI."""
+    found = [f"- {sanitize_markdown(one['text'])}" for one in answer]
+    rows = [*found, ""] if found else []
+    rows += ["| | value | interval | definition |", "| --- | --- | --- | --- |"]
     for name, one in record.items():
         value = "-" if one["value"] is None else f"{one['value']:.3f}"
         low_high = "" if one["interval"] is None else "[{:.3f}, {:.3f}]".format(*one["interval"])

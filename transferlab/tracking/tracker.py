@@ -238,11 +238,13 @@ class Tracker:
         self.log_metrics(metric_names.gains(gains))
         self.log_json("gains.json", list(gains))
 
-    def log_summary(self, summary: Mapping[str, Mapping[str, Any]]) -> None:
-        """ACC, BWT and the like, as result.json has them."""
+    def log_summary(
+        self, summary: Mapping[str, Mapping[str, Any]], answer: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """ACC, BWT and the like, and what was found in sentences, as result.json has them."""
         self.log_metrics(metric_names.summary(summary))
         self.log_json("summary.json", dict(summary))
-        run_id, note = self._runs.current_id, metric_names.summary_note(summary)
+        run_id, note = self._runs.current_id, metric_names.summary_note(summary, answer)
         self._connection.ask(
             "take a description", lambda client: client.set_tag(run_id, DESCRIPTION_TAG, note)
         )

@@ -52,7 +52,13 @@ def pipeline_file(tmp_path):
 
 
 def _task(metric, value):
-    return {"metric": metric, "value": value, "metrics": {metric: value}, "samples": 50}
+    return {
+        "metric": metric,
+        "value": value,
+        "interval": [value - 0.05, value + 0.05],
+        "metrics": {metric: value},
+        "samples": 50,
+    }
 
 
 def _domain(finding, report):

@@ -85,14 +85,23 @@ def test_negative_transfer_is_flagged(shown, result):
     assert "negative" not in shown(show_result, result)
 
 
-def test_a_tuned_arm_below_a_control_is_marked(shown, result):
+def test_an_arm_that_is_not_above_its_best_control_by_an_interval_is_marked(shown, result):
     text = shown(show_result, result)
-    # single 0.7 is below pixels 0.8; sequential 0.9 is not; zero shot is tuned by nobody.
-    cells = ["0.200", "0.700*", "0.900", "0.300", "0.350", "0.800"]
+    # Of pixels' 0.8, only the sequential arm's 0.9 is above with its interval, from 0.85 on.
+    cells = ["0.200*", "0.700*", "0.900", "0.300", "0.350", "0.800"]
     assert row(text, "finding")[2:] == cells
-    assert "* below a control" in text
+    assert "* not above its best control by an interval" in text
+    result["controls"]["cats"]["finding"]["pixels"] = 0.87
+    assert row(shown(show_result, result), "finding")[4] == "0.900*"
+    result["arms"]["sequential"]["cats"]["tasks"]["finding"]["interval"] = None
     result["controls"]["cats"]["finding"]["pixels"] = 0.5
-    assert "below a control" not in shown(show_result, result)
+    assert row(shown(show_result, result), "finding")[3:5] == ["0.700", "0.900*"]
+
+
+def test_what_was_found_comes_first(shown, result):
+    found = {"about": "best_arm", "text": "cats: [single] scores best.", "domain": "cats"}
+    text = shown(show_result, result | {"answer": [found]})
+    assert text.splitlines()[0] == "cats: [single] scores best."
 
 
 def scored_by(result, task, metric):
@@ -141,7 +150,8 @@ def test_no_number_is_cut_at_common_widths(shown, result, width):
     text = shown(show_result, result, width=width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    arms, controls = ["0.200", "0.700", "0.700*", "0.900", "0.700"], ["0.300", "0.350", "0.800"]
+    arms = ["0.200*", "0.700*", "0.700*", "0.900", "0.700*"]
+    controls = ["0.300", "0.350", "0.800"]
     assert row(text, "finding")[-8:] == arms + controls
 
 

@@ -92,7 +92,8 @@ def test_the_summary_of_a_matrix_worked_by_hand():
         {
             "acc": (0.70 + 0.95) / 2,
             "bwt": 0.70 - 0.90,
-            "fwt": 0.40 - 0.25,
+            "fwt_over_zero_shot": 0.40 - 0.30,
+            "fwt_over_scratch": 0.40 - 0.25,
             "forgetting_corrected": 0.90 - 0.70,
             "forgetting": 0.90 - 0.70,
             "source_retention": 0.60 - 0.80,
@@ -104,17 +105,18 @@ def test_the_summary_of_a_matrix_worked_by_hand():
         assert high - low < 0.15, name
         assert one["confidence"] == 0.9
         assert one["interval_reason"] is None
-    assert "scratch arm" in found["fwt"]["definition"]
+    assert "scratch arm" in found["fwt_over_scratch"]["definition"]
+    assert "zero-shot" in found["fwt_over_zero_shot"]["definition"]
     assert found["forgetting"]["interval"] == found["forgetting_corrected"]["interval"]
     assert "read forgetting_corrected" in found["forgetting"]["definition"]
     json.dumps(found, allow_nan=False)
 
 
-def test_without_a_scratch_arm_forward_transfer_is_over_zero_shot_and_says_so():
+def test_without_a_scratch_arm_forward_transfer_over_it_is_undefined_and_the_other_as_ever():
     found = a_matrix().summary(**SETTINGS)
-    assert found["fwt"]["value"] == pytest.approx(0.40 - 0.30)
-    assert "zero-shot" in found["fwt"]["definition"]
-    assert "scratch" not in found["fwt"]["definition"]
+    assert found["fwt_over_zero_shot"]["value"] == pytest.approx(0.40 - 0.30)
+    assert found["fwt_over_scratch"]["value"] is None
+    assert "scratch arm did not run" in found["fwt_over_scratch"]["definition"]
 
 
 def test_intervals_are_paired_within_a_column():
@@ -136,7 +138,8 @@ def test_what_a_short_stream_or_a_missing_source_leaves_undefined_is_said():
     assert found["acc"]["value"] == pytest.approx(0.9)
     for name, reason in (
         ("bwt", "one domain only"),
-        ("fwt", "one domain only"),
+        ("fwt_over_zero_shot", "one domain only"),
+        ("fwt_over_scratch", "one domain only"),
         ("forgetting", "one domain only"),
         ("forgetting_corrected", "one domain only"),
         ("source_retention", "no source"),
@@ -183,6 +186,9 @@ def test_arms_carry_tasks_and_an_interval_but_no_sample():
     assert chest["tasks"]["t"] == {
         "metric": "token_f1",
         "value": 0.7,
+        "interval": chest["interval"],  # of the only task
+        "confidence": 0.9,
+        "interval_reason": None,
         "metrics": {"token_f1": 0.7},
         "samples": 20,
         "groups": 20,

@@ -65,7 +65,7 @@ def test_the_matrix_is_there_to_the_last_number(result):
 def test_summary_controls_and_quantity(result):
     card = render_card(result, after="lectures")
     assert cells(card, "acc") == ["acc", "0.500", "[0.450, 0.550]", "mean of the last row"]
-    assert cells(card, "fwt")[:3] == ["fwt", "-", ""]
+    assert cells(card, "fwt_over_scratch")[:3] == ["fwt_over_scratch", "-", ""]
     result["summary"]["acc"] |= {"interval": None, "interval_reason": "3 groups"}
     few = render_card(result, after="lectures")
     assert cells(few, "acc") == ["acc", "0.500", "", "mean of the last row; no interval: 3 groups"]
@@ -171,3 +171,13 @@ def test_an_adapter_of_several_says_that_the_scores_are_of_all(result):
     card = render_card(result, after="chest-xray", routed_by="per_domain")
     assert "This is the adapter of chest-xray alone." in card
     assert "alone" not in render_card(result, after="chest-xray")
+
+
+def test_what_was_found_comes_before_the_figures(result):
+    text = "lectures: *single* scores best, 0.700."
+    result["answer"] = [{"about": "best_arm", "text": text, "domain": "lectures"}]
+    card = render_card(result, after="lectures")
+    assert "- lectures: \\*single\\* scores best, 0.700." in card
+    assert card.index("## What was found") < card.index("## How to load it")
+    del result["answer"]  # of an earlier version
+    assert "What was found" not in render_card(result, after="lectures")

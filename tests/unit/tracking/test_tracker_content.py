@@ -246,10 +246,12 @@ def test_gains_and_summary(tracker, client, config, tmp_path):
                     "interval_reason": "few",
                     "definition": "f",
                 },
-            }
+            },
+            [{"text": "chest: single scores best."}],
         )
     found = client.get_run(run.info.run_id).data
     note = found.tags["mlflow.note.content"]
+    assert note.startswith("- chest: single scores best.\n\n| | value |")
     assert "| acc | 0.500 | [0.400, 0.600] | mean R[T][j] |" in note
     assert "| bwt | - |  | d |" in note
     assert "| forgetting_corrected | 0.100 |  | f; no interval: few |" in note
