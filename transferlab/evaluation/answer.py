@@ -145,8 +145,8 @@ def _model(result: Result) -> Sentence:
     compared = f" ({', '.join(others)})" if others else ""
     which = {"single": "single, one model per domain", "zero_shot": "the backbone as it was"}
     text = (
-        f"the model to take is {which.get(best, _name(best))}: its mean over the stream is highest, "
-        f"{means[best]:.3f}{compared}"
+        f"the model to take is {which.get(best, _name(best))}: its mean over the stream is "
+        f"highest, {means[best]:.3f}{compared}"
     )
     return _sentence("model", text, {"value": means[best], "interval": None})
 
