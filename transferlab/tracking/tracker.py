@@ -105,11 +105,12 @@ class Tracker:
         settings = loggable(config)
         tags = {f"env.{name}": value for name, value in provenance().items()}
         tags |= {"scoring.version": str(SCORING_VERSION), "seed": str(config.seed)}
-        tags |= {"out": out.name, "stream": ", ".join(config.stream)}
+        strategy = " + ".join(one.name for one in config.strategy)
+        tags |= {"out": out.name, "stream": ", ".join(config.stream), "strategy": strategy}
         self._buffer.start()
         try:
             with bound_requests(self._connection.store):
-                with self._runs.run(config.name, tags) as run:
+                with self._runs.run(f"{config.name} {strategy} seed {config.seed}", tags) as run:
                     self.log_params(flatten(settings))
                     self.log_yaml("config.yaml", settings)
                     try:

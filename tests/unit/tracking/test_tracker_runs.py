@@ -33,6 +33,8 @@ def test_a_pipeline_that_ends_well_is_finished(tracker, client, config, tmp_path
     assert tags["env.transferlab"] == __version__
     assert tags["env.python"] == ".".join(map(str, sys.version_info[:3]))
     assert tags["seed"] == "7"
+    assert tags["strategy"] == " + ".join(one.name for one in config.strategy)
+    assert run.info.run_name == f"{config.name} {tags['strategy']} seed 7"
 
 
 @pytest.mark.parametrize(
