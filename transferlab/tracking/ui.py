@@ -18,6 +18,8 @@ from transferlab.tracking.database import SQLITE, is_half_made, whole_database
 from transferlab.tracking.store import SERVERS, resolve
 
 HOST = "127.0.0.1"
+MOST_LINKS = 6
+"""Experiments, at most, whose pages are named."""
 STOP_SECONDS = 10
 """How long the UI may take to go after it was asked to."""
 
@@ -46,11 +48,14 @@ def serve(uri: str, port: int) -> int:
         )
     _check_port(port)
     _mend(store)
+    pages = links(store, port)
     process = subprocess.Popen(
         command(store, port), env=_environment(store), start_new_session=True
     )
     location = sanitize_line(without_secrets(store))
     print(f"MLflow UI of {location}: http://{HOST}:{port} (Ctrl-C stops it)")
+    for name, link in pages:
+        print(f"runs of {sanitize_line(name)}: {link}")
     return _wait(process)
 
 
@@ -61,6 +66,31 @@ def command(store: str, port: int) -> list[str]:
         artifacts = Path(store.removeprefix(SQLITE)).parent / "artifacts"
         options += ["--default-artifact-root", str(artifacts)]
     return [sys.executable, "-m", "mlflow", "ui", *options]
+
+
+def links(store: str, port: int) -> list[tuple[str, str]]:
+    """The experiments that were used last, each with the page of its runs.
+
+    The UI's own first page is about other things, and shows no runs. A store that cannot be read
+    has none; the UI says why.
+    """
+    if store.startswith(SQLITE) and not Path(store.removeprefix(SQLITE)).stat().st_size:
+        return []  # asking it would make its tables
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        found = MlflowClient(store).search_experiments(
+            max_results=MOST_LINKS, order_by=["last_update_time DESC"]
+        )
+    except (MlflowException, SQLAlchemyError):
+        return []
+    return [
+        (one.name, f"http://{HOST}:{port}/#/experiments/{one.experiment_id}/runs")
+        for one in found
+        if one.name != "Default"
+    ]
 
 
 def _mend(store: str) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.tracking import ui
@@ -42,6 +43,23 @@ def test_only_this_machine_sees_it_and_no_password_is_in_the_process_list():
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--port") + 1] == "5001"
     assert "hush" not in " ".join(command)
+
+
+def test_the_pages_of_the_runs_are_named(tracker, config, tmp_path):
+    with tracker.pipeline_run(config, tmp_path / "out"):
+        pass
+    ((name, link),) = ui.links(tracker.uri, 5001)
+    assert name == config.name
+    experiment = MlflowClient(tracker.uri).get_experiment_by_name(name).experiment_id
+    assert link == f"http://127.0.0.1:5001/#/experiments/{experiment}/runs"
+
+
+def test_a_store_that_cannot_be_read_has_no_pages(tmp_path):
+    (tmp_path / "mlflow.db").touch()
+    assert ui.links(f"sqlite:///{tmp_path}/mlflow.db", 5001) == []
+    assert (tmp_path / "mlflow.db").stat().st_size == 0
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
+    assert ui.links(f"sqlite:///{tmp_path}/mlflow.db", 5001) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
