@@ -128,7 +128,7 @@ def test_mlflow_holds_a_parent_and_a_child_per_step_and_arm(finished):
 
 def test_the_adapter_loads_with_plain_peft(finished):
     from peft import PeftModel
-    from transformers import AutoModelForImageTextToText
+    from transformers import AutoModelForImageTextToText, AutoProcessor
 
     from transferlab.tiny import assets
 
@@ -142,6 +142,15 @@ def test_the_adapter_loads_with_plain_peft(finished):
     ]
     assert moved
     assert "chest-xray" in (folder / "README.md").read_text("utf-8")
+    own, theirs = (AutoProcessor.from_pretrained(one) for one in (folder, assets()))
+    turns = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What?"}]}]
+    text = own.apply_chat_template(turns, add_generation_prompt=True)
+    assert text == theirs.apply_chat_template(turns, add_generation_prompt=True)
+    assert own.tokenizer(text) == theirs.tokenizer(text)
+    prompts = json.loads((folder / "prompts.json").read_text("utf-8"))
+    assert set(prompts) == {"chest-xray", "lectures"}
+    assert "<xray>" in prompts["chest-xray"]["finding"]["prompt"]
+    assert len(prompts["chest-xray"]["finding"]["choices"]) > 1
 
 
 def test_a_second_call_with_the_same_directory_trains_nothing_again(finished):

@@ -183,6 +183,10 @@ class HFBackbone:
             )
         adapters.save_adapter(self.model, folder)
 
+    def save_processor(self, folder: Path) -> None:
+        """Write tokenizer, image processor and chat template: ``AutoProcessor.from_pretrained``."""
+        self.processor.save_pretrained(folder)
+
     def save_pretrained(self, folder: Path) -> None:
         """Write the whole model, its adapter merged in, and the processor: plain transformers.
 

@@ -140,6 +140,11 @@ class Backbone(Protocol):
         """
         ...
 
+    def save_processor(self, folder: Path) -> None:
+        """Write tokenizer, image processor and chat template so that plain transformers loads
+        them."""
+        ...
+
     def collate(self, samples: Sequence[Sample]) -> tuple[Batch, Tensor]:
         """The batch and its targets, (n_supervised,) int64. Answers end with the end token."""
         ...

@@ -127,6 +127,8 @@ class DomainData:
     """What privacy.text removed from prompts, answers and attributes: how often, by kind."""
     source_kind: str = ""
     """What ``source.kind`` of domain.yaml says; empty where there is no such file."""
+    questions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """How each task is asked, as domain.yaml has it: its kind, prompt and choices."""
 
     @property
     def tasks(self) -> tuple[str, ...]:

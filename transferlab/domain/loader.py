@@ -66,6 +66,10 @@ def load_domain(
         quarantined=tuple(bad),
         metrics={name: tuple(task.metrics) for name, task in config.tasks.items()},
         removed=dict(domain.guard.removed),
+        questions={
+            name: {"kind": task.kind, "prompt": task.prompt, "choices": task.choices}
+            for name, task in config.tasks.items()
+        },
     )
 
 

@@ -100,9 +100,12 @@ def _usage(backbone: Mapping[str, Any]) -> str:
     return (
         f"## How to load it\n\n```python\n{imports}\n\n"
         f"base = {base}\n"
-        f"processor = AutoProcessor.from_pretrained(base{revision})\n"
+        'folder = "path/to/this/folder"\n'
+        "processor = AutoProcessor.from_pretrained(folder)\n"
         f"model = AutoModelForImageTextToText.from_pretrained(base{revision})\n"
-        'model = PeftModel.from_pretrained(model, "path/to/this/folder").eval()\n```\n\n'
+        "model = PeftModel.from_pretrained(model, folder).eval()\n```\n\n"
+        "How the model was asked, by domain and task, stands in `prompts.json`: the template of "
+        "the prompt, and the choices among which it answered.\n\n"
         "Before it was exported, the adapter was loaded in this way and its logits compared with "
         "the trained model's."
     )

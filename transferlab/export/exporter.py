@@ -7,10 +7,10 @@ entry point of the group ``transferlab.exporters``, or by its dotted path in the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.protocols import Backbone
@@ -30,6 +30,8 @@ class TunedModel:
     backbone: Backbone
     card: str
     """The text of the model card."""
+    prompts: Mapping[str, Any]
+    """By domain and task, how the model was asked: kind, prompt template and choices."""
     probe: Sequence[Sample]
     """Samples on which a model that was loaded again must answer as this one."""
     adapter_difference: Callable[[Path], float]

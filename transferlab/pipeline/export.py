@@ -54,7 +54,10 @@ def export_models(parts: Parts, backbone: Backbone, result: dict[str, Any], out:
         for index, one in enumerate(result["exports"]):
             result["exports"][index] = _failed(one, "it did not come to its end")
             try:
-                record = _export(one["kind"], backbone, probe, result, out / one["path"], base=out)
+                record = _export(
+                    one["kind"], backbone, probe, result, out / one["path"], base=out,
+                    prompts=prompts_of(parts.config, parts.domains),
+                )  # fmt: skip
             except TransferlabError as error:
                 result["exports"][index] = _failed(one, str(error))
                 raise
@@ -112,7 +115,16 @@ def export_result(
         backbone.load_trainable_state(learned["backbone"])
         target, after = (to or folder / EXPORTS) / name, config.stream[step - 1]
         records.append(
-            _export("adapter", backbone, probe, result, target, base=folder, after=after)
+            _export(
+                "adapter",
+                backbone,
+                probe,
+                result,
+                target,
+                base=folder,
+                after=after,
+                prompts=prompts_of(config, loaded),
+            )
         )
     if to is None:
         paths = {record["path"] for record in records}
@@ -142,6 +154,24 @@ def probe_samples(config: PipelineConfig, domains: Mapping[str, DomainData]) -> 
     ]
 
 
+def prompts_of(config: PipelineConfig, domains: Mapping[str, DomainData]) -> dict[str, Any]:
+    """By domain of the stream and task: how it was asked; labels are the data's own where
+    domain.yaml lists none. Nothing else of any sample."""
+    return {
+        name: {
+            task: {**question, "choices": question["choices"] or _labels(domains[name], task)}
+            for task, question in domains[name].questions.items()
+        }
+        for name in config.stream
+    }
+
+
+def _labels(data: DomainData, task: str) -> list[str] | None:
+    """The choices that all samples of a task share; None for a task of free text."""
+    found = (sample.choices for sample in data.splits["train"] if sample.task == task)
+    return list(next(found, ())) or None
+
+
 def _export(
     kind: str,
     backbone: Backbone,
@@ -150,6 +180,7 @@ def _export(
     folder: Path,
     *,
     base: Path,
+    prompts: Mapping[str, Any],
     after: str | None = None,
 ) -> dict[str, Any]:
     routed_by = next(iter(_routing(result["pipeline"])), None)
@@ -158,6 +189,7 @@ def _export(
         card=render_card(
             result, after=after or result["pipeline"]["stream"][-1], routed_by=routed_by
         ),
+        prompts=prompts,
         probe=probe,
         adapter_difference=lambda written: adapter_difference(backbone, written, probe),
         tolerance=reload_tolerance(backbone, probe),

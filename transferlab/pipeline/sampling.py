@@ -38,6 +38,7 @@ def only_tasks(data: DomainData, tasks: Collection[str] | None) -> DomainData:
         data,
         primary_metrics={name: one for name, one in data.primary_metrics.items() if name in tasks},
         metrics={name: several for name, several in data.metrics.items() if name in tasks},
+        questions={name: one for name, one in data.questions.items() if name in tasks},
         splits={
             split: tuple(sample for sample in samples if sample.task in tasks)
             for split, samples in data.splits.items()

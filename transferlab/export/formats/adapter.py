@@ -19,6 +19,7 @@ from transferlab.errors import EnvironmentProblem, InputError, ModelError
 from transferlab.export.exporter import Exporter, ExportRecord, TunedModel
 
 CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
+PROMPTS = "prompts.json"
 _SETS = ("target_modules", "exclude_modules", "modules_to_save")
 """Of PEFT's settings, those whose order means nothing and differs between processes."""
 TOLERANCE = 1e-4
@@ -44,8 +45,14 @@ class AdapterExporter(Exporter):
             )
 
     def export(self, model: TunedModel, folder: Path) -> ExportRecord:
+        def save(folder: Path) -> None:
+            model.backbone.save_adapter(folder)
+            model.backbone.save_processor(folder)
+            text = json.dumps(model.prompts, indent=2, ensure_ascii=False)
+            (folder / PROMPTS).write_text(text + "\n", "utf-8")
+
         return export_adapter(
-            model.backbone.save_adapter,
+            save,
             model.adapter_difference,
             folder=folder,
             card=model.card,
@@ -64,7 +71,7 @@ def export_adapter(
     """Write the adapter beside ``folder``, load it again, compare, and only then rename it.
 
     Args:
-        save: writes PEFT's files into an empty folder.
+        save: writes PEFT's files into an empty folder, and what else is to stand beside them.
         reload_and_compare: loads the folder with ``PeftModel.from_pretrained`` on a freshly loaded
             base and returns the largest absolute difference of its logits from the trained model's.
         folder: where the adapter ends up; an earlier adapter there is replaced.
@@ -85,7 +92,8 @@ def export_adapter(
         try:
             save(temporary)
             _check_complete(temporary)
-            _remove_paths(temporary / CONFIG)
+            for settings in sorted(temporary.glob("*_config.json")):
+                _remove_paths(settings)
             (temporary / CARD).write_text(card, "utf-8")
             difference = reload_and_compare(temporary)
             _check_equal(difference, tolerance, folder)
