@@ -23,6 +23,7 @@ from transferlab.domain.onboarding.survey import (
 )
 from transferlab.domain.onboarding.task_proposal import Questions, questions_of
 from transferlab.domain.onboarding.video_proposal import FRAMES, propose_video
+from transferlab.domain.rows.chat_keys import FORMS
 from transferlab.domain.sources.chat import read_chat
 from transferlab.domain.tables.text_file import UTF8
 from transferlab.domain.validation.settings import NOT_STATED
@@ -125,6 +126,9 @@ def _kind_of(found: Survey, path: Path) -> RegisterKind:
         return "video"
     if found.shards:
         return "webdataset"
+    refused = _refused_chat(found)
+    if refused:
+        raise InputError(f"{path}: {refused}")
     tables = f" and the tables {', '.join(found.tables[:3])}" if found.tables else ""
     raise InputError(
         f"{path}: found {len(found.pictures)} pictures, {len(found.videos)} films, "
@@ -148,6 +152,26 @@ def _is_chat(path: Path) -> bool:
     except DataError:
         return False
     return len(rows) > len(bad)
+
+
+def _refused_chat(found: Survey) -> str:
+    """Why conversations are none that can be learned from; empty where no file looks like some."""
+    for name in found.tables:
+        path = found.root / name
+        if not name.lower().endswith((".json", ".jsonl")):
+            continue
+        try:
+            (first, *_), _ = read_as_found(path)
+            rows, bad = read_chat(path)
+        except (DataError, ValueError):  # no rows, or of another kind
+            continue
+        if bad and set(first) & {*FORMS, "query", "instruction"}:
+            where, reason = bad[0]
+            return (
+                f"of the {len(rows) + len(bad)} conversations in {name}, {len(bad)} cannot be "
+                f"used; {where}: {reason}"
+            )
+    return ""
 
 
 def _chat(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
