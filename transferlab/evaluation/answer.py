@@ -78,8 +78,8 @@ def _source_retention(result: Result) -> Iterator[Sentence]:
     if found is None or found["value"] is None:
         return
     words = (
-        "the source domain {over} has gained {figure}",
-        "the source domain {over} has lost {figure}",
+        "the source domain {over} has gained: {figure}",
+        "the source domain {over} has lost: {figure}",
         "no loss on the source domain {over} is shown: {figure}",
         "the source domain {over} has changed by {figure}, and how sure that is cannot be said: "
         "{reason}",

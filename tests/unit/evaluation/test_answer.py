@@ -54,7 +54,7 @@ def test_the_whole_of_a_run():
         "films: sequential scores best, 0.500 [0.400, 0.600]; that it is ahead of single is not "
         "shown: +0.100 [-0.050, +0.250].",
         "earlier domains were forgotten by +0.050 [+0.010, +0.090].",
-        "the source domain scenes has lost -0.100 [-0.200, -0.050].",
+        "the source domain scenes has lost: -0.100 [-0.200, -0.050].",
         "chest: the pretrained backbone helped, single is above scratch by "
         "+0.200 [+0.100, +0.300].",
         "films: the pretrained backbone did harm, single differs from scratch by "
