@@ -123,9 +123,20 @@ class ChoiceReader:
         apart = (after - whole).abs()
         if bool((apart <= TOLERANCE * whole.abs().clamp(min=1)).all()):
             return True
-        # Coarse precisions differ by as much with another batch of the same prompts.
-        alone = self.whole_log_likelihoods(samples, batch_samples=1)
-        return bool(apart.max() <= 2 * (alone - whole).abs().max())
+        if self._epsilon() < TOLERANCE / 2:
+            return False
+        # Coarse precisions differ by about as much with another batch of the same prompts.
+        noise = (self.whole_log_likelihoods(samples, batch_samples=1) - whole).abs().max()
+        return bool(apart.max() <= 2 * (noise + self._epsilon() * whole.abs().max()))
+
+    def _epsilon(self) -> float:
+        """Of the precision in which the model computes now; 0.0078 for bfloat16."""
+        kind = self._device.type
+        # Quantized weights are stored as integers.
+        dtype = next(one.dtype for one in self._model.parameters() if one.is_floating_point())
+        if torch.is_autocast_enabled(kind):
+            dtype = torch.get_autocast_dtype(kind)
+        return torch.finfo(dtype).eps
 
     @torch.no_grad()
     def _after_prompts(self, samples: Sequence[Sample]) -> Tensor:
