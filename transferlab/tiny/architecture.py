@@ -151,7 +151,7 @@ def _resampler(tokenizer: PreTrainedTokenizerFast) -> TinyModel:
     text = LlamaConfig(**_text(tokenizer), num_hidden_layers=LAYERS)
     tokens = TOKENS_SIDE["resampler"] ** 2
     config = ResamplerConfig(
-        text_config=text, image_seq_length=tokens, places=FEATURES, **_whole(tokenizer)
+        text_config=text, image_seq_length=tokens, num_image_positions=FEATURES, **_whole(tokenizer)
     )
     return ResamplerForConditionalGeneration(config)
 
@@ -166,7 +166,7 @@ def _cross_attention(tokenizer: PreTrainedTokenizerFast) -> TinyModel:
         rms_norm_eps=1e-6,
     )
     config = CrossAttentionConfig(
-        text_config=text, image_seq_length=1, places=FEATURES, **_whole(tokenizer)
+        text_config=text, image_seq_length=1, num_image_positions=FEATURES, **_whole(tokenizer)
     )
     return CrossAttentionForConditionalGeneration(config)
 

@@ -27,7 +27,7 @@ class CrossAttentionConfig(LlavaConfig):
 
     model_type = "transferlab_cross_attention"
 
-    places: int = 49
+    num_image_positions: int = 49
     """Of the vision tower's features."""
     max_pictures: int = 16
     """The most that a prompt may show, frames counted."""
@@ -120,7 +120,7 @@ class CrossAttentionModel(LlavaPreTrainedModel):
         )
 
     def _pictures(self, pixel_values: Tensor, *, rows: int) -> Tensor:
-        """(B, 1 + pictures * places, width): number 0, then the places of every picture."""
+        """(B, 1 + pictures * positions, width): number 0, then the positions of every picture."""
         tower = self.vision_tower(pixel_values, output_hidden_states=True)
         shown = self.multi_modal_projector(tower.hidden_states[self.config.vision_feature_layer])
         pictures = len(shown) // rows
@@ -134,13 +134,13 @@ class CrossAttentionModel(LlavaPreTrainedModel):
         return torch.cat([self.numbers[:1].expand(rows, 1, -1), shown.flatten(1, 2)], dim=1)
 
     def _mask(self, input_ids: Tensor, *, pictures: int) -> Tensor:
-        """(B, 1, S, 1 + pictures * places): 0 where a word sees a place, else very low."""
+        """(B, 1, S, 1 + pictures * positions): 0 where a word sees a position, else very low."""
         image = input_ids == self.config.image_token_index
         if not torch.compiler.is_compiling() and bool((image.sum(dim=1) != pictures).any()):
             raise ValueError(f"every row must have {pictures} image tokens, one for each picture")
         number = torch.arange(pictures, device=input_ids.device)
         hidden = number >= image.cumsum(dim=1).unsqueeze(-1)
-        hidden = hidden.repeat_interleave(self.config.places, dim=-1)
+        hidden = hidden.repeat_interleave(self.config.num_image_positions, dim=-1)
         hidden = nn.functional.pad(hidden, (1, 0), value=False).unsqueeze(1)
         low = torch.finfo(self.dtype).min
         return torch.zeros(hidden.shape, dtype=self.dtype, device=hidden.device).masked_fill(

@@ -10,24 +10,26 @@ from transformers import LlavaConfig, PreTrainedConfig
 
 
 class FeaturePositions(nn.Module):
-    """Features of a picture's places, normed, each with a vector of its place.
+    """Features of a picture, normed, each with an embedding of its position.
 
-    A projector's tokens stand in the order of their places. Queries and words that attend to places
-    see no order, so it is added.
+    A projector's tokens stand in the order of their positions. Queries and words that attend to
+    features see no order, so it is added.
     """
 
     def __init__(self, config: PreTrainedConfig) -> None:
-        """``config``: with ``vision_config`` and ``places``, the number of its features."""
+        """``config``: with ``vision_config`` and ``num_image_positions``."""
         super().__init__()
         width = config.vision_config.hidden_size
         self.norm = nn.LayerNorm(width)
         # A parameter, since transformers would begin an embedding near zero, where every place is
         # alike for the first thousand steps.
-        self.places = nn.Parameter(0.5 * torch.randn(config.places, width))
+        self.position_embeddings = nn.Parameter(
+            0.5 * torch.randn(config.num_image_positions, width)
+        )
 
     def forward(self, image_features: Tensor) -> Tensor:
-        """(pictures, places, width) of the same."""
-        return self.norm(image_features) + self.places
+        """(pictures, positions, width) of the same."""
+        return self.norm(image_features) + self.position_embeddings
 
 
 def subconfigs(config: LlavaConfig) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ class ResamplerConfig(LlavaConfig):
 
     model_type = "transferlab_resampler"
 
-    places: int = 49
+    num_image_positions: int = 49
     """Of the vision tower's features."""
     query_layers: int = 2
     """Each of self-attention, cross-attention and a feed-forward layer."""
@@ -28,13 +28,13 @@ class ResamplerConfig(LlavaConfig):
 
 
 class Resampler(nn.Module):
-    """BLIP-2's Q-Former over the places of a picture (Li et al. 2023)."""
+    """BLIP-2's Q-Former over the features of a picture (Li et al. 2023)."""
 
     def __init__(self, config: ResamplerConfig) -> None:
         super().__init__()
         vision, text = subconfigs(config)
         width = text.hidden_size
-        self.places = FeaturePositions(config)
+        self.feature_positions = FeaturePositions(config)
         self.queries = nn.Parameter(torch.randn(config.image_seq_length, width))
         self.qformer = Blip2QFormerModel._from_config(
             Blip2QFormerConfig(
@@ -52,10 +52,10 @@ class Resampler(nn.Module):
         self.linear = nn.Linear(width, width)
 
     def forward(self, image_features: Tensor) -> Tensor:
-        """(pictures, queries, text width) of (pictures, places, vision width)."""
+        """(pictures, queries, text width) of (pictures, positions, vision width)."""
         queries = self.queries.expand(len(image_features), -1, -1)
         read = self.qformer(
-            query_embeds=queries, encoder_hidden_states=self.places(image_features)
+            query_embeds=queries, encoder_hidden_states=self.feature_positions(image_features)
         ).last_hidden_state
         return self.linear(read)
 

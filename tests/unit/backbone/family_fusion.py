@@ -63,7 +63,7 @@ def resampler() -> Made:
 def _shared(words):
     return {
         "vision_config": TOWER,
-        "places": 16,
+        "num_image_positions": 16,
         "vision_feature_layer": -1,
         "vision_feature_select_strategy": "full",
         **ids(words, image_token_index="<image>"),
