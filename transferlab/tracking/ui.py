@@ -20,6 +20,8 @@ from transferlab.tracking.store import SERVERS, resolve
 HOST = "127.0.0.1"
 MOST_LINKS = 6
 """Experiments, at most, whose pages are named."""
+LAST_RUNS = 200
+"""Runs that are asked for them, children included."""
 STOP_SECONDS = 10
 """How long the UI may take to go after it was asked to."""
 
@@ -69,7 +71,7 @@ def command(store: str, port: int) -> list[str]:
 
 
 def links(store: str, port: int) -> list[tuple[str, str]]:
-    """The experiments that were used last, each with the page of its runs.
+    """The experiments that were used last, the last one first, each with the page of its runs.
 
     The UI's own first page is about other things, and shows no runs. A store that cannot be read
     has none; the UI says why.
@@ -80,17 +82,16 @@ def links(store: str, port: int) -> list[tuple[str, str]]:
     from mlflow.tracking import MlflowClient
     from sqlalchemy.exc import SQLAlchemyError
 
+    client = MlflowClient(store)
     try:
-        found = MlflowClient(store).search_experiments(
-            max_results=MOST_LINKS, order_by=["last_update_time DESC"]
+        names = {one.experiment_id: one.name for one in client.search_experiments()}
+        runs = client.search_runs(
+            list(names), max_results=LAST_RUNS, order_by=["attributes.start_time DESC"]
         )
     except (MlflowException, SQLAlchemyError):
         return []
-    return [
-        (one.name, f"http://{HOST}:{port}/#/experiments/{one.experiment_id}/runs")
-        for one in found
-        if one.name != "Default"
-    ]
+    used = list(dict.fromkeys(run.info.experiment_id for run in runs))[:MOST_LINKS]
+    return [(names[one], f"http://{HOST}:{port}/#/experiments/{one}/runs") for one in used]
 
 
 def _mend(store: str) -> None:

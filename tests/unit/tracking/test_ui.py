@@ -48,7 +48,7 @@ def test_only_this_machine_sees_it_and_no_password_is_in_the_process_list():
 def test_the_pages_of_the_runs_are_named(tracker, config, tmp_path):
     with tracker.pipeline_run(config, tmp_path / "out"):
         pass
-    ((name, link),) = ui.links(tracker.uri, 5001)
+    (name, link), *_ = ui.links(tracker.uri, 5001)  # the store is shared with other tests
     assert name == config.name
     experiment = MlflowClient(tracker.uri).get_experiment_by_name(name).experiment_id
     assert link == f"http://127.0.0.1:5001/#/experiments/{experiment}/runs"
