@@ -82,8 +82,8 @@ def links(store: str, port: int) -> list[tuple[str, str]]:
     from mlflow.tracking import MlflowClient
     from sqlalchemy.exc import SQLAlchemyError
 
-    client = MlflowClient(store)
     try:
+        client = MlflowClient(store)
         names = {one.experiment_id: one.name for one in client.search_experiments()}
         runs = client.search_runs(
             list(names), max_results=LAST_RUNS, order_by=["attributes.start_time DESC"]
