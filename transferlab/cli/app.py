@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from transferlab.cli import domains, strategies
+from transferlab.cli import strategies
+from transferlab.cli.domains import app as domains
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
-from transferlab.cli.terminal import complain, output, say, say_json
+from transferlab.cli.output.terminal import complain, output, say, say_json
 from transferlab.errors import InputError
 
 app = typer.Typer(
@@ -57,9 +58,9 @@ def run(
 
     A run that was stopped goes on when the same command is given again with the same --out.
     """
-    from transferlab.cli.closing_tables import show_closing, show_plan
     from transferlab.cli.inputs import checked_pipeline, prepare_output
-    from transferlab.cli.progress import progress
+    from transferlab.cli.output.closing_tables import show_closing, show_plan
+    from transferlab.cli.output.progress import progress
     from transferlab.config.gallery import find_pipeline
 
     console, path, folders = output(), find_pipeline(pipeline), domains or []
@@ -116,7 +117,7 @@ def validate(
     for note in notes(config, domains=domains or []):
         complain(f"note: {note}")
     if data:
-        from transferlab.cli.domain_checks import check_pipeline_data
+        from transferlab.cli.domains.checks import check_pipeline_data
 
         check_pipeline_data(config, domains=domains or [])
     say(f"{path}: sound ({len(config.stream)} domain(s): {', '.join(config.stream)})")
@@ -175,7 +176,7 @@ def pretrain(
 ) -> None:
     """Pretrain the embedded backbone on the scenes domain."""
     from transferlab.cli.inputs import try_writing
-    from transferlab.cli.progress import progress
+    from transferlab.cli.output.progress import progress
     from transferlab.config.gallery import find_pipeline
     from transferlab.config.pretrain import PretrainConfig
     from transferlab.config.yaml_sections import load_yaml

@@ -16,7 +16,7 @@ from typing import Any
 import typer
 
 from transferlab.cli.options import Session
-from transferlab.cli.terminal import complain, safe_messages, show_traceback
+from transferlab.cli.output.terminal import complain, safe_messages, show_traceback
 from transferlab.core.files import advice, is_full, machine_error, why
 from transferlab.errors import (
     EnvironmentProblem,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from transferlab import __version__
-from transferlab.cli.terminal import say
+from transferlab.cli.output.terminal import say
 
 
 @dataclass(kw_only=True)

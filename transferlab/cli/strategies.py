@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from transferlab.cli.options import Debug
-from transferlab.cli.terminal import output, say, say_json
+from transferlab.cli.output.terminal import output, say, say_json
 from transferlab.continual.options.reference_page import describe
 from transferlab.continual.options.registry import OPTIONS
 from transferlab.continual.options.unsupported import EXCLUDED

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from transferlab.cli.progress import Bars, PlainLines, duration, progress
-from transferlab.cli.terminal import is_watched
+from transferlab.cli.output.progress import Bars, PlainLines, duration, progress
+from transferlab.cli.output.terminal import is_watched
 from transferlab.core import events as core_events
 from transferlab.core.events import StageFinished, StageStarted, TrainStep, Warned, stage_events
 

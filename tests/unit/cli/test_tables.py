@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from transferlab.cli.closing_tables import show_closing, show_plan
-from transferlab.cli.tables import arms_and_controls, show_result
+from transferlab.cli.output.closing_tables import show_closing, show_plan
+from transferlab.cli.output.tables import arms_and_controls, show_result
 
 
 @pytest.fixture

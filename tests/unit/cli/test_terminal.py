@@ -15,7 +15,8 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[1] / "domain"))
 from domain_cases import toy_rows, write_domain
 
-from transferlab.cli import inputs, terminal
+from transferlab.cli import inputs
+from transferlab.cli.output import terminal
 from transferlab.core.events import StageFinished, StageStarted, Warned
 from transferlab.errors import DataError, EnvironmentProblem, TransferlabWarning
 
@@ -23,7 +24,7 @@ PACKAGE = Path(__file__).parents[3] / "transferlab"
 HOSTILE = "\x1b[2J\x1b]0;own\x07\x9b31m\x08\r\u202etxt.exe\u2066[bold red]:warning:"
 CALLS = {"print", "Console", "typer.echo", "sys.stdout.write", "sys.stderr.write", "typer.secho"}
 DOORS = {
-    "cli/terminal.py",
+    "cli/output/terminal.py",
     "config/schema.py",  # writes pages of the documentation, from our own texts
     "tracking/ui.py",  # sanitizes its only line
 }
@@ -148,7 +149,7 @@ def test_an_unexpected_error_is_harmless_too(command, monkeypatch):
 
 
 def test_tables_and_bars(capsys, monkeypatch):
-    from transferlab.cli.progress import Bars, PlainLines
+    from transferlab.cli.output.progress import Bars, PlainLines
 
     console = terminal.output()
     table = Table(title=HOSTILE, caption=HOSTILE)

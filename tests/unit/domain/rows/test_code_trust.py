@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from domain_cases import write_domain, write_settings
 
-from transferlab.cli.downloads import fetch_all
+from transferlab.cli.domains.downloads import fetch_all
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.domain.catalog import read_entry
 from transferlab.domain.handle import open_domain

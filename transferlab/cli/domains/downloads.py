@@ -13,7 +13,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from transferlab.cli.terminal import SafeConsole, make_safe
+from transferlab.cli.output.terminal import SafeConsole, make_safe
 from transferlab.core.paths import user_domains_folder
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.data_root import data_folder

@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from transferlab.cli.terminal import is_watched, make_safe
+from transferlab.cli.output.terminal import is_watched, make_safe
 from transferlab.core.events import (
     Event,
     Listener,

@@ -9,7 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from transferlab.cli.terminal import output, say, say_json
+from transferlab.cli.output.terminal import output, say, say_json
 from transferlab.domain.catalog import DomainEntry
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transferlab.cli.domain_checks import show_report
-from transferlab.cli.terminal import output, say, say_json
+from transferlab.cli.domains.checks import show_report
+from transferlab.cli.output.terminal import output, say, say_json
 from transferlab.config.yaml_text import dump_yaml
 from transferlab.domain.onboarding.proposal import Proposal
 from transferlab.domain.onboarding.user_domains import write_domain

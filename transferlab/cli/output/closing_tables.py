@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from transferlab.cli.inputs import RESULT
-from transferlab.cli.tables import ARMS, show_result
+from transferlab.cli.output.tables import ARMS, show_result
 from transferlab.config.pipeline import TrackingSection
 from transferlab.tracking.connection import UNSENT_FILE
 

@@ -9,9 +9,9 @@ import typer
 from rich import box
 from rich.table import Table
 
-from transferlab.cli.domain_facts import brief_of, say_either, show_entry, show_files
+from transferlab.cli.domains.facts import brief_of, say_either, show_entry, show_files
 from transferlab.cli.options import Debug, Domains
-from transferlab.cli.terminal import output, say, say_json
+from transferlab.cli.output.terminal import output, say, say_json
 from transferlab.domain.catalog import find_domains, find_entry
 from transferlab.errors import InputError
 
@@ -106,7 +106,7 @@ def register_domain(
     debug: Debug = False,
 ) -> None:
     """Look at a folder, propose a domain.yaml, show it, write it and check it."""
-    from transferlab.cli.registration import register
+    from transferlab.cli.domains.registration import register
     from transferlab.domain.onboarding.user_domains import propose_new
 
     proposal = propose_new(path, name=name, kind=kind, licence=licence)
@@ -166,7 +166,7 @@ def fetch_domain(
     debug: Debug = False,
 ) -> None:
     """Download the data of a domain whose licence allows it, verify and unpack them."""
-    from transferlab.cli.downloads import fetch_all
+    from transferlab.cli.domains.downloads import fetch_all
 
     entry = find_entry(name, domains or [])
     done = fetch_all(entry, data_root=data_root)
@@ -246,7 +246,7 @@ def check_domains(
 
     Of several domains, what one trains on and another is scored on is found as well.
     """
-    from transferlab.cli.domain_checks import check_and_show
+    from transferlab.cli.domains.checks import check_and_show
 
     entries = [find_entry(name, domains or []) for name in names]
     section = None

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from transferlab.cli.terminal import output, say_json
+from transferlab.cli.output.terminal import output, say_json
 from transferlab.config.pipeline import BackboneSection, PipelineConfig
 from transferlab.core.records import SPLITS
 from transferlab.core.text.sanitizers import sanitize_line

@@ -1,0 +1,1 @@
+"""``transferlab domains``: list, show, check, register, fetch."""
