@@ -1,6 +1,6 @@
 """Do the statistics hold? Simulations of intervals, of forgetting and of similarity's p-values.
 
-    python benchmarks/simulations.py [--repetitions 1000] [--only intervals forgetting similarity]
+    python benchmarks/simulations.py [--repetitions 1000] [--only intervals best_arm ...]
 
 Prints the tables of docs/statistics.md: what is drawn has a known truth, and each rule, the one of
 earlier versions ("before") and today's ("now"), is asked for it again and again.
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 import numpy as np
+from best_arm import best_arm
 from interval_coverage import CONFIDENCE, DRAWS, GROUPS, intervals
 from report import table
 from scipy import stats
@@ -154,7 +155,12 @@ def _pool(
     )
 
 
-PARTS = {"intervals": intervals, "forgetting": forgetting, "similarity": similarity}
+PARTS = {
+    "intervals": intervals,
+    "best_arm": best_arm,
+    "forgetting": forgetting,
+    "similarity": similarity,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

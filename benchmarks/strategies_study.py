@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from report import CONTROLS as SCORE_CONTROLS
 from side_by_side import side_by_side
 from strategies_page import Found, draw, page
 from strategies_settings import ADAPTERS, ALWAYS, CATALOGUE, CHOSEN, CONTROLS, Setting, settings_of
@@ -36,6 +35,7 @@ from transferlab.config.pipeline import PipelineConfig
 from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.events import ignore
 from transferlab.core.records import DomainScore
+from transferlab.metrics.controls import best_control
 from transferlab.pipeline.run import run
 from transferlab.pipeline.stages import score_from_record
 
@@ -143,7 +143,7 @@ def found_in(result: Mapping[str, Any], scores: Mapping[str, DomainScore], *, jo
     (source,) = (name for name, one in result["domains"].items() if one["role"] == "source")
     controls = {}
     for name, tasks in result["controls"].items():
-        best = [_best_control(task) for task in tasks.values()]
+        best = [best for task in tasks.values() if (best := best_control(task)) is not None]
         controls[name] = statistics.mean(best)
     return Found(
         acc=statistics.mean(score for name, score in last.items() if name != source),
@@ -158,11 +158,6 @@ def found_in(result: Mapping[str, Any], scores: Mapping[str, DomainScore], *, jo
         controls=controls,
         scores={name: scores[name] for name in before},
     )
-
-
-def _best_control(task: Mapping[str, Any]) -> float:
-    """The highest of majority, no image and pixels; of free text, of the two texts."""
-    return max(task[name] for name in SCORE_CONTROLS if task.get(name) is not None)
 
 
 def goodness(found: Found, domains: int) -> float:

@@ -53,7 +53,7 @@ def test_no_library_warns_on_the_terminal(finished):
 def test_result_has_every_key(finished):
     _, result, _, _ = finished
     assert set(result) == KEYS
-    assert result["schema_version"] == 1
+    assert result["schema_version"] == 2
     assert [row["after"] for row in result["scores"]["rows"]] == [
         "pretrained", "chest-xray", "lectures",
     ]  # fmt: skip

@@ -92,8 +92,10 @@ def find_domains(
 def _report_broken(broken: Mapping[Path, InputError], *, asked_for: Collection[str]) -> None:
     if asked_for:
         own = [error for folder, error in broken.items() if folder.name in asked_for]
-        for error in [*own, *broken.values()][:1]:
-            raise error
+        if own:
+            raise own[0]
+        if broken:
+            raise next(iter(broken.values()))
     for error in broken.values():
         first, *more = str(error).splitlines()
         others = f" ({len(more)} more)" if more else ""

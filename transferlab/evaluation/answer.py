@@ -9,47 +9,46 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from transferlab.evaluation.leads import Lead
 from transferlab.metrics.controls import best_control, is_understood
-
-MODELS = ("sequential", "single", "joint", "zero_shot")
-"""Arms whose model somebody may take; of equal ones the first."""
 
 Result = Mapping[str, Any]
 Sentence = dict[str, Any]
 
 
-def answer(result: Result, leads: Sequence[Mapping[str, Any]]) -> list[Sentence]:
+def answer(result: Result, leads: Sequence[Lead]) -> list[Sentence]:
     """The sentences with which a run ends, most asked first.
 
     Args:
         result: with the sections ``pipeline``, ``arms``, ``summary``, ``gains`` and ``controls`` of
             result.json.
-        leads: per domain, the best arm's gain over the next best: a row like those of ``gains``,
-            ``over`` and the figures being None where only one arm ran.
+        leads: which arm is ahead, per domain and, ``domain`` being None, over the stream.
 
     Returns:
         ``{"about", "text", "domain", "value", "interval"}`` each. ``about`` is one of best_arm,
         forgetting, source_retention, transfer, controls, model and next; ``domain`` is None where
         all are meant, and ``value`` and ``interval`` are the figures that the sentence rests on.
     """
+    by_domain = [one for one in leads if one.domain is not None]
     return [
-        *(_best_arm(result, lead) for lead in leads),
+        *(_best_arm(result, lead) for lead in by_domain),
         *_forgetting(result),
         *_source_retention(result),
         *_transfer(result),
-        *_controls(result, leads),
-        _model(result),
-        _next(result, leads),
+        *_controls(result, by_domain),
+        *(_model(lead) for lead in leads if lead.domain is None),
+        _next(result, by_domain),
     ]
 
 
-def _best_arm(result: Result, lead: Mapping[str, Any]) -> Sentence:
-    domain, arm, over = lead["domain"], _name(lead["arm"]), lead["over"]
-    scored = result["arms"][lead["arm"]][domain]
-    text = f"{domain}: {arm} scores best, {_score(scored)}"
-    if over is not None:
-        text += f"; {_verdict(lead, _AHEAD, over=_name(over))}"
-    return _sentence("best_arm", text, lead, domain=domain)
+def _best_arm(result: Result, lead: Lead) -> Sentence:
+    assert lead.domain is not None
+    scored = result["arms"][lead.arm][lead.domain]
+    text = f"{lead.domain}: {_name(lead.arm)} scores best, {_score(scored)}"
+    text += f" ({_groups(lead)})"
+    if lead.over is not None:
+        text += f"; {_verdict(_figures(lead), _AHEAD, over=_name(lead.over))}"
+    return _sentence("best_arm", text, _figures(lead), domain=lead.domain)
 
 
 _AHEAD = (
@@ -58,6 +57,15 @@ _AHEAD = (
     "that it is ahead of {over} is not shown: {figure}",
     "whether it is ahead of {over} ({figure}) cannot be said: {reason}",
 )
+
+
+def _groups(lead: Lead) -> str:
+    return f"{lead.groups} test group{'s' if lead.groups != 1 else ''}"
+
+
+def _figures(lead: Lead) -> dict[str, Any]:
+    bounds = None if lead.interval is None else [lead.interval.low, lead.interval.high]
+    return {"value": lead.value, "interval": bounds, "interval_reason": lead.reason}
 
 
 def _forgetting(result: Result) -> Iterator[Sentence]:
@@ -92,7 +100,7 @@ def _transfer(result: Result) -> Iterator[Sentence]:
     gains = [one for one in result["gains"] if (one["arm"], one["over"]) == ("single", "scratch")]
     words = (
         "{over}: the pretrained backbone helped, single is above scratch by {figure}",
-        "{over}: the pretrained backbone did harm, single differs from scratch by {figure}",
+        "{over}: negative transfer, the pretrained backbone did harm: single over scratch {figure}",
         "{over}: that the pretrained backbone helped is not shown: single over scratch {figure}",
         "{over}: whether the pretrained backbone helped (single over scratch {figure}) cannot be "
         "said: {reason}",
@@ -108,51 +116,61 @@ def _transfer(result: Result) -> Iterator[Sentence]:
         yield _sentence("transfer", text, {})
 
 
-def _controls(result: Result, leads: Sequence[Mapping[str, Any]]) -> Iterator[Sentence]:
+def _controls(result: Result, leads: Sequence[Lead]) -> Iterator[Sentence]:
     """What the best arm understands of each domain."""
     for lead in leads:
-        domain = lead["domain"]
-        above, below = _understood(result, lead["arm"], domain)
+        above, below = _understood(result, lead)
         if not above and not below:
             continue
-        arm = _name(lead["arm"])
+        arm = _name(lead.arm)
         if above:
-            text = f"{domain}: {arm} is above the best control in {_listed(above)}"
+            text = f"{lead.domain}: {arm} is above the best control in {_listed(above)}"
             text += f", and not, by its interval, in {_listed(below)}" if below else ""
         else:
             text = (
-                f"{domain}: {arm} is not above the best control, by its interval, in any task "
-                f"({', '.join(below)})"
+                f"{lead.domain}: {arm} is not above the best control, by its interval, in any "
+                f"task: {_listed(below)}"
             )
-        yield _sentence("controls", text, {}, domain=domain)
+        yield _sentence("controls", text, {}, domain=lead.domain)
 
 
-def _understood(result: Result, arm: str, domain: str) -> tuple[list[str], list[str]]:
-    """Tasks with controls in which an arm is above the best of them, and the others."""
-    controls = (result.get("controls") or {}).get(domain) or {}
+def _understood(result: Result, lead: Lead) -> tuple[list[str], list[str]]:
+    """Tasks with controls in which an arm is above the best of them, and the others, in words."""
+    controls = (result.get("controls") or {}).get(lead.domain) or {}
     above: list[str] = []
     below: list[str] = []
-    for task, scored in result["arms"][arm][domain]["tasks"].items():
-        if best_control(controls.get(task) or {}) is not None:
-            (above if is_understood(scored, controls[task]) else below).append(task)
+    for task, scored in result["arms"][lead.arm][lead.domain]["tasks"].items():
+        best = best_control(controls.get(task) or {})
+        if best is not None:
+            words = f"{task} ({_score(scored)}, control {best:.3f})"
+            (above if is_understood(scored, controls[task]) else below).append(words)
     return above, below
 
 
-def _model(result: Result) -> Sentence:
-    means = _means(result)
-    best = max(means, key=lambda arm: means[arm])
-    others = [f"{_name(arm)} {value:.3f}" for arm, value in means.items() if arm != best]
-    compared = f" ({', '.join(others)})" if others else ""
-    which = {"single": "single, one model per domain", "zero_shot": "the backbone as it was"}
-    text = (
-        f"the model to take is {which.get(best, _name(best))}: its mean over the stream is "
-        f"highest, {means[best]:.3f}{compared}"
-    )
-    return _sentence("model", text, {"value": means[best], "interval": None})
+_TAKE = (
+    "the model to take is {best}: over the stream it is ahead of {over} by {figure}",
+    "{best} is behind {over} by {figure}",
+    "no model is shown to be the one to take: the highest mean over the stream is that of {best}, "
+    "and that it is ahead of {over} is not shown: {figure}",
+    "the highest mean over the stream is that of {best}; whether it is ahead of {over} ({figure}) "
+    "cannot be said: {reason}",
+)
 
 
-def _next(result: Result, leads: Sequence[Mapping[str, Any]]) -> Sentence:
-    blind = [one["domain"] for one in leads if _is_blind(result, one)]
+def _model(lead: Lead) -> Sentence:
+    names = {"single": "single, one model per domain", "zero_shot": "the backbone as it was"}
+    best = names.get(lead.arm, _name(lead.arm))
+    if lead.over is None:
+        text = f"the only model that was scored on the whole stream is {best}"
+    else:
+        words = [one.replace("{best}", best) for one in _TAKE]
+        text = _verdict(_figures(lead), words, over=_name(lead.over))
+    means = ", ".join(f"{_name(arm)} {value:.3f}" for arm, value in lead.means.items())
+    return _sentence("model", f"{text} (means: {means})", _figures(lead))
+
+
+def _next(result: Result, leads: Sequence[Lead]) -> Sentence:
+    blind = [str(one.domain) for one in leads if _is_blind(result, one)]
     routed = [
         one["domain"]
         for one in result["gains"]
@@ -170,7 +188,7 @@ def _next(result: Result, leads: Sequence[Mapping[str, Any]]) -> Sentence:
         )
     elif _is_above(result["summary"].get("forgetting_corrected") or {}):
         text = "next: more replay or a stronger penalty, as earlier domains were forgotten"
-    elif not any(_is_above(lead) for lead in leads):
+    elif not any(_is_above(_figures(lead)) for lead in leads):
         text = (
             "next: more test groups, or several seeds (benchmarks/seeds.py), as no arm is shown to "
             "be ahead of another"
@@ -180,19 +198,9 @@ def _next(result: Result, leads: Sequence[Mapping[str, Any]]) -> Sentence:
     return _sentence("next", text, {})
 
 
-def _is_blind(result: Result, lead: Mapping[str, Any]) -> bool:
-    above, below = _understood(result, lead["arm"], lead["domain"])
+def _is_blind(result: Result, lead: Lead) -> bool:
+    above, below = _understood(result, lead)
     return bool(below) and not above
-
-
-def _means(result: Result) -> dict[str, float]:
-    """By arm: the mean of its scores over the stream; the arms that scored all of it."""
-    stream = result["pipeline"]["stream"]
-    return {
-        arm: sum(result["arms"][arm][domain]["value"] for domain in stream) / len(stream)
-        for arm in MODELS
-        if set(stream) <= result["arms"].get(arm, {}).keys()
-    }
 
 
 def _verdict(found: Mapping[str, Any], words: Sequence[str], *, over: str | None = None) -> str:

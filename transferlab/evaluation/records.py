@@ -105,19 +105,6 @@ def gains_record(gains: Sequence[Gain]) -> list[dict[str, Any]]:
     ]
 
 
-def leads_record(leads: Sequence[tuple[str, str, Gain | None]]) -> list[dict[str, Any]]:
-    """Per domain the best arm and its gain over the next, as ``gains_record`` has gains.
-
-    Args:
-        leads: domain, best arm, and the gain; None where no other arm ran.
-    """
-    alone = {"over": None, "value": None, "interval": None, "interval_reason": None}
-    return [
-        {"domain": domain, "arm": arm} | (alone if gain is None else gains_record([gain])[0])
-        for domain, arm, gain in leads
-    ]
-
-
 def similarity_record(
     measured: Mapping[str, Sequence[Similarity]],
 ) -> dict[str, list[dict[str, Any]]]:

@@ -123,9 +123,29 @@ def difference_interval(
     Raises:
         ValueError: the two were not scored on the same samples by the same metrics.
     """
-    groups = group_values([score, reference])
-    if groups.reason:
-        return None, groups.reason
-    by_group = groups.table[0] - groups.table[1]
-    part = GroupMean(by_group=by_group, degrees=groups.degrees, limits=DIFFERENCE)
-    return interval_of_mean([part], confidence), ""
+    return mean_difference_interval([score], [reference], confidence=confidence)
+
+
+def mean_difference_interval(
+    scores: Sequence[DomainScore], references: Sequence[DomainScore], *, confidence: float
+) -> tuple[Interval | None, str]:
+    """The interval of the mean over domains of paired differences; domains are independent.
+
+    Args:
+        scores: one per domain.
+        references: in the same order of domains.
+
+    Returns:
+        The interval and "", or None and the reason, which is that of the first domain without one.
+
+    Raises:
+        ValueError: two of a domain were not scored on the same samples by the same metrics.
+    """
+    parts = []
+    for score, reference in zip(scores, references, strict=True):
+        groups = group_values([score, reference])
+        if groups.reason:
+            return None, groups.reason
+        by_group = groups.table[0] - groups.table[1]
+        parts.append(GroupMean(by_group=by_group, degrees=groups.degrees, limits=DIFFERENCE))
+    return interval_of_mean(parts, confidence), ""

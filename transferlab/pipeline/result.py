@@ -16,12 +16,12 @@ from transferlab.core.text.sanitizers import escape_json
 from transferlab.errors import InputError
 from transferlab.evaluation.answer import answer
 from transferlab.evaluation.control import Controls
+from transferlab.evaluation.leads import leads
 from transferlab.evaluation.matrix import PRETRAINED, ScoreMatrix
 from transferlab.evaluation.records import (
     arms_record,
     controls_record,
     gains_record,
-    leads_record,
     similarity_record,
 )
 from transferlab.metrics.transfer import Gain, transfer_gain
@@ -30,7 +30,9 @@ from transferlab.pipeline.build import Parts
 from transferlab.pipeline.sequential import StreamOutcome
 from transferlab.tracking.tracker import loggable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READ_VERSIONS = (1, 2)
+"""Of version 1 are results whose ``summary`` has ``fwt``, without what it is over."""
 RESULT_FILE = "result.json"
 EXPORTS = "exports"
 """The folder of a run under which its exports lie."""
@@ -98,7 +100,10 @@ def assemble(
             for kind in config.export
         ],
     }
-    return result | {"answer": answer(result, leads_record(_leads(parts, scores, arms)))}
+    found = leads(
+        scores, config.stream, trained_by=_trained_by(scores, arms), confidence=confidence
+    )
+    return result | {"answer": answer(result, found)}
 
 
 def retire_result(out: Path) -> None:
@@ -135,7 +140,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not JSON ({error}); {_ANEW}") from None
     version = result.get("schema_version") if isinstance(result, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in READ_VERSIONS:
         raise InputError(
             f"{path}: is no result of this version of transferlab (schema_version "
             f"{version}, not {SCHEMA_VERSION}); run the pipeline again"
@@ -186,34 +191,6 @@ def _gains(
         for arm, over in COMPARISONS
         if arm in scores and over in scores and trained_by[arm] != trained_by[over]
     ]
-
-
-def _leads(
-    parts: Parts,
-    scores: Mapping[str, Mapping[str, DomainScore]],
-    arms: Mapping[str, ArmOutcome],
-) -> list[tuple[str, str, Gain | None]]:
-    """Per domain: the arm that scores best, and its gain over the next of another training."""
-    trained_by, found = _trained_by(scores, arms), []
-    for domain in parts.config.stream:
-        ranked = sorted(
-            (arm for arm in scores if domain in scores[arm]),
-            key=lambda arm: scores[arm][domain].value,
-            reverse=True,
-        )
-        best = ranked[0]
-        others = [arm for arm in ranked if trained_by[arm] != trained_by[best]]
-        gain = None
-        if others:
-            gain = transfer_gain(
-                scores[best][domain],
-                scores[others[0]][domain],
-                arm=best,
-                over=others[0],
-                confidence=parts.config.evaluation.confidence,
-            )
-        found.append((domain, best, gain))
-    return found
 
 
 def _trained_by(

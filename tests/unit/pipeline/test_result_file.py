@@ -41,6 +41,12 @@ def test_scores_of_an_earlier_version_are_marked(tmp_path):
     assert SCORING_VERSION > 1
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_result_of_the_version_before_is_read(tmp_path, version):
+    write_result(tmp_path, {"schema_version": version, "seed": 7})
+    assert read_result(tmp_path)["seed"] == 7
+
+
 def test_a_result_cannot_say_that_a_models_code_is_trusted(tmp_path):
     backbone = {"model": "somebody/model", "trust_remote_code": True}
     pipeline = {"name": "p", "stream": ["a"], "strategy": ["naive"], "backbone": backbone}
@@ -76,8 +82,9 @@ def test_nor_that_code_which_its_pipeline_names_may_be_imported(
     [
         (None, "holds no result.json"),
         ("{", "is not JSON"),
-        ("{}", "schema_version None, not 1"),
-        ("[]", "schema_version None, not 1"),
+        ("{}", "schema_version None, not 2"),
+        ("[]", "schema_version None, not 2"),
+        ('{"schema_version": 3}', "schema_version 3, not 2"),
     ],
 )
 def test_what_is_no_result_is_not_exported(tmp_path, text, sentence):
