@@ -10,7 +10,7 @@ import torch
 from backbone_cases import Pictures, losses_of, sample, waken
 
 from transferlab.backbone.loader import load_backbone
-from transferlab.backbone.reload import adapter_difference
+from transferlab.backbone.reload import Probe
 from transferlab.config.backbone import BackboneSection
 from transferlab.config.pipeline import StrategySpec, TrainSection
 from transferlab.continual.engine.learner import Learner
@@ -176,7 +176,7 @@ def test_quantized_weights_train_score_and_leave_as_an_adapter(tmp_path):
     after = backbone.score_choices(closed(), batch_samples=4)
     assert before != after
     backbone.save_adapter(tmp_path / "adapter")
-    assert adapter_difference(backbone, tmp_path / "adapter", closed(4)) < 0.1
+    assert Probe.of(backbone, closed(4)).adapter_difference(tmp_path / "adapter") < 0.1
 
 
 def test_every_kind_of_sum_over_gradients_stays_on_the_device():

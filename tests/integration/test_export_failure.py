@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from transferlab.backbone.reload import Probe
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.events import ignore
 from transferlab.errors import ModelError
-from transferlab.pipeline import export
-from transferlab.pipeline.export import export_result
+from transferlab.pipeline.exports.of_result import export_result
 from transferlab.pipeline.run import run
 
 SMOKE = Path(__file__).parents[2] / "pipelines" / "smoke.yaml"
@@ -25,7 +25,7 @@ def test_a_failed_export_leaves_the_result_and_says_why(tmp_path, monkeypatch):
     ]  # fmt: skip
     config, out = load_yaml(SMOKE, PipelineConfig, overrides=overrides), tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(export, "adapter_difference", lambda *_: 7.0)
+        patch.setattr(Probe, "adapter_difference", lambda *_: 7.0)
         with pytest.raises(ModelError) as caught:
             run(config, out, listener=ignore)
     result = json.loads((out / "result.json").read_text("utf-8"))

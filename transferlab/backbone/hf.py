@@ -26,6 +26,8 @@ from transferlab.core.records import Features, MediaRef, Prediction, Sample
 from transferlab.errors import ModelError
 
 COLOUR_CHANNELS = 3
+SHARD = "2GB"
+"""Largest file of weights; one is held in memory beside the model when it is read again."""
 _MAX_LENGTHS = 256
 """Lists of choices whose longest is remembered."""
 
@@ -186,6 +188,19 @@ class HFBackbone:
     def save_processor(self, folder: Path) -> None:
         """Write tokenizer, image processor and chat template: ``AutoProcessor.from_pretrained``."""
         self.processor.save_pretrained(folder)
+
+    def save_merged(self, folder: Path) -> None:
+        """Melt the adapter into the weights for good, and write the model: plain transformers.
+
+        No second copy of the weights is made. What is trained is then gone, so that this backbone
+        is for answering only.
+
+        Raises:
+            ModelError: the adapter is a mixture of experts.
+        """
+        self.model = adapters.merge_in_place(self.model)
+        with suppress_progress_bars():
+            self.model.save_pretrained(str(folder), max_shard_size=SHARD)
 
     def save_pretrained(self, folder: Path) -> None:
         """Write the whole model, its adapter merged in, and the processor: plain transformers.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from transferlab.cli import strategies
+from transferlab.cli import models, strategies
 from transferlab.cli.domains import app as domains
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
 from transferlab.cli.output.terminal import complain, output, say, say_json
@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 app.add_typer(domains.app, name="domains")
 app.add_typer(strategies.app, name="strategies")
+app.command()(models.models)
+app.command()(models.export)
 
 
 @app.callback(invoke_without_command=True)
@@ -121,33 +123,6 @@ def validate(
 
         check_pipeline_data(config, domains=domains or [])
     say(f"{path}: sound ({len(config.stream)} domain(s): {', '.join(config.stream)})")
-
-
-@app.command()
-def export(
-    runs: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Directories of runs.")],
-    to: Annotated[
-        Path | None, typer.Option(help="Where to; default: exports/ in each run's directory.")
-    ] = None,
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option("--trust-remote-code", help="Let code that comes with the backbone run."),
-    ] = False,
-    domains: Domains = None,
-    debug: Debug = False,
-) -> None:
-    """Write the tuned model of finished runs, and load each again to compare it."""
-    from transferlab.cli.inputs import export_targets
-
-    targets = export_targets(runs, to)
-    from transferlab.pipeline.export import export_result
-
-    for folder, target in targets.items():
-        written = export_result(
-            folder, target, domains=domains or [], trust_remote_code=trust_remote_code
-        )
-        for one in written:
-            say(one)
 
 
 @app.command()

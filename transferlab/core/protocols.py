@@ -145,6 +145,15 @@ class Backbone(Protocol):
         them."""
         ...
 
+    def save_merged(self, folder: Path) -> None:
+        """Melt the adapter, where there is one, into the weights for good, and write the whole
+        model so that plain transformers loads it.
+
+        Raises:
+            ModelError: the adapter cannot be melted in.
+        """
+        ...
+
     def collate(self, samples: Sequence[Sample]) -> tuple[Batch, Tensor]:
         """The batch and its targets, (n_supervised,) int64. Answers end with the end token."""
         ...

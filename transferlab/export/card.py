@@ -1,39 +1,66 @@
-"""The model card of an exported adapter, made from the content of result.json."""
+"""The model card of an exported model, made from the content of result.json."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from transferlab.core.text.sanitizers import escape_json, sanitize_markdown
-from transferlab.metrics.controls import control_values, title
+from transferlab.export.usage import base_name, usage
+from transferlab.metrics.controls import best_control, control_values, is_understood, title
 
-EMBEDDED = "transferlab/tiny"
+LOSING = "\\*"
 KNOWN_LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
                   "cc-by-nc-sa-4.0", "cc-by-3.0", "cc-by-sa-3.0")  # fmt: skip
 """The identifiers, as the Hugging Face Hub knows them, that domains are likely to carry."""
 
 
-def render_card(result: Mapping[str, Any], *, after: str, routed_by: str | None = None) -> str:
-    """A Hugging Face model card: front matter, the matrix, the controls, licences and limits.
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What the card is of."""
+
+    kind: str
+    """The format: "adapter" or one of whole models."""
+    arm: str
+    """sequential, single, joint or scratch."""
+    after: str
+    """The domain after whose step it was taken, of the sequential arm; else the one it is of."""
+    trained_on: Sequence[str]
+    routed_by: str | None = None
+    """The strategy that answered each question with one of several adapters, if any."""
+    prompts: Mapping[str, Any] = field(default_factory=dict)
+    """By domain and task, how it was asked."""
+
+    @property
+    def is_adapter(self) -> bool:
+        return self.kind == "adapter"
+
+    @property
+    def noun(self) -> str:
+        return "adapter" if self.is_adapter else "model"
+
+
+def render_card(result: Mapping[str, Any], subject: Subject) -> str:
+    """A Hugging Face model card: front matter, how to ask it, scores, controls, licences, limits.
 
     Args:
         result: the content of result.json; ``exports`` is not read.
-        after: the domain after whose step the adapter was taken.
-        routed_by: the strategy that answered each question with one of several adapters, if any.
+        subject: which of the run's models, in which format.
     """
     pipeline = result["pipeline"]
+    routed = subject.routed_by
     sections = (
-        _front_matter(result),
-        _head(result, after),
+        _front_matter(result, subject),
+        _head(result, subject),
         *_answer(result.get("answer") or []),
-        _usage(pipeline["backbone"]),
-        *([] if routed_by is None else [_routing(routed_by, after)]),
+        usage(pipeline["backbone"], adapter=subject.is_adapter, prompts=subject.prompts),
+        *([] if routed is None else [_routing(routed, subject.after)]),
+        _own_scores(result, subject),
         _scores(result["scores"]),
         _summary(result["summary"]),
-        _controls(result["arms"], result["controls"]),
         _training(result),
         _licences(result["domains"]),
         _limits(),
@@ -47,14 +74,14 @@ def non_commercial(licence: str) -> bool:
     return "nc" in words or "noncommercial" in words or {"non", "commercial"} <= set(words)
 
 
-def _front_matter(result: Mapping[str, Any]) -> str:
+def _front_matter(result: Mapping[str, Any], subject: Subject) -> str:
     """YAML between two rules; every value is written as JSON, which YAML reads as it is."""
     licences = sorted({one["licence"].lower() for one in result["domains"].values()})
     fields: dict[str, Any] = {
-        "base_model": _base_name(result["pipeline"]["backbone"]["model"]),
-        "library_name": "peft",
+        "base_model": base_name(result["pipeline"]["backbone"]["model"]),
+        "library_name": "peft" if subject.is_adapter else "transformers",
         "pipeline_tag": "image-text-to-text",
-        "tags": ["transferlab", "continual-learning", *result["pipeline"]["stream"]],
+        "tags": ["transferlab", "continual-learning", *subject.trained_on],
     }
     if len(licences) == 1 and licences[0] in KNOWN_LICENCES:
         fields["license"] = licences[0]
@@ -67,48 +94,30 @@ def _front_matter(result: Mapping[str, Any]) -> str:
     return "\n".join(["---", *rows, "---"])
 
 
-def _base_name(model: str) -> str:
-    """A Hugging Face id as it is; of a local path the last part only."""
-    return model.rstrip("/").rpartition("/")[2] if model.startswith(("/", "~", ".")) else model
-
-
-def _head(result: Mapping[str, Any], after: str) -> str:
+def _head(result: Mapping[str, Any], subject: Subject) -> str:
     pipeline = result["pipeline"]
-    strategy = " + ".join(one["name"] for one in pipeline["strategy"])
-    base = sanitize_markdown(_base_name(pipeline["backbone"]["model"]))
+    base = sanitize_markdown(base_name(pipeline["backbone"]["model"]))
+    named = subject.after if subject.arm != "joint" else ", ".join(subject.trained_on)
+    how = {"sequential": "after", "single": "on", "joint": "on", "scratch": "from scratch on"}
     return (
-        f"# {sanitize_markdown(pipeline['name'])}: {base} after {sanitize_markdown(after)}\n\n"
-        "A PEFT adapter that transferlab made by training on "
-        f"{sanitize_markdown(' then '.join(pipeline['stream']))} with the strategy "
-        f"{sanitize_markdown(strategy)} (seed {result['seed']})."
+        f"# {sanitize_markdown(pipeline['name'])}: {base} {how[subject.arm]} "
+        f"{sanitize_markdown(named)}\n\n"
+        f"A {'PEFT adapter' if subject.is_adapter else 'whole model'} that transferlab made by "
+        f"{_training_of(pipeline, subject)} (seed {result['seed']})."
     )
 
 
-def _usage(backbone: Mapping[str, Any]) -> str:
-    imports = (
-        "from peft import PeftModel\n"
-        "from transformers import AutoModelForImageTextToText, AutoProcessor"
-    )
-    revision = ""
-    if backbone["model"] == EMBEDDED:
-        imports += "\nfrom transferlab.tiny import assets  # the base ships with transferlab"
-        base = "str(assets())"
-    else:
-        base = json.dumps(_base_name(backbone["model"]))
-        if backbone["revision"]:
-            revision = f", revision={json.dumps(backbone['revision'])}"
-    return (
-        f"## How to load it\n\n```python\n{imports}\n\n"
-        f"base = {base}\n"
-        'folder = "path/to/this/folder"\n'
-        "processor = AutoProcessor.from_pretrained(folder)\n"
-        f"model = AutoModelForImageTextToText.from_pretrained(base{revision})\n"
-        "model = PeftModel.from_pretrained(model, folder).eval()\n```\n\n"
-        "How the model was asked, by domain and task, stands in `prompts.json`: the template of "
-        "the prompt, and the choices among which it answered.\n\n"
-        "Before it was exported, the adapter was loaded in this way and its logits compared with "
-        "the trained model's."
-    )
+def _training_of(pipeline: Mapping[str, Any], subject: Subject) -> str:
+    if subject.arm == "sequential":
+        strategy = sanitize_markdown(" + ".join(one["name"] for one in pipeline["strategy"]))
+        stream = sanitize_markdown(" then ".join(subject.trained_on))
+        return f"training on {stream} with the strategy {strategy}"
+    domains = sanitize_markdown(" and ".join(subject.trained_on))
+    if subject.arm == "joint":
+        return f"training on {domains} together"
+    if subject.arm == "scratch":
+        return f"training all parameters from random values on {domains}"
+    return f"training on {domains} alone"
 
 
 def _answer(sentences: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -160,26 +169,41 @@ def _meaning(one: Mapping[str, Any]) -> str:
     return f"{text}; no interval: {sanitize_markdown(reason)}"  # it names tasks and domains
 
 
-def _controls(arms: Mapping[str, Any], controls: Mapping[str, Mapping[str, Any]]) -> str:
-    """The adapter's own scores (the sequential arm) beside what needs no understanding."""
-    measured = [control_values(one) for tasks in controls.values() for one in tasks.values()]
-    names = list(dict.fromkeys(name for one in measured for name in one))
-    rows = []
-    for domain, tasks in controls.items():
-        for task, one in tasks.items():
-            scored = arms["sequential"][domain]["tasks"][task]
-            found = [_number(control_values(one).get(control)) for control in names]
-            own = f"**{_number(scored['value'])}**"
-            rows.append([domain, task, scored["metric"], own, *found])
+def _own_scores(result: Mapping[str, Any], subject: Subject) -> str:
+    """This model's scores beside what needs no understanding."""
+    head = f"## Scores of this {subject.noun} and its controls\n\n"
+    if subject.arm == "sequential" and subject.after != result["pipeline"]["stream"][-1]:
+        return f"{head}It was taken after {sanitize_markdown(subject.after)}: see that row below."
+    controls = result["controls"]
+    mine = [subject.after] if subject.arm in ("single", "scratch") else list(controls)
+    measured = {name: controls[name] for name in mine if name in controls}
+    found = [one for tasks in measured.values() for one in tasks.values()]
+    names = list(dict.fromkeys(name for one in found for name in control_values(one)))
+    rows = [
+        [domain, task, *_beside(result["arms"][subject.arm][domain]["tasks"][task], one, names)]
+        for domain, tasks in measured.items()
+        for task, one in tasks.items()
+    ]
     if not rows:
-        return "## Controls\n\nNone were measured: these scores have nothing to be held against."
-    head = ["domain", "task", "metric", "this adapter", *map(title, names)]
+        return f"{head}None were measured: these scores have nothing to be held against."
+    titles = [f"this {subject.noun}", "interval", *map(title, names)]
     return (
-        "## Controls\n\nA score means something only where it is above what needs no "
-        "understanding: the most frequent answer, the same model without the image, logistic "
-        "regression on raw pixels, a copied training answer, chance.\n\n"
-        f"{_table(head, rows, own=[3])}"
+        f"{head}A score means something only where it is above what needs no understanding: the "
+        "most frequent answer, the same model without the image, logistic regression on raw "
+        f"pixels, a copied training answer, chance. {LOSING} marks one that is not above the best "
+        "of them by its interval: nothing is shown there.\n\n"
+        f"{_table(['domain', 'task', 'metric', *titles], rows, own=[3])}"
     )
+
+
+def _beside(
+    scored: Mapping[str, Any], control: Mapping[str, Any], names: Sequence[str]
+) -> list[str]:
+    lost = best_control(control) is not None and not is_understood(scored, control)
+    own = f"**{_number(scored['value'])}**" + (f" {LOSING}" if lost else "")
+    values = control_values(control)
+    bounds = _interval(scored.get("interval"))
+    return [scored["metric"], own, bounds, *(_number(values.get(name)) for name in names)]
 
 
 def _training(result: Mapping[str, Any]) -> str:

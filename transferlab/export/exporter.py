@@ -28,17 +28,25 @@ class TunedModel:
     """A trained model and what is needed to prove that an export of it is the same."""
 
     backbone: Backbone
-    card: str
-    """The text of the model card."""
+    card: Callable[[str], str]
+    """The text of the model card, by the format's name."""
     prompts: Mapping[str, Any]
     """By domain and task, how the model was asked: kind, prompt template and choices."""
+    lineage: Mapping[str, Any]
+    """How it came to be: versions, and digests of data, settings and weights."""
     probe: Sequence[Sample]
     """Samples on which a model that was loaded again must answer as this one."""
     adapter_difference: Callable[[Path], float]
     """The largest difference of a logit of the probe, from a folder with an adapter loaded by plain
     PEFT on a freshly loaded base."""
+    whole_difference: Callable[[Path], float]
+    """The same from a folder with a whole model. It does not ask ``backbone``, whose adapter may be
+    melted in by then."""
     tolerance: float
-    """The largest such difference that counts as equal."""
+    """The largest difference of an adapter that counts as equal."""
+    merged_tolerance: float
+    """The same of a whole model: W + BA in one matrix rounds otherwise than W and BA one after the
+    other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +67,8 @@ class Exporter(ABC):
 
     name: ClassVar[str]
     """What stands under ``export:``; the name of its file, or of its entry point."""
+    consumes: ClassVar[bool] = False
+    """Whether it leaves the backbone other than it was; such formats are written last."""
 
     def misfits(self, config: PipelineConfig) -> Iterator[str]:
         """Why a pipeline's model could not be written so; nothing where it can."""

@@ -10,7 +10,7 @@ from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.events import Listener, Warned
 from transferlab.pipeline.arms import controls_of, run_arms
 from transferlab.pipeline.build import build
-from transferlab.pipeline.export import export_models
+from transferlab.pipeline.exports.of_run import export_models
 from transferlab.pipeline.publication import publish, publish_inputs
 from transferlab.pipeline.result import assemble, retire_result, write_result
 from transferlab.pipeline.sample_validation import check_answerable, validate_samples

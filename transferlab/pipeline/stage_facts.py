@@ -39,6 +39,7 @@ class StageFacts:
             weights: which pretrained weights the backbone begins with.
         """
         self._config, self._content_digests = config, content_digests
+        self.weights = weights
         backbone = config.backbone.model_dump(mode="json", exclude={"device"})
         self._base = {
             "the version of transferlab": __version__,

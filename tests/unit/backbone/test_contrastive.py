@@ -8,7 +8,7 @@ import pytest
 import torch
 from backbone_cases import losses_of, picture, sample, tiny, waken
 
-from transferlab.backbone.reload import adapter_difference
+from transferlab.backbone.reload import Probe
 from transferlab.config.backbone import AdapterSection, BackboneSection
 from transferlab.core.batch import Batch
 from transferlab.errors import DataError, ModelError
@@ -151,7 +151,7 @@ def test_features_have_length_one_and_read_long_prompts_whole(backbone):
 
 def test_the_adapter_and_the_whole_model_load_again(backbone, tmp_path):
     backbone.save_adapter(tmp_path / "adapter")
-    assert adapter_difference(backbone, tmp_path / "adapter", SAMPLES) <= 1e-4
+    assert Probe.of(backbone, SAMPLES).adapter_difference(tmp_path / "adapter") <= 1e-4
     backbone.save_pretrained(tmp_path / "whole")
     whole = tiny(model=str(tmp_path / "whole"), adapter=None)
     whole.module.eval()

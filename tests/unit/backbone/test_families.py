@@ -21,7 +21,7 @@ from transferlab.backbone.model.parts import PartMap, vision_towers
 from transferlab.backbone.model.view import innermost
 from transferlab.backbone.processing import families
 from transferlab.backbone.processing.collator import Collator
-from transferlab.backbone.reload import adapter_difference
+from transferlab.backbone.reload import Probe
 from transferlab.config.backbone import PARTS, AdapterSection, BackboneSection
 from transferlab.errors import DataError, MissingExtra, ModelError
 
@@ -258,7 +258,7 @@ def answered(batch, said):
 
 def test_the_adapter_and_the_whole_model_load_again(awake, whole, tmp_path):
     awake.save_adapter(tmp_path / "adapter")
-    assert adapter_difference(awake, tmp_path / "adapter", SAMPLES) <= 1e-4
+    assert Probe.of(awake, SAMPLES).adapter_difference(tmp_path / "adapter") <= 1e-4
     with torch.no_grad():
         expected = awake.module(awake.collate(SAMPLES)[0])
         given = whole.module(whole.collate(SAMPLES)[0])

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, BertConfig
 
 from transferlab.backbone.loader import pick_device
-from transferlab.backbone.reload import adapter_difference
+from transferlab.backbone.reload import Probe
 from transferlab.config.backbone import AdapterSection
 from transferlab.core.protocols import Backbone
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
@@ -236,4 +236,4 @@ def test_trained_embeddings_are_part_of_the_adapter_and_load_with_plain_peft(tmp
             if "token" in name:
                 parameter.add_(0.1)
     backbone.save_adapter(tmp_path)
-    assert adapter_difference(backbone, tmp_path, [sample()]) <= 1e-5
+    assert Probe.of(backbone, [sample()]).adapter_difference(tmp_path) <= 1e-5

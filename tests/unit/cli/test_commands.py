@@ -20,11 +20,11 @@ def pipeline_modules(monkeypatch, result):
         listener(StageFinished(stage="scoring", seconds=1.0))
         return result
 
-    def export_result(folder, to, *, domains, trust_remote_code):
-        calls.append((folder, to))
+    def export_result(folder, to, **asked):
+        calls.append((folder, to, asked))
         return [folder / "adapter"]
 
-    for name, function in {"run": run, "export": export_result}.items():
+    for name, function in {"run": run, "exports.of_result": export_result}.items():
         module = ModuleType(f"transferlab.pipeline.{name}")
         setattr(module, function.__name__, function)
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -145,7 +145,7 @@ def test_several_exports_into_one_place_keep_apart(command, pipeline_modules, tm
         (tmp_path / name / "result.json").write_text("{}")
     done = command("export", tmp_path / "a", tmp_path / "b", "--to", tmp_path / "to")
     assert done.code == 0
-    assert pipeline_modules == [
+    assert [call[:2] for call in pipeline_modules] == [
         (tmp_path / "a", tmp_path / "to" / "a"),
         (tmp_path / "b", tmp_path / "to" / "b"),
     ]

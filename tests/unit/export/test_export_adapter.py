@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
-from transferlab.export.formats.adapter import CARD, CONFIG, WEIGHTS, export_adapter
+from transferlab.export.formats.adapter import CONFIG, WEIGHTS, export_adapter
+from transferlab.export.writing import CARD
 
 
 def base() -> nn.Module:
@@ -30,7 +32,11 @@ def trained():
 
 @pytest.fixture
 def save(trained):
-    return lambda folder: trained.save_pretrained(str(folder), save_embedding_layers=False)
+    def write(folder, *, card="# card\n"):
+        trained.save_pretrained(str(folder), save_embedding_layers=False)
+        (folder / CARD).write_text(card)
+
+    return write
 
 
 @pytest.fixture
@@ -46,7 +52,7 @@ def compare(trained):
 
 def test_the_folder_is_what_peft_loads(save, compare, tmp_path):
     folder = tmp_path / "deep" / "adapter"
-    record = export_adapter(save, compare, folder=folder, card="# card\n")
+    record = export_adapter(save, compare, folder=folder)
     assert record.max_logit_difference <= record.tolerance == 1e-4
     assert compare(folder) <= record.tolerance
     assert set(record.files) == {path.name for path in folder.iterdir()} == {CONFIG, WEIGHTS, CARD}
@@ -56,7 +62,7 @@ def test_the_folder_is_what_peft_loads(save, compare, tmp_path):
 
 
 def test_no_path_of_this_machine_is_exported(save, compare, tmp_path):
-    export_adapter(save, compare, folder=tmp_path / "adapter", card="")
+    export_adapter(save, compare, folder=tmp_path / "adapter")
     text = (tmp_path / "adapter" / CONFIG).read_text()
     assert json.loads(text)["base_model_name_or_path"] == "llava-small"
     assert "jane" not in text
@@ -65,7 +71,7 @@ def test_no_path_of_this_machine_is_exported(save, compare, tmp_path):
 @pytest.mark.parametrize("name", ["transferlab/tiny", "HuggingFaceTB/SmolVLM-256M-Instruct"])
 def test_an_id_is_left_as_it_is(trained, save, compare, tmp_path, name):
     trained.peft_config["default"].base_model_name_or_path = name
-    export_adapter(save, compare, folder=tmp_path / "adapter", card="")
+    export_adapter(save, compare, folder=tmp_path / "adapter")
     settings = json.loads((tmp_path / "adapter" / CONFIG).read_text())
     assert settings["base_model_name_or_path"] == name
 
@@ -73,7 +79,7 @@ def test_an_id_is_left_as_it_is(trained, save, compare, tmp_path, name):
 @pytest.mark.parametrize("difference", [0.5, float("nan"), float("inf")])
 def test_what_answers_differently_is_refused(save, tmp_path, difference):
     with pytest.raises(ModelError, match="does not answer as the trained model does"):
-        export_adapter(save, lambda folder: difference, folder=tmp_path / "adapter", card="")
+        export_adapter(save, lambda folder: difference, folder=tmp_path / "adapter")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -83,16 +89,16 @@ def test_an_adapter_that_lost_its_weights_on_the_way_is_refused(trained, compare
         other.save_pretrained(str(folder), save_embedding_layers=False)
 
     with pytest.raises(ModelError, match="does not answer"):
-        export_adapter(save_another, compare, folder=tmp_path / "adapter", card="")
+        export_adapter(save_another, compare, folder=tmp_path / "adapter")
 
 
 def test_an_earlier_adapter_survives_a_failed_export(save, compare, tmp_path):
     folder = tmp_path / "adapter"
-    export_adapter(save, compare, folder=folder, card="first")
+    export_adapter(partial(save, card="first"), compare, folder=folder)
     with pytest.raises(ModelError):
-        export_adapter(save, lambda _: 1.0, folder=folder, card="second")
+        export_adapter(partial(save, card="second"), lambda _: 1.0, folder=folder)
     assert (folder / CARD).read_text() == "first"
-    export_adapter(save, compare, folder=folder, card="third")
+    export_adapter(partial(save, card="third"), compare, folder=folder)
     assert (folder / CARD).read_text() == "third"
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
 
@@ -100,15 +106,15 @@ def test_an_earlier_adapter_survives_a_failed_export(save, compare, tmp_path):
 def test_other_files_are_not_overwritten(save, compare, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="would be lost"):
-        export_adapter(save, compare, folder=tmp_path, card="")
+        export_adapter(save, compare, folder=tmp_path)
     with pytest.raises(InputError, match="is a file"):
-        export_adapter(save, compare, folder=tmp_path / "thesis.txt", card="")
+        export_adapter(save, compare, folder=tmp_path / "thesis.txt")
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_incomplete_files_are_refused(compare, tmp_path):
     with pytest.raises(ModelError, match=r"without adapter_config\.json and adapter_model"):
-        export_adapter(lambda folder: None, compare, folder=tmp_path / "adapter", card="")
+        export_adapter(lambda folder: None, compare, folder=tmp_path / "adapter")
 
 
 def test_pickles_are_refused(save, compare, tmp_path):
@@ -117,13 +123,13 @@ def test_pickles_are_refused(save, compare, tmp_path):
         (folder / "adapter_model.bin").write_bytes(b"x")
 
     with pytest.raises(ModelError, match="only safetensors"):
-        export_adapter(save_with_pickle, compare, folder=tmp_path / "adapter", card="")
+        export_adapter(save_with_pickle, compare, folder=tmp_path / "adapter")
 
 
 def test_an_unwritable_place_is_one_sentence(save, compare, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(EnvironmentProblem, match="cannot be written"):
-        export_adapter(save, compare, folder=tmp_path / "file" / "adapter", card="")
+        export_adapter(save, compare, folder=tmp_path / "file" / "adapter")
 
 
 def test_equal_adapters_are_equal_files(trained, save, compare, tmp_path):
@@ -134,7 +140,7 @@ def test_equal_adapters_are_equal_files(trained, save, compare, tmp_path):
         (folder / CONFIG).write_text(json.dumps(settings), "utf-8")
 
     records = [
-        export_adapter(how, compare, folder=tmp_path / str(number), card="")
+        export_adapter(how, compare, folder=tmp_path / str(number))
         for number, how in enumerate([save, save_reversed])
     ]
     assert records[0].files == records[1].files

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import ast
+import copy
 import json
 import re
 
 import pytest
 import yaml
 
-from transferlab.export.card import non_commercial, render_card
+from transferlab.export.card import Subject, non_commercial
+from transferlab.export.card import render_card as render
+
+
+def render_card(result: dict, *, after: str, arm: str = "sequential", **subject) -> str:
+    """The card of the stream's adapter, unless the test wants another."""
+    stream = result["pipeline"]["stream"]
+    trained_on = stream[: stream.index(after) + 1] if arm == "sequential" else [after]
+    given = {"kind": "adapter", "arm": arm, "after": after, "trained_on": trained_on} | subject
+    return render(result, Subject(**given))
 
 
 def front_matter(card: str) -> dict:
@@ -71,11 +81,12 @@ def test_summary_controls_and_quantity(result):
     assert cells(few, "acc") == ["acc", "0.500", "", "mean of the last row; no interval: 3 groups"]
     result["summary"]["acc"]["interval_reason"] = "3 groups of <b>x"
     assert "<b>" not in render_card(result, after="lectures")
-    assert cells(section(card, "Controls"), "chest-xray") == [
+    assert cells(section(card, "Scores of this adapter and its controls"), "chest-xray") == [
         "chest-xray",
         "finding",
         "accuracy",
-        "**0.555**",
+        r"**0.555** \*",  # it has no interval, so nothing is shown
+        "",
         "0.310",
         "0.320",
         "-",
@@ -129,6 +140,56 @@ def test_the_code_to_load_it_is_python(result, model, revision, expected):
     code = card.partition("```python\n")[2].partition("```")[0]
     assert expected in ast.unparse(ast.parse(code))
     assert "jane" not in card
+
+
+PROMPTS = {
+    "chest-xray": {
+        "finding": {
+            "kind": "classify", "choices": ["a", "b"],
+            "prompt": "<xray>\nNote: {note}\nWhat is it?",
+        },
+    },
+    "lectures": {"report": {"kind": "describe", "prompt": "See <xray>: why?", "choices": None}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("domain", ["chest-xray", "lectures"])
+@pytest.mark.parametrize("kind", ["adapter", "merged"])
+def test_the_code_asks_a_question_of_the_domain(result, domain, kind):
+    card = render_card(result, after=domain, kind=kind, prompts={domain: PROMPTS[domain]})
+    code = ast.unparse(ast.parse(section(card, "How to ask it").split("```")[1][len("python") :]))
+    assert f"['{domain}']" in code
+    assert ("PeftModel" in code) == (kind == "adapter")
+    assert ("question['choices']" in code) == (domain == "chest-xray")
+    assert ("model.generate" in code) == (domain == "lectures")
+    assert ("replace('{note}', '...')" in code) == (domain == "chest-xray")
+
+
+def test_what_shows_no_medium_or_several_has_code_that_loads(result):
+    for prompt in ("What?", "<a> or <b>?"):
+        question = {"kind": "answer", "prompt": prompt, "choices": None}
+        card = render_card(result, after="lectures", prompts={"lectures": {"why": question}})
+        assert "## How to load it" in card
+
+
+def test_each_arms_card_says_how_it_was_trained_and_has_its_own_scores(result):
+    result["arms"]["single"] = copy.deepcopy(result["arms"]["sequential"])
+    task = result["arms"]["single"]["chest-xray"]["tasks"]["finding"]
+    task |= {"value": 0.9, "interval": [0.8, 1.0]}
+    card = render_card(result, after="chest-xray", arm="single", kind="merged")
+    assert front_matter(card)["library_name"] == "transformers"
+    assert front_matter(card)["tags"][2:] == ["chest-xray"]
+    assert "# radiology: transferlab/tiny on chest-xray\n" in card
+    assert "A whole model that transferlab made by training on chest-xray alone (seed 3)." in card
+    own = cells(section(card, "Scores of this model and its controls"), "chest-xray")
+    assert own[3:5] == ["**0.900**", r"\[0.800, 1.000\]"]
+    assert "It was taken after chest-xray" in render_card(result, after="chest-xray")
+    result["arms"]["joint"] = result["arms"]["sequential"]
+    both = render(
+        result,
+        Subject(kind="adapter", arm="joint", after="all", trained_on=["chest-xray", "lectures"]),
+    )
+    assert "training on chest-xray and lectures together" in both
 
 
 def test_limits_are_stated(result):

@@ -7,7 +7,7 @@ import pytest
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.records import SCORING_VERSION
 from transferlab.errors import InputError
-from transferlab.pipeline.export import export_result
+from transferlab.pipeline.exports.of_result import export_result
 from transferlab.pipeline.result import read_result, retire_result, write_result
 
 
@@ -51,7 +51,7 @@ def test_a_result_cannot_say_that_a_models_code_is_trusted(tmp_path):
     backbone = {"model": "somebody/model", "trust_remote_code": True}
     pipeline = {"name": "p", "stream": ["a"], "strategy": ["naive"], "backbone": backbone}
     config = PipelineConfig(**pipeline).model_dump(mode="json")
-    write_result(tmp_path, {"schema_version": 1, "pipeline": config})
+    write_result(tmp_path, {"schema_version": 2, "pipeline": config, "arms": {}})
     with pytest.raises(InputError, match=r"read that code, then give --trust-remote-code"):
         export_result(tmp_path, None)
     with pytest.raises(InputError, match="no domain 'a'"):  # it goes on

@@ -182,6 +182,16 @@ def load_adapter(base: nn.Module, folder: Path) -> PeftModel:
         return PeftModel.from_pretrained(base, str(folder))
 
 
+def merge_in_place(model: PreTrainedModel) -> PreTrainedModel:
+    """The model itself with its adapter melted into the weights, layer by layer.
+
+    Raises:
+        ModelError: the adapter is a mixture of experts.
+    """
+    _refuse_experts(model)
+    return model.merge_and_unload() if isinstance(model, PeftModel) else model
+
+
 def merged_copy(model: PreTrainedModel) -> PreTrainedModel:
     """The model with its adapter melted into the weights; the one given is left as it is.
 

@@ -7,7 +7,7 @@ from family_cases import save_family
 from torch.nn.functional import cross_entropy
 
 from transferlab.backbone.model.experts import GatedDown
-from transferlab.backbone.reload import EXACT, adapter_difference, reload_tolerance
+from transferlab.backbone.reload import EXACT, Probe
 from transferlab.config.backbone import AdapterSection
 from transferlab.errors import ModelError
 
@@ -64,7 +64,7 @@ def test_saved_alone_or_melted_in_it_answers_the_same(learned, tmp_path):
     assert (logits(backbone) - before).abs().max() > 1e-4
     backbone.save_adapter(tmp_path / "adapter")
     after = logits(backbone)
-    assert adapter_difference(backbone, tmp_path / "adapter", SAMPLES) <= 1e-4
+    assert Probe.of(backbone, SAMPLES).adapter_difference(tmp_path / "adapter") <= 1e-4
     assert torch.equal(logits(backbone), after), "saving changed the model"
     backbone.save_pretrained(tmp_path / "whole")
     whole = tiny(model=str(tmp_path / "whole"), adapter=None)
@@ -80,9 +80,33 @@ def test_in_half_precision_it_answers_the_same_but_for_rounding(
     backbone = tiny(model=smolvlm_folder, adapter=adapter, dtype=dtype)
     waken(backbone)
     backbone.save_adapter(tmp_path / "adapter")
-    tolerance = reload_tolerance(backbone, SAMPLES)
-    assert adapter_difference(backbone, tmp_path / "adapter", SAMPLES) <= tolerance
+    tolerance = Probe.of(backbone, SAMPLES).tolerance
+    assert Probe.of(backbone, SAMPLES).adapter_difference(tmp_path / "adapter") <= tolerance
     assert (tolerance > EXACT) == (kind == "pissa")
+
+
+SLIGHT = ("ia3", "vera")
+"""Woken, they move the logits by less than half precision's rounding."""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_melted_in_place_it_answers_the_same_but_for_rounding(
+    smolvlm_folder, tmp_path, kind, dtype
+):
+    if kind == "oft" and dtype != "float32":
+        pytest.skip("oft is trained in float32 alone")
+    adapter = AdapterSection(kind=kind, **OPTIONS[kind])
+    backbone = tiny(model=smolvlm_folder, adapter=adapter, dtype=dtype)
+    untrained = Probe.of(backbone, SAMPLES)
+    waken(backbone)
+    probe = Probe.of(backbone, SAMPLES)
+    backbone.save_merged(tmp_path)
+    assert not list(tmp_path.glob("adapter*"))
+    assert probe.whole_difference(tmp_path) <= probe.merged_tolerance
+    assert (probe.merged_tolerance > EXACT) == (dtype != "float32")
+    if kind not in SLIGHT or dtype == "float32":
+        assert untrained.whole_difference(tmp_path) > 2 * untrained.merged_tolerance
 
 
 def test_the_tolerance_of_half_precision_still_tells_another_adapter(smolvlm_folder, tmp_path):
@@ -90,8 +114,8 @@ def test_the_tolerance_of_half_precision_still_tells_another_adapter(smolvlm_fol
     backbone = tiny(model=smolvlm_folder, adapter=adapter, dtype="bfloat16")
     backbone.save_adapter(tmp_path / "untrained")
     waken(backbone)
-    tolerance = reload_tolerance(backbone, SAMPLES)
-    assert adapter_difference(backbone, tmp_path / "untrained", SAMPLES) > 2 * tolerance
+    tolerance = Probe.of(backbone, SAMPLES).tolerance
+    assert Probe.of(backbone, SAMPLES).adapter_difference(tmp_path / "untrained") > 2 * tolerance
 
 
 def test_options_reach_peft(smolvlm_folder):
@@ -141,7 +165,7 @@ def test_tied_weights_stay_tied_when_saved_merged_and_loaded(tied_folder, tmp_pa
     expected = logits(backbone)
     if adapter is not None:
         backbone.save_adapter(tmp_path / "adapter")
-        assert adapter_difference(backbone, tmp_path / "adapter", SAMPLES) <= 1e-4
+        assert Probe.of(backbone, SAMPLES).adapter_difference(tmp_path / "adapter") <= 1e-4
     backbone.save_pretrained(tmp_path / "whole")
     again = tiny(model=str(tmp_path / "whole"), adapter=None)
     assert is_tied(again)

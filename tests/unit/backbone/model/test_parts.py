@@ -9,7 +9,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from transferlab.backbone.model.parts import PartMap
 from transferlab.backbone.model.quantization import check_quantization
-from transferlab.backbone.reload import adapter_difference
+from transferlab.backbone.reload import Probe
 from transferlab.config.backbone import EMBEDDED, AdapterSection, PartsSection, QuantizationSection
 from transferlab.core import lazy
 from transferlab.errors import EnvironmentProblem, ModelError
@@ -53,7 +53,7 @@ def test_a_part_trained_whole_beside_the_adapter_is_saved_with_it(
     assert [n for n in names if "connector" in n and "lora" in n] == []
     waken(backbone)
     backbone.save_adapter(tmp_path)
-    assert adapter_difference(backbone, tmp_path, SAMPLES) <= 1e-4
+    assert Probe.of(backbone, SAMPLES).adapter_difference(tmp_path) <= 1e-4
     kept = load_file(tmp_path / "adapter_model.safetensors")
     assert [name for name in kept if "connector" in name and "lora" not in name]
 

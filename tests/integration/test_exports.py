@@ -1,0 +1,127 @@
+"""Every model of a run leaves in every format, and a stranger's code gets the run's answers."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from transferlab.backbone.loader import load_backbone
+from transferlab.cli import main
+from transferlab.config.backbone import BackboneSection
+from transferlab.config.pipeline import PipelineConfig
+from transferlab.config.yaml_sections import load_yaml
+from transferlab.core.events import ignore
+from transferlab.domain.media.decoder import decode
+from transferlab.errors import InputError
+from transferlab.pipeline.build import load_domains
+from transferlab.pipeline.exports.of_result import export_result
+from transferlab.pipeline.run import run
+
+SMOKE = Path(__file__).parents[2] / "pipelines" / "smoke.yaml"
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run with all arms; its directory and pipeline."""
+    place = tmp_path_factory.mktemp("exports")
+    overrides = [
+        f"tracking.uri=sqlite:///{place}/mlflow.db", f"tracking.artifacts={place}/artifacts",
+        "arms=[single, joint, scratch]", "train.max_steps=4", "evaluation.max_test_samples=6",
+        "export=[adapter, merged]", "evaluation.controls=false", "similarity.permutations=10",
+    ]  # fmt: skip
+    config, out = load_yaml(SMOKE, PipelineConfig, overrides=overrides), place / "out"
+    run(config, out, listener=ignore)
+    return out, config
+
+
+def test_a_pipelines_formats_are_all_written(finished):
+    out, _ = finished
+    made = json.loads((out / "result.json").read_text("utf-8"))["exports"]
+    assert [(one["kind"], one["status"]) for one in made] == [
+        ("adapter", "done"), ("merged", "done"),
+    ]  # fmt: skip
+    assert (out / "exports" / "adapter" / "adapter_model.safetensors").is_file()
+    assert (out / "exports" / "merged" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("kind", ["adapter", "merged"])
+def test_the_cards_code_gives_the_runs_answers(finished, tmp_path, kind):
+    """Run word for word by another process, but for the two places that it asks the reader for."""
+    out, config = finished
+    folder = out / "exports" / kind
+    card = (folder / "README.md").read_text("utf-8")
+    code = card.partition("## How to ask it")[2].split("```python\n")[1].split("```")[0]
+    data = load_domains(config, [])["chest-xray"]
+    (task, *_) = json.loads((folder / "prompts.json").read_text("utf-8"))["chest-xray"]
+    samples = [one for one in data.splits["test"] if one.task == task][:1]
+    tuned = load_backbone(
+        BackboneSection(model=str(out / "exports" / "merged"), adapter=None), decode=decode, seed=0
+    )
+    expected = [one.text for one in tuned.score_choices(samples, batch_samples=1)]
+    for sample, answer in zip(samples, expected, strict=True):
+        (frame,) = decode(sample.media[0])
+        Image.fromarray(frame).save(tmp_path / "picture.png")
+        asked = code.replace("path/to/this/folder", str(folder))
+        for line in sample.prompt.splitlines():
+            if line.startswith("Note: "):
+                asked = asked.replace('"..."', repr(line.removeprefix("Note: ")))
+        done = subprocess.run(
+            [sys.executable, "-c", asked],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"HF_HUB_OFFLINE": "1"},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == answer
+
+
+def test_single_joint_and_scratch_are_exported_too(finished, tmp_path):
+    out, _ = finished
+    written = export_result(out, tmp_path, kinds=["merged", "adapter"], arm="single")
+    assert [one.name for one in written] == [
+        "merged-single-chest-xray", "adapter-single-chest-xray",
+        "merged-single-lectures", "adapter-single-lectures",
+    ]  # fmt: skip
+    lineage = json.loads((written[3] / "transferlab.json").read_text("utf-8"))
+    assert (lineage["model"], lineage["trained_on"]) == ("single-lectures", ["lectures"])
+    assert str(tmp_path) not in json.dumps(lineage)
+    (joint,) = export_result(out, tmp_path, arm="joint")
+    (scratch,) = export_result(out, tmp_path, kinds=["merged"], arm="scratch", domain="lectures")
+    weights = {
+        next(one.glob("*model*.safetensors")).read_bytes() for one in [*written, joint, scratch]
+    }
+    assert len(weights) == 6
+    assert "from random values on lectures" in (scratch / "README.md").read_text("utf-8")
+
+
+def test_scratch_has_no_adapter_to_export(finished, tmp_path):
+    out, _ = finished
+    with pytest.raises(InputError, match="scratch-chest-xray cannot be written so"):
+        export_result(out, tmp_path, arm="scratch", domain="chest-xray")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_lists_models_and_writes_one_into_the_run(finished, capsys):
+    out, _ = finished
+    assert main(["models", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in found] == [
+        "sequential-1-chest-xray", "sequential-2-lectures", "single-chest-xray", "single-lectures",
+        "joint", "scratch-chest-xray", "scratch-lectures",
+    ]  # fmt: skip
+    assert main(["models", str(out)]) == 0
+    listed = capsys.readouterr().out
+    assert max(map(len, listed.split("controls:")[0].splitlines())) <= 80
+    assert main(["export", str(out), "--step", "1"]) == 0
+    paths = [one["path"] for one in json.loads((out / "result.json").read_text())["exports"]]
+    assert paths == ["exports/adapter", "exports/merged", "exports/adapter-sequential-1-chest-xray"]
+    assert main(["export", str(out), "--step", "3"]) == 2
+    assert "--step 3: the run has no such model" in capsys.readouterr().err
