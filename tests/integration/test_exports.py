@@ -1,13 +1,16 @@
 """Every model of a run leaves in every format, and a stranger's code gets the run's answers."""
 
 import json
+import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from transferlab.backbone.loader import load_backbone
 from transferlab.cli import main
@@ -125,3 +128,66 @@ def test_the_command_lists_models_and_writes_one_into_the_run(finished, capsys):
     assert paths == ["exports/adapter", "exports/merged", "exports/adapter-sequential-1-chest-xray"]
     assert main(["export", str(out), "--step", "3"]) == 2
     assert "--step 3: the run has no such model" in capsys.readouterr().err
+
+
+def test_predict_gives_the_trained_models_answers(finished, tmp_path, capsys):
+    out, config = finished
+    sample = next(
+        one
+        for one in load_domains(config, [])["chest-xray"].splits["test"]
+        if one.task == "finding"
+    )
+    note = next(line for line in sample.prompt.splitlines() if line.startswith("Note: "))
+    asked = ["--dicom", str(sample.media[0].path), "--task", "finding", "--json"]
+    asked += ["--value", f"note={note.removeprefix('Note: ')}"]
+    tuned = load_backbone(
+        BackboneSection(model=str(out / "exports" / "merged"), adapter=None), decode=decode, seed=0
+    )
+    (expected,) = tuned.score_choices([sample], batch_samples=1)
+    capsys.readouterr()
+    for kind in ("adapter", "merged"):
+        assert main(["predict", str(out / "exports" / kind), *asked]) == 0
+        (found,) = json.loads(capsys.readouterr().out)
+        assert found["answer"] == expected.text
+        gap = expected.log_likelihoods[0] - expected.log_likelihoods[1]
+        first, second = (found["probabilities"][one] for one in sample.choices[:2])
+        assert math.log(first / second) == pytest.approx(gap, abs=1e-3)
+
+
+def test_evaluate_gives_the_runs_scores(finished, capsys):
+    out, _ = finished
+    result = json.loads((out / "result.json").read_text("utf-8"))
+    command = ["evaluate", str(out / "exports" / "adapter"), "--on", "lectures", "--json"]
+    command += ["--max-samples", "6", "--task", "subject", "--no-controls"]
+    capsys.readouterr()
+    assert main(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    expected = result["arms"]["sequential"]["lectures"]["tasks"]["subject"]
+    assert found["scores"]["tasks"]["subject"] == expected
+    assert found["trained"] is True
+    assert (
+        main(["evaluate", str(out / "exports" / "adapter"), "--on", "lectures", "--task", "x"]) == 2
+    )
+    assert "has no such task" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["weights", "other", "none"])
+def test_an_adapter_that_cannot_be_used_is_one_sentence(finished, tmp_path, capsys, damage):
+    out, _ = finished
+    folder = tmp_path / "adapter"
+    shutil.copytree(out / "exports" / "adapter", folder)
+    weights = folder / "adapter_model.safetensors"
+    if damage == "weights":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    elif damage == "none":
+        weights.unlink()
+    else:
+        tensors = load_file(weights)
+        name = next(iter(tensors))
+        save_file({**tensors, name: tensors[name][:, :1].contiguous()}, weights)
+    picture = tmp_path / "picture.png"
+    Image.effect_noise((40, 40), 50).save(picture)
+    assert main(["predict", str(folder), "--image", str(picture), "--prompt", "What?"]) == 4
+    message = capsys.readouterr().err
+    assert "adapter" in message
+    assert "unexpected" not in message

@@ -66,7 +66,7 @@ LONG_ROOMS = {"continual/strategies"}
 
 DOORS = {
     "yaml": ("config/yaml_text.py",),
-    "peft": ("backbone/model/adapters.py",),
+    "peft": ("backbone/model/adapters.py", "backbone/model/adapter_files.py"),
     "avalanche": ("continual/avalanche_api.py",),
     "transformers": ("backbone/", "export/", "tiny/", "continual/engine/optimizer.py"),
     "tokenizers": ("backbone/", "tiny/"),

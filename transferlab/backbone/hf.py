@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from transferlab.backbone.base.library_messages import suppress_progress_bars
 from transferlab.backbone.inference import features, scoring
 from transferlab.backbone.inference.choices import ChoiceReader
-from transferlab.backbone.model import adapters
+from transferlab.backbone.model import adapter_files, adapters
 from transferlab.backbone.model.view import TrainableView, innermost
 from transferlab.backbone.processing.model_inputs import ModelInputs
 from transferlab.config.backbone import BackboneSection
@@ -183,7 +183,7 @@ class HFBackbone:
                 f"backbone '{self.name}' was trained without an adapter, so there is none to save; "
                 "save the whole model, or set backbone.adapter"
             )
-        adapters.save_adapter(self.model, folder)
+        adapter_files.save_adapter(self.model, folder)
 
     def save_processor(self, folder: Path) -> None:
         """Write tokenizer, image processor and chat template: ``AutoProcessor.from_pretrained``."""
@@ -198,7 +198,7 @@ class HFBackbone:
         Raises:
             ModelError: the adapter is a mixture of experts.
         """
-        self.model = adapters.merge_in_place(self.model)
+        self.model = adapter_files.merge_in_place(self.model)
         with suppress_progress_bars():
             self.model.save_pretrained(str(folder), max_shard_size=SHARD)
 
@@ -209,7 +209,7 @@ class HFBackbone:
             ModelError: the adapter is a mixture of experts.
         """
         with suppress_progress_bars():
-            adapters.merged_copy(self.model).save_pretrained(str(folder))
+            adapter_files.merged_copy(self.model).save_pretrained(str(folder))
         self.processor.save_pretrained(str(folder))
 
     @property

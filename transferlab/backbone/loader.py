@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -18,6 +20,7 @@ from transferlab.backbone.base.load_errors import translate_load_errors
 from transferlab.backbone.base.pretrained_source import pretrained_source
 from transferlab.backbone.contrastive import ContrastBackbone
 from transferlab.backbone.hf import HFBackbone
+from transferlab.backbone.model.adapter_files import load_strangers_adapter
 from transferlab.backbone.model.adapters import add_adapter
 from transferlab.backbone.model.parts import PartMap, freeze, learning_rate_factors, needs_parts
 from transferlab.backbone.model.quantization import check_quantization, quantization_arguments
@@ -49,7 +52,7 @@ def load_backbone(
     Args:
         section: which model, adapter, precision and device.
         decode: turns a sample's media references into frames.
-        hear: gives the sound of a sample's media; None where none of them sounds.
+        decode_audio: gives the sound of a sample's media; None where none of them sounds.
         seed: of the adapter's initial values, or of all values with ``fresh``.
         fresh: the scratch arm: random values, every parameter trained, no adapter.
         sharing: a backbone of the same model, whose processed media and tokens, and ``decode``,
@@ -81,17 +84,58 @@ def load_backbone(
         checkpoint_gradients(model, name=section.model)
     if section.quantization is None or fresh:  # a quantized model is on its device already
         cast("Any", model).to(device)
-    kind = ContrastBackbone if is_contrastive(innermost(model).config) else HFBackbone
-    backbone = kind(
-        model.train(),
-        processor,
-        collator,
-        section=section,
-        device=device,
-        learning_rate_factors=factors,
-    )
+    backbone = _assemble(model.train(), processor, collator, section, device, factors)
     if sharing is not None and sharing.section.adapter == section.adapter:
         backbone.choice_reader.continues = sharing.choice_reader.continues
+    return backbone
+
+
+def load_for_use(
+    section: BackboneSection,
+    *,
+    adapter: Path | None,
+    decode: Decode,
+    decode_audio: DecodeAudio | None = None,
+) -> HFBackbone:
+    """A model that answers and is not trained.
+
+    Args:
+        section: which model, precision and device; ``section.adapter`` is not looked at.
+        adapter: a folder with a PEFT adapter for it; None takes the model as it is.
+        decode: turns a sample's media references into frames.
+        decode_audio: gives the sound of a sample's media.
+
+    Raises:
+        ModelError: the model or the adapter is not there, or they do not fit each other.
+        EnvironmentProblem, InputError: as ``load_backbone``.
+    """
+    device = pick_device(section.device)
+    if device.type == "cuda":
+        arrange_gpu()
+    model, processor = _read(section, seed=None)
+    if adapter is not None:
+        model = cast("PreTrainedModel", load_strangers_adapter(model, adapter))
+    collator = make_collator(
+        section, model, processor, decode=decode, decode_audio=decode_audio, store=None
+    )
+    if section.quantization is None:
+        cast("Any", model).to(device)
+    model.requires_grad_(False)
+    return _assemble(model.eval(), processor, collator, section, device, {})
+
+
+def _assemble(
+    model: PreTrainedModel,
+    processor: Any,
+    collator: Any,
+    section: BackboneSection,
+    device: torch.device,
+    factors: Mapping[str, float],
+) -> HFBackbone:
+    kind = ContrastBackbone if is_contrastive(innermost(model).config) else HFBackbone
+    backbone = kind(
+        model, processor, collator, section=section, device=device, learning_rate_factors=factors
+    )
     if section.quantization is not None and section.dtype != "float32":
         # Peft leaves what is not quantized in float32, beside weights that compute in this.
         backbone.autocast_dtype = getattr(torch, section.dtype)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transferlab.backbone.base.library_messages import suppress_progress_bars
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.loader import load_pretrained
-from transferlab.backbone.model.adapters import load_adapter
+from transferlab.backbone.model.adapter_files import load_adapter
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import Sample
 

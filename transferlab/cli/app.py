@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from transferlab.cli import models, strategies
+from transferlab.cli import evaluate, models, predict, strategies
 from transferlab.cli.domains import app as domains
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
 from transferlab.cli.output.terminal import complain, output, say, say_json
@@ -24,6 +24,8 @@ app.add_typer(domains.app, name="domains")
 app.add_typer(strategies.app, name="strategies")
 app.command()(models.models)
 app.command()(models.export)
+app.command()(predict.predict)
+app.command()(evaluate.evaluate)
 
 
 @app.callback(invoke_without_command=True)

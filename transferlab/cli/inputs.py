@@ -6,8 +6,11 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from transferlab.config.pipeline import PipelineConfig
+from pydantic import ValidationError
+
+from transferlab.config.pipeline import EvaluationSection, PipelineConfig
 from transferlab.errors import EnvironmentProblem, InputError
 from transferlab.tracking.connection import UNSENT_FILE
 
@@ -49,6 +52,20 @@ def prepare_output(given: Path | None, *, name: str, overwrite: bool) -> Path:
             "--overwrite to run again into it"
         )
     return out
+
+
+def evaluation_section(**given: Any) -> EvaluationSection:
+    """What a command's options say of scoring.
+
+    Raises:
+        InputError: one of them is none of its values.
+    """
+    try:
+        return EvaluationSection.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0]).replace("_", "-")
+        raise InputError(f"--{option} {first['input']}: {first['msg']}") from None
 
 
 def export_targets(runs: Sequence[Path], to: Path | None) -> dict[Path, Path | None]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from transferlab.config.domain import DomainConfig, TaskSection
 from transferlab.core.records import SPLITS, DomainData, Quarantined, Sample, SplitName
+from transferlab.domain.base.template import marks_of
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.handle import DomainHandle, open_domain
 from transferlab.domain.media.resolver import MediaResolver
@@ -66,11 +67,22 @@ def load_domain(
         quarantined=tuple(bad),
         metrics={name: tuple(task.metrics) for name, task in config.tasks.items()},
         removed=dict(domain.guard.removed),
-        questions={
-            name: {"kind": task.kind, "prompt": task.prompt, "choices": task.choices}
-            for name, task in config.tasks.items()
-        },
+        questions={name: _question(config, task) for name, task in config.tasks.items()},
     )
+
+
+def _question(config: DomainConfig, task: TaskSection) -> dict[str, Any]:
+    """How a task is asked, and how the media of its prompt are read; no path, no value of a row."""
+    marks = [name for name in marks_of(task.prompt) if name in config.source.media]
+    shown = {"kind", "frames", "frames_per_second", "sound"}
+    masked = None if config.privacy.dicom is None else config.privacy.burned_in
+    return {
+        "kind": task.kind,
+        "prompt": task.prompt,
+        "choices": task.choices,
+        "media": {name: config.source.media[name].model_dump(include=shown) for name in marks},
+        "burned_in": masked,
+    }
 
 
 def _built_samples(

@@ -1,13 +1,10 @@
-"""The one door to peft: put an adapter on a model, save it, melt it in."""
+"""Put an adapter on a model, by peft; adapter_files.py saves it, loads it and melts it in."""
 
 from __future__ import annotations
 
-import copy
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -43,7 +40,7 @@ from transferlab.errors import ModelError
 
 RSLORA_ALPHA = 8.0
 """At rank 16 the scale alpha / sqrt(rank) is then 2, that of plain LoRA."""
-_START = "transferlab_start"
+START = "transferlab_start"
 """Attribute of a PiSSA model: its adapter's first values, which its base weights lack."""
 
 
@@ -72,7 +69,7 @@ def add_adapter(
         "revision": section.revision,
         "modules_to_save": _whole_parts(model, section, part_of),
     }
-    with torch.random.fork_rng(), _quiet():
+    with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         config = _config(model, adapter, layers, seed=seed, name=section.model, **wanted)
         adapted = get_peft_model(model, config)
@@ -82,7 +79,7 @@ def add_adapter(
             layer.lora_A["default"] = GatedDown(down, adapter.experts)
     adapted.peft_config["default"].base_model_name_or_path = section.model
     if adapter.kind == "pissa":
-        setattr(adapted, _START, _trainable(adapted))
+        setattr(adapted, START, trainable_values(adapted))
     return adapted
 
 
@@ -135,73 +132,9 @@ def _alpha(adapter: AdapterSection) -> float:
     return (1 if adapter.kind == "pissa" else 2) * adapter.effective_rank
 
 
-def save_adapter(model: PreTrainedModel, folder: Path) -> None:
-    """Write the adapter as peft does: adapter_config.json and adapter_model.safetensors.
-
-    A PiSSA adapter is written as the LoRA adapter of twice its rank that does the same to the
-    untouched base model: nobody else has the base model that PiSSA took its first values from.
-
-    Raises:
-        ModelError: the adapter is a mixture of experts.
-    """
-    _refuse_experts(model)
-    # Left on "auto", peft asks the network for the base model's vocabulary size.
-    how: dict[str, Any] = {"safe_serialization": True, "save_embedding_layers": False}
-    start = getattr(model, _START, None)
-    if start is None:
-        model.save_pretrained(str(folder), **how)
-        return
-    with tempfile.TemporaryDirectory() as first, warnings.catch_warnings():
-        # Peft puts the first values beside the trained ones for a moment.
-        warnings.filterwarnings("ignore", message="PiSSA changes the base weights")
-        trained = _trainable(model)
-        _put(model, start)
-        try:
-            model.save_pretrained(first, **how)
-        finally:
-            _put(model, trained)
-        how["path_initial_model_for_weight_conversion"] = first
-        model.save_pretrained(str(folder), **how)
-
-
-def _trainable(model: nn.Module) -> dict[str, Tensor]:
+def trainable_values(model: nn.Module) -> dict[str, Tensor]:
     named = model.named_parameters()
     return {name: p.detach().clone() for name, p in named if p.requires_grad}
-
-
-@torch.no_grad()
-def _put(model: nn.Module, values: Mapping[str, Tensor]) -> None:
-    for name, parameter in model.named_parameters():
-        if name in values:
-            parameter.copy_(values[name])
-
-
-def load_adapter(base: nn.Module, folder: Path) -> PeftModel:
-    """Put a saved adapter on ``base``, for use, not for training."""
-    with _quiet():
-        return PeftModel.from_pretrained(base, str(folder))
-
-
-def merge_in_place(model: PreTrainedModel) -> PreTrainedModel:
-    """The model itself with its adapter melted into the weights, layer by layer.
-
-    Raises:
-        ModelError: the adapter is a mixture of experts.
-    """
-    _refuse_experts(model)
-    return model.merge_and_unload() if isinstance(model, PeftModel) else model
-
-
-def merged_copy(model: PreTrainedModel) -> PreTrainedModel:
-    """The model with its adapter melted into the weights; the one given is left as it is.
-
-    Raises:
-        ModelError: the adapter is a mixture of experts.
-    """
-    _refuse_experts(model)
-    if not isinstance(model, PeftModel):
-        return model
-    return copy.deepcopy(model).merge_and_unload()
 
 
 def merge_tensors(
@@ -276,7 +209,7 @@ def _lora_layers(model: nn.Module) -> list[LoraLayer]:
     return [m for m in model.modules() if isinstance(m, LoraLayer) and "default" in m.lora_A]
 
 
-def _refuse_experts(model: nn.Module) -> None:
+def refuse_experts(model: nn.Module) -> None:
     if expert_layers(model):
         raise ModelError(
             "backbone.adapter.experts: a gate weighs experts token by token, so they cannot be "
@@ -291,7 +224,7 @@ def is_adapted(model: PreTrainedModel) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """peft asks transformers in words that the newer one calls old; the user cannot help it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")

@@ -1,0 +1,81 @@
+"""What somebody names as a model; what is none gets one sentence."""
+
+import json
+
+import pytest
+
+from transferlab.errors import InputError
+from transferlab.pipeline.use.opening import find_model
+
+
+def write(folder, **files):
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / f"{name}.json").write_text(text)
+    return str(folder)
+
+
+LINEAGE = {
+    "schema_version": 1, "trained_on": ["chest"],
+    "backbone": {"model": "org/base", "revision": "abc", "dtype": "bfloat16", "caption": None,
+                 "max_length_tokens": 99, "adapter": {"kind": "lora"}, "trust_remote_code": True},
+}  # fmt: skip
+
+
+def test_an_exported_adapter_is_loaded_on_the_backbone_that_it_names(tmp_path):
+    folder = write(
+        tmp_path / "a", adapter_config={}, transferlab=LINEAGE, prompts={"chest": {"finding": {}}}
+    )
+    found = find_model(folder)
+    assert (found.section.model, found.section.revision) == ("org/base", "abc")
+    assert (found.section.dtype, found.section.max_length_tokens) == ("bfloat16", 99)
+    assert found.adapter == tmp_path / "a"
+    assert found.trained_on == ("chest",)
+    assert "chest" in found.prompts
+    assert not found.section.trust_remote_code, "a file cannot say that code is trusted"
+    moved = find_model(folder, backbone="/models/base")
+    assert (moved.section.model, moved.section.revision) == ("/models/base", None)
+
+
+def test_a_whole_model_is_its_own_backbone(tmp_path):
+    folder = write(tmp_path / "m", config={}, transferlab=LINEAGE)
+    found = find_model(folder)
+    assert (found.section.model, found.section.revision, found.adapter) == (folder, None, None)
+    assert found.section.dtype == "bfloat16"
+
+
+def test_a_strangers_models(tmp_path):
+    found = find_model("org/model")
+    assert (found.section.model, found.adapter, found.prompts) == ("org/model", None, {})
+    peft = write(tmp_path / "p", adapter_config={"base_model_name_or_path": "org/base"})
+    assert find_model(peft).section.model == "org/base"
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"result": {}}, "is the directory of a run; write one of its models"),
+        ({}, "holds no model"),
+        ({"adapter_config": {}}, "does not say which backbone it was trained on"),
+        ({"config": {}, "transferlab": "{"}, "is not JSON"),
+        ({"config": {}, "transferlab": []}, "is no JSON object"),
+        ({"config": {}, "transferlab": {"schema_version": 9}}, "is of version 9, not 1"),
+        (
+            {"config": {}, "transferlab": {"backbone": {"dtype": "int3"}}},
+            "transferlab.json describes no backbone",
+        ),
+    ],
+)
+def test_what_is_no_model_is_one_sentence(tmp_path, files, sentence):
+    folder = write(tmp_path / "x", **files)
+    with pytest.raises(InputError, match=sentence):
+        find_model(folder)
+
+
+def test_a_backbone_belongs_to_an_adapter(tmp_path):
+    with pytest.raises(InputError, match="is a whole model and needs none"):
+        find_model(write(tmp_path / "m", config={}), backbone="org/base")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        find_model(str(tmp_path / "file"))

@@ -1,0 +1,112 @@
+"""``transferlab evaluate``: any model's scores on a domain, beside its controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from transferlab.cli.options import Debug, Domains
+from transferlab.cli.output.terminal import output, say, say_json
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Folder of an exported model, or a Hub id.")],
+    on: Annotated[str, typer.Option("--on", metavar="DOMAIN", help="A domain's name or folder.")],
+    task: Annotated[list[str] | None, typer.Option(help="Score this task; repeatable.")] = None,
+    split: Annotated[str, typer.Option(help="test, or validation for choosing.")] = "test",
+    max_samples: Annotated[
+        int | None, typer.Option(min=1, help="Per task, spread over groups; default: all.")
+    ] = None,
+    controls: Annotated[
+        bool, typer.Option("--controls/--no-controls", help="Measure what needs no understanding.")
+    ] = True,
+    backbone: Annotated[
+        str | None, typer.Option(help="Of an adapter: where its backbone lies.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
+    batch_samples: Annotated[int, typer.Option(min=1, help="Samples at once.")] = 8,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Of a free answer.")] = 48,
+    seed: Annotated[int, typer.Option(min=0, help="Of what controls draw.")] = 0,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Let code that comes with the model run.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    domains: Domains = None,
+    debug: Debug = False,
+) -> None:
+    """Score an exported or a stranger's model on a domain, beside its controls.
+
+    Example: transferlab evaluate exports/merged --on chest-xray
+    """
+    from transferlab.cli.inputs import evaluation_section
+    from transferlab.cli.output.progress import progress
+    from transferlab.core.events import ignore
+    from transferlab.pipeline.use.evaluating import evaluate as measure
+    from transferlab.pipeline.use.opening import find_model
+
+    section = evaluation_section(
+        split=split,
+        max_test_samples=max_samples,
+        controls=controls,
+        batch_samples=batch_samples,
+        max_new_tokens=max_new_tokens,
+    )
+    named = find_model(model, backbone=backbone, device=device, trust_remote_code=trust_remote_code)
+    console = output()
+
+    def run(listener: Any) -> dict[str, Any]:
+        return measure(
+            named,
+            on,
+            section,
+            tasks=task,
+            domains=domains or [],
+            data_root=None,
+            seed=seed,
+            listener=listener,
+        )
+
+    if as_json:
+        say_json(run(ignore))
+        return
+    with progress(console) as listener:
+        found = run(listener)
+    _show(console, found)
+
+
+def _show(console: Any, found: Mapping[str, Any]) -> None:
+    from rich.table import Table
+
+    from transferlab.cli.output.tables import number
+    from transferlab.metrics.controls import best_control, is_understood
+
+    table = Table("task", "metric", "score", "interval", "best control", "n", "groups", box=None)
+    losing = False
+    for name, scored in found["scores"]["tasks"].items():
+        control = found["controls"].get(name) or {}
+        best = best_control(control)
+        lost = best is not None and not is_understood(scored, control)
+        losing |= lost
+        bounds = scored["interval"]
+        table.add_row(
+            name,
+            scored["metric"],
+            number(scored["value"]) + ("*" if lost else ""),
+            "-" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}",
+            number(best),
+            str(scored["samples"]),
+            str(scored["groups"]),
+        )
+    domain = found["domain"]
+    known = "was trained on it" if found["trained"] else "was not trained on it, as far as it says"
+    version = f"version {domain['version']}, {found['split']} split"
+    say(f"{found['model']} on {domain['name']} ({version}): {known}")
+    console.print(table)
+    if losing:
+        say("* not above the best control by its interval: nothing is shown there")
+    scored = found["scores"]
+    bounds = scored["interval"]
+    within = "" if bounds is None else f" [{bounds[0]:.3f}, {bounds[1]:.3f}]"
+    say(f"mean {scored['value']:.3f}{within}: {scored['metric']}")

@@ -1,0 +1,1 @@
+"""Tuned models, and strangers', put to use: questions to files, scores on a domain."""

@@ -1,0 +1,165 @@
+"""From what somebody names as a model to a backbone that answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from transferlab.backbone.base.pretrained_source import fingerprint
+from transferlab.backbone.hf import HFBackbone
+from transferlab.backbone.loader import load_for_use
+from transferlab.config.backbone import BackboneSection
+from transferlab.core.integrity import folder_digests
+from transferlab.domain.media.audio import decode_audio
+from transferlab.domain.media.decoder import decode
+from transferlab.errors import InputError
+from transferlab.export.companions import LINEAGE, PROMPTS
+
+ADAPTER, WHOLE = "adapter_config.json", "config.json"
+RUN = "result.json"
+LINEAGE_VERSION = 1
+_LOADING = ("caption", "max_length_tokens", "dtype", "quantization", "attention")
+"""Of the backbone's section, what a model that was trained by it must be loaded with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedModel:
+    """A model that somebody named, not loaded yet."""
+
+    section: BackboneSection
+    adapter: Path | None
+    prompts: Mapping[str, Any] = field(default_factory=dict)
+    """By domain and task, how it was asked; empty for a stranger's model."""
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    """As an export has it; empty for a stranger's model."""
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        return tuple(self.lineage.get("trained_on", ()))
+
+    @property
+    def identity(self) -> str:
+        """Which weights it means, for telling an unfinished file of another model's answers."""
+        weights = fingerprint(self.section)
+        return weights if self.adapter is None else f"{weights} {folder_digests(self.adapter)}"
+
+    def load(self) -> HFBackbone:
+        """The backbone, for answering only.
+
+        Raises:
+            TransferlabError: as ``load_for_use``.
+        """
+        return load_for_use(
+            self.section, adapter=self.adapter, decode=decode, decode_audio=decode_audio
+        )
+
+
+def find_model(
+    given: str,
+    *,
+    backbone: str | None = None,
+    device: str = "auto",
+    trust_remote_code: bool = False,
+) -> NamedModel:
+    """What ``given`` names: an export's folder, a transformers folder, or a Hugging Face id.
+
+    Args:
+        given: as typed.
+        backbone: of an adapter, where its backbone lies; None takes the name that it was trained
+            with.
+        device: of BackboneSection.
+        trust_remote_code: whether code that comes with the model may run. What an export says of
+            it is not asked.
+
+    Raises:
+        InputError: it is a run's directory, a folder without a model, or its files are damaged.
+    """
+    folder = Path(given)
+    if not folder.is_dir():
+        if folder.exists():
+            raise InputError(
+                f"{given}: is a file; name the folder of a model, or its id on the Hub"
+            )
+        return NamedModel(
+            section=_section({}, given, device, trust_remote_code, where=given), adapter=None
+        )
+    if (folder / RUN).is_file():
+        raise InputError(
+            f"{folder}: is the directory of a run; write one of its models with 'transferlab "
+            "export' and name that folder"
+        )
+    is_adapter = (folder / ADAPTER).is_file()
+    if not is_adapter and not (folder / WHOLE).is_file():
+        raise InputError(
+            f"{folder}: holds no model (neither {ADAPTER} nor {WHOLE}); name the folder of an "
+            "exported model"
+        )
+    if backbone is not None and not is_adapter:
+        raise InputError(f"--backbone: {folder} is a whole model and needs none; leave it out")
+    lineage = _read(folder / LINEAGE)
+    if lineage.get("schema_version", LINEAGE_VERSION) != LINEAGE_VERSION:
+        raise InputError(
+            f"{folder / LINEAGE}: is of version {lineage['schema_version']}, not "
+            f"{LINEAGE_VERSION}; use the version of transferlab that wrote it"
+        )
+    base = backbone or _base_of(folder, lineage) if is_adapter else str(folder)
+    return NamedModel(
+        section=_section(lineage, base, device, trust_remote_code, where=str(folder)),
+        adapter=folder if is_adapter else None,
+        prompts=_read(folder / PROMPTS),
+        lineage=lineage,
+    )
+
+
+def _base_of(folder: Path, lineage: Mapping[str, Any]) -> str:
+    """The name of an adapter's backbone: transferlab's, or peft's for a stranger's adapter."""
+    named = (lineage.get("backbone") or {}).get("model")
+    found = named or _read(folder / ADAPTER).get("base_model_name_or_path")
+    if not found:
+        raise InputError(
+            f"{folder}: does not say which backbone it was trained on; name it with --backbone"
+        )
+    return str(found)
+
+
+def _section(
+    lineage: Mapping[str, Any], model: str, device: str, trust_remote_code: bool, *, where: str
+) -> BackboneSection:
+    trained = lineage.get("backbone") or {}
+    keys = {key: trained[key] for key in _LOADING if trained.get(key) is not None}
+    if trained.get("model") == model and trained.get("revision"):
+        keys["revision"] = trained["revision"]
+    if "quantization" in keys:
+        keys["adapter"] = trained["adapter"]  # the section allows the one only beside the other
+    else:
+        keys["adapter"] = None
+    given = {**keys, "model": model, "device": device, "trust_remote_code": trust_remote_code}
+    try:
+        return BackboneSection.model_validate(given)
+    except ValidationError as error:
+        raise InputError(
+            f"{where}: {LINEAGE} describes no backbone ({error.errors()[0]['msg']}); export the "
+            "model again"
+        ) from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The content of a file beside a model; empty where there is none.
+
+    Raises:
+        InputError: it is no JSON object.
+    """
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file}: is not JSON ({error}); export the model again") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{file}: is no JSON object; export the model again")
+    return found
