@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from transferlab.cli import models, strategies
+from transferlab.cli.doctor import doctor
 from transferlab.cli.domains import app as domains
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
 from transferlab.cli.output.terminal import complain, output, say, say_json
@@ -24,6 +25,7 @@ app.add_typer(domains.app, name="domains")
 app.add_typer(strategies.app, name="strategies")
 app.command()(models.models)
 app.command()(models.export)
+app.command()(doctor)
 
 
 @app.callback(invoke_without_command=True)
