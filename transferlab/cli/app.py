@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from transferlab.cli import models, strategies
+from transferlab.cli import models, pipelines, strategies
 from transferlab.cli.doctor import doctor
 from transferlab.cli.domains import app as domains
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(domains.app, name="domains")
+app.add_typer(pipelines.app, name="pipelines")
 app.add_typer(strategies.app, name="strategies")
 app.command()(models.models)
 app.command()(models.export)
