@@ -167,3 +167,6 @@ def pretrain(
 
         pretrain_backbone(config, out, listener=listener)
     console.print(f"backbone written to {out}", soft_wrap=True)
+
+
+app.command()(doctor)
