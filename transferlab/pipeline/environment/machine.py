@@ -13,7 +13,7 @@ import psutil
 from transferlab.pipeline.environment.cgroups import free_memory_bytes, quota_cores
 from transferlab.pipeline.environment.check import Check, Status, size
 
-SMALLEST_RUN_BYTES = 2 * 2**30
+SMALLEST_RUN_MEMORY_BYTES = 2 * 2**30
 """Of memory: `transferlab run smoke`, the smallest pipeline, had a peak of 1.9 GiB (Linux, CPU)."""
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 
@@ -72,7 +72,7 @@ def judge_memory(available_bytes: int, group_bytes: int | None) -> Check:
     """
     limited = group_bytes is not None and group_bytes < available_bytes
     free = group_bytes if limited and group_bytes is not None else available_bytes
-    enough = free >= SMALLEST_RUN_BYTES
+    enough = free >= SMALLEST_RUN_MEMORY_BYTES
     advice = "raise the container's or the job's limit" if limited else "end other programs"
     return Check(
         name="memory",
@@ -80,7 +80,7 @@ def judge_memory(available_bytes: int, group_bytes: int | None) -> Check:
         found=f"{size(free)} free" + (" under the control group's limit" if limited else ""),
         advice=""
         if enough
-        else f"{advice}: the smallest pipeline takes {size(SMALLEST_RUN_BYTES)}",
+        else f"{advice}: the smallest pipeline takes {size(SMALLEST_RUN_MEMORY_BYTES)}",
         details={"available_bytes": available_bytes, "group_bytes": group_bytes},
     )
 

@@ -22,7 +22,7 @@ from transferlab.pipeline.environment.check import Check, Status, size
 from transferlab.tracking.database import SQLITE
 from transferlab.tracking.store import SERVERS, resolve, scheme_of
 
-SMALLEST_RUN_BYTES = 100 * 2**20
+SMALLEST_RUN_DISK_BYTES = 100 * 2**20
 """Of disk: `transferlab run smoke` writes 44 MB into its folder and 2 MB for tracking."""
 ANSWER_SECONDS = 3.0
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -39,7 +39,7 @@ def check_storage(
         tracking_uri: a store; None takes the default of pipelines.
         domains: the user's own folders of domains.
     """
-    yield judge_folder("runs", out, needed_bytes=SMALLEST_RUN_BYTES)
+    yield judge_folder("runs", out, needed_bytes=SMALLEST_RUN_DISK_BYTES)
     yield check_cache()
     yield check_tracking(tracking_uri)
     yield check_data_root(data_root)
@@ -55,14 +55,16 @@ def judge_folder(name: str, folder: Path, *, needed_bytes: int, wanted_bytes: in
         needed_bytes: less is a problem.
         wanted_bytes: less is a note.
     """
-    at = next(found for found in (folder.absolute(), *folder.absolute().parents) if found.exists())
+    # Not Path.exists(), which raises where a folder above may not be looked into.
+    above = (folder.absolute(), *folder.absolute().parents)
+    at = next(one for one in above if os.path.exists(one))
     free = shutil.disk_usage(at).free
     found = f"{folder}: {size(free)} free"
     status: Status = "ok"
     advice = ""
     if not at.is_dir():
         status, found, advice = "problem", f"{folder}: {at} is a file", "move it away"
-    elif not os.access(at, os.W_OK | os.X_OK):
+    elif not _may(at, os.W_OK | os.X_OK):
         status, found = "problem", f"{folder}: {at} may not be written"
         advice = "change its rights, or take another folder"
     elif free < needed_bytes:
@@ -72,6 +74,11 @@ def judge_folder(name: str, folder: Path, *, needed_bytes: int, wanted_bytes: in
     return Check(name=name, status=status, found=found, advice=advice, details={"free_bytes": free})
 
 
+def _may(path: Path, mode: int) -> bool:
+    """As the user for whom the process works, who need not be the one who started it."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
 def check_cache() -> Check:
     """The folder of what was decoded once."""
     try:
@@ -79,7 +86,7 @@ def check_cache() -> Check:
     except EnvironmentProblem as problem:
         return Check(name="cache", status="problem", found=str(problem), advice="name one there")
     wanted = round(DataSection().cache_gigabytes * 1e9)
-    check = judge_folder("cache", folder, needed_bytes=SMALLEST_RUN_BYTES, wanted_bytes=wanted)
+    check = judge_folder("cache", folder, needed_bytes=SMALLEST_RUN_DISK_BYTES, wanted_bytes=wanted)
     if check.status != "note":
         return check
     advice = f"it grows to {size(wanted)}; set data.cache_gigabytes, or $TRANSFERLAB_CACHE"
@@ -114,9 +121,9 @@ def check_tracking(uri: str | None) -> Check:
 
 
 def _check_database(path: Path) -> Check:
-    if not path.exists():
-        return judge_folder("tracking", path.parent, needed_bytes=SMALLEST_RUN_BYTES)
-    if not os.access(path, os.R_OK | os.W_OK):
+    if not os.path.exists(path):
+        return judge_folder("tracking", path.parent, needed_bytes=SMALLEST_RUN_DISK_BYTES)
+    if not _may(path, os.R_OK | os.W_OK):
         return Check(
             name="tracking",
             status="problem",
@@ -132,7 +139,7 @@ def _check_database(path: Path) -> Check:
         return _not_a_store(path, str(error))
     if tables and "alembic_version" not in tables:
         return _not_a_store(path, "it holds other tables")
-    return judge_folder("tracking", path.parent, needed_bytes=SMALLEST_RUN_BYTES)
+    return judge_folder("tracking", path.parent, needed_bytes=SMALLEST_RUN_DISK_BYTES)
 
 
 def _not_a_store(path: Path, reason: str) -> Check:
@@ -171,14 +178,14 @@ def check_data_root(given: Path | None) -> Check:
             found=f"{DATA_VARIABLE} is not set",
             advice="generated domains need none; for others export it as the folder of your data",
         )
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return Check(
             name="data root",
             status="problem",
-            found=f"{folder}: there is no such folder",
-            advice=f"mount it, or change {DATA_VARIABLE}",
+            found=f"{folder}: there is no such folder that may be looked into",
+            advice=f"mount it, change its rights, or change {DATA_VARIABLE}",
         )
-    if not os.access(folder, os.R_OK | os.X_OK):
+    if not _may(folder, os.R_OK | os.X_OK):
         return Check(
             name="data root",
             status="problem",
@@ -235,5 +242,5 @@ def _data_state(entry: DomainEntry, data_root: Path | None) -> str:
         folder = data_folder(entry, data_root=data_root)
     except (DataError, InputError):
         return "absent"
-    readable = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
+    readable = os.path.isdir(folder) and _may(folder, os.R_OK | os.X_OK)
     return "present" if readable and any(folder.iterdir()) else "absent"

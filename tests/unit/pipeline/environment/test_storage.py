@@ -1,13 +1,14 @@
 """Folders without room or rights, stores that are none, domains without data."""
 
+import os
 import socket
 import sqlite3
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from transferlab.pipeline.environment import storage
 from transferlab.pipeline.environment.storage import (
     check_cache,
     check_data_root,
@@ -37,9 +38,35 @@ def test_a_file_where_the_folder_should_be(tmp_path):
     assert "runs is a file" in check.found
 
 
-def test_a_folder_without_rights(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage.os, "access", lambda path, mode: False)  # as root may do all
-    assert judge_folder("runs", tmp_path, needed_bytes=1).status == "problem"
+@pytest.fixture
+def locked():
+    """A folder into which this process may not look, also where it was started by root."""
+    before = os.geteuid()
+    # Not tmp_path, whose parents are one user's own.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "data").mkdir()
+        (folder / "mlflow.db").write_text("")
+        folder.chmod(0o700 if before == 0 else 0)
+        if before == 0:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(before)
+            folder.chmod(0o700)
+
+
+def test_what_may_not_be_looked_into_is_a_problem(locked):
+    checks = {
+        "itself": judge_folder("runs", locked, needed_bytes=1),
+        "inside": judge_folder("runs", locked / "runs", needed_bytes=1),
+        "database": check_tracking(f"sqlite:///{locked}/mlflow.db"),
+        "data": check_data_root(locked / "data"),
+        "data itself": check_data_root(locked),
+    }
+    assert {name: one.status for name, one in checks.items()} == dict.fromkeys(checks, "problem")
+    assert "may not be written" in checks["inside"].found
 
 
 def test_no_home_and_no_cache_is_said(monkeypatch):
