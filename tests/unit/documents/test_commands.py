@@ -7,12 +7,14 @@ from itertools import product
 
 import pytest
 import typer
-from pages import PAGES, Snippet, snippets_of
+from pages import PAGES, ROOT, Snippet, snippets_of
 
 from transferlab.cli.app import app
 from transferlab.cli.options import Session
 
 SHELLS = ("", "bash", "console", "sh", "inline")
+NAMED = re.compile(r"`(?:transferlab ((?!\.)[^`\n]*)|((?:domains|pipelines|strategies) [^`\n]*))`")
+"""A command between backticks in the source."""
 USAGE_ERROR = typer.BadParameter.__mro__[1]
 EXITS = (typer.Exit,)  # of --version, which is done when it is parsed
 
@@ -87,6 +89,19 @@ def test_every_command_that_is_shown_can_be_parsed():
     found = [
         f"{place}: {why}" for place, words, whole in shown() if (why := problem(words, whole=whole))
     ]
+    assert found == [], "\n".join(found)
+
+
+def test_every_command_that_the_package_names_can_be_parsed():
+    """In messages, docstrings and help: what somebody is told to type."""
+    found, seen = [], 0
+    for path in sorted((ROOT / "transferlab").rglob("*.py")):
+        for line in map("".join, NAMED.findall(path.read_text("utf-8"))):
+            for words in expanded(re.sub(r"\{[^}]*\}", "NAME", line)):
+                seen += 1
+                why = problem(words, whole=False)
+                found += [f"{path.name}: {why}"] if why else []
+    assert seen > 20, "the search has lost what it looks for"
     assert found == [], "\n".join(found)
 
 
