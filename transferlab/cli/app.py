@@ -26,7 +26,6 @@ app.add_typer(pipelines.app, name="pipelines")
 app.add_typer(strategies.app, name="strategies")
 app.command()(models.models)
 app.command()(models.export)
-app.command()(doctor)
 
 
 @app.callback(invoke_without_command=True)
