@@ -94,6 +94,30 @@ def test_every_command_that_is_shown_can_be_parsed():
     assert found == [], "\n".join(found)
 
 
+def commands_of(command, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command, those of groups below theirs."""
+    for name, one in getattr(command, "commands", {}).items():
+        yield (*above, name)
+        yield from commands_of(one, (*above, name))
+
+
+def test_every_command_is_on_the_page_of_the_command_line():
+    text = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    words = list(commands_of(typer.main.get_command(app)))
+    assert ("domains", "check") in words
+    missing = [
+        " ".join(one)
+        for one in words
+        if not re.search(
+            rf"`{one[-1]}\b|^transferlab {one[-1]}\b",
+            sections.get(one[0], "") if len(one) > 1 else text,
+            re.M,
+        )
+    ]
+    assert missing == []
+
+
 def test_every_command_that_the_package_names_can_be_parsed():
     """In messages, docstrings and help: what somebody is told to type."""
     found, seen = [], 0
