@@ -38,6 +38,8 @@ def probe(*arguments):
         (["domains", "show", "chest-xray"], 0),
         (["strategies", "list"], 0),
         (["strategies", "show", "ewc"], 0),
+        (["pipelines", "list"], 0),
+        (["pipelines", "show", "radiology"], 0),
         (["validate", "pipelines/radiology.yaml"], 0),
         (["validate", "pipelines/radiology.yaml", "--set", "train.learning_rat=1"], 2),
         (["run", "pipelines/radiology.yaml", "--set", "stream=[nowhere]"], 2),

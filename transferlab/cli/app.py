@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from transferlab.cli import evaluate, models, predict, strategies
+from transferlab.cli import evaluate, models, pipelines, predict, strategies
+from transferlab.cli.doctor import doctor
 from transferlab.cli.domains import app as domains
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
 from transferlab.cli.output.terminal import complain, output, say, say_json
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(domains.app, name="domains")
+app.add_typer(pipelines.app, name="pipelines")
 app.add_typer(strategies.app, name="strategies")
 app.command()(models.models)
 app.command()(models.export)
@@ -166,3 +168,6 @@ def pretrain(
 
         pretrain_backbone(config, out, listener=listener)
     console.print(f"backbone written to {out}", soft_wrap=True)
+
+
+app.command()(doctor)

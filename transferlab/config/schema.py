@@ -20,7 +20,8 @@ complete and check a pipeline against `transferlab validate --schema`.
   write `true` or `false`.
 - `transferlab run FILE --set dotted.key=value` changes one setting; the value is read as YAML. An
   item of a list is named by its position or its name: `--set strategy.ewc.strength=10`,
-  `--set stream.0=lectures`, `--set stream=[lectures,chest-xray]`, `--set train.max_steps=null`.
+  `--set stream.0=chest-xray-real`, `--set stream=[lectures,chest-xray]`,
+  `--set train.max_steps=null`.
 """
 
 
