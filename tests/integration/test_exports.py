@@ -191,3 +191,47 @@ def test_an_adapter_that_cannot_be_used_is_one_sentence(finished, tmp_path, caps
     message = capsys.readouterr().err
     assert "adapter" in message
     assert "unexpected" not in message
+
+
+ASK_MLFLOW = """
+import json, sys
+import mlflow
+import pandas
+
+model = mlflow.pyfunc.load_model(sys.argv[1])
+import transferlab
+
+assert transferlab.__file__.startswith(sys.argv[1]), "not the code that came with the model"
+with open(sys.argv[2], "rb") as file:
+    rows = [{"path": sys.argv[2]}, {"medium": file.read()}]
+frame = pandas.DataFrame([{**row, "task": "finding", "note": sys.argv[3]} for row in rows])
+print(json.dumps(model.predict(frame)))
+"""
+
+
+def test_an_mlflow_model_answers_with_the_code_that_came_with_it(finished, tmp_path):
+    out, config = finished
+    (folder,) = export_result(out, tmp_path, kinds=["mlflow"])
+    described = (folder / "MLmodel").read_text("utf-8")
+    assert str(tmp_path) not in described
+    assert not list(folder.rglob("*.pkl"))
+    assert "torch==" in (folder / "requirements.txt").read_text("utf-8")
+    assert "mlflow.pyfunc.load_model" in (folder / "README.md").read_text("utf-8")
+    test = load_domains(config, [])["chest-xray"].splits["test"]
+    sample = next(one for one in test if one.task == "finding")
+    (note,) = (line for line in sample.prompt.splitlines() if line.startswith("Note: "))
+    medium = str(sample.media[0].path)
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_MLFLOW, str(folder), medium, note.removeprefix("Note: ")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    by_path, by_bytes = json.loads(done.stdout)
+    assert by_path == by_bytes
+    tuned = load_backbone(
+        BackboneSection(model=str(folder / "artifacts" / "model"), adapter=None),
+        decode=decode,
+        seed=0,
+    )
+    (expected,) = tuned.score_choices([sample], batch_samples=1)
+    assert by_path["answer"] == expected.text

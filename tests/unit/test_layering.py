@@ -80,7 +80,7 @@ DOORS = {
     "datasketch": ("domain/",),
     "dicomanonymizer": ("domain/privacy/dicom_profile.py",),
     "jinja2": ("pipeline/", "backbone/processing/chat.py"),
-    "mlflow": ("tracking/", "export/"),
+    "mlflow": ("tracking/", "export/", "pipeline/use/pyfunc.py"),
     "matplotlib": ("tracking/", "tiny/"),
     "typer": ("cli/",),
     "rich": ("cli/",),

@@ -80,7 +80,9 @@ def export(
     ] = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--as", metavar="FORMAT", help="adapter (default) or merged; repeatable."),
+        typer.Option(
+            "--as", metavar="FORMAT", help="adapter (default), merged or mlflow; repeatable."
+        ),
     ] = None,
     arm: Annotated[
         str | None,

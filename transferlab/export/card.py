@@ -12,6 +12,8 @@ from transferlab.core.text.sanitizers import escape_json, sanitize_markdown
 from transferlab.export.usage import base_name, usage
 from transferlab.metrics.controls import best_control, control_values, is_understood, title
 
+LIBRARIES = {"adapter": "peft", "mlflow": "mlflow"}
+"""What loads a format; a whole model of ours is loaded by transformers."""
 LOSING = "\\*"
 KNOWN_LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
                   "cc-by-nc-sa-4.0", "cc-by-3.0", "cc-by-sa-3.0")  # fmt: skip
@@ -56,7 +58,7 @@ def render_card(result: Mapping[str, Any], subject: Subject) -> str:
         _front_matter(result, subject),
         _head(result, subject),
         *_answer(result.get("answer") or []),
-        usage(pipeline["backbone"], adapter=subject.is_adapter, prompts=subject.prompts),
+        usage(pipeline["backbone"], kind=subject.kind, prompts=subject.prompts),
         *([] if routed is None else [_routing(routed, subject.after)]),
         _own_scores(result, subject),
         _scores(result["scores"]),
@@ -79,7 +81,7 @@ def _front_matter(result: Mapping[str, Any], subject: Subject) -> str:
     licences = sorted({one["licence"].lower() for one in result["domains"].values()})
     fields: dict[str, Any] = {
         "base_model": base_name(result["pipeline"]["backbone"]["model"]),
-        "library_name": "peft" if subject.is_adapter else "transformers",
+        "library_name": LIBRARIES.get(subject.kind, "transformers"),
         "pipeline_tag": "image-text-to-text",
         "tags": ["transferlab", "continual-learning", *subject.trained_on],
     }

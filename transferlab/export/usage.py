@@ -10,7 +10,7 @@ from typing import Any
 EMBEDDED = "transferlab/tiny"
 _MARK = re.compile(r"<([A-Za-z_]\w*)>")
 """A medium in a prompt's template."""
-_COLUMN = re.compile(r"\{([^{}]+)\}")
+COLUMN = re.compile(r"\{([^{}]+)\}")
 MAX_NEW_TOKENS = 48
 _ASK_FREELY = """\
 inputs = processor.apply_chat_template(
@@ -44,17 +44,19 @@ print(max(question["choices"], key=log_likelihood))
 """
 
 
-def usage(backbone: Mapping[str, Any], *, adapter: bool, prompts: Mapping[str, Any]) -> str:
+def usage(backbone: Mapping[str, Any], *, kind: str, prompts: Mapping[str, Any]) -> str:
     """The section of a card: code that loads the model and asks it a question about a picture.
 
     Args:
         backbone: the section of the pipeline.
-        adapter: whether the folder holds an adapter, and not a whole model.
+        kind: the format: "adapter", "mlflow", or another of whole models.
         prompts: by domain and task, how it was asked; the first task that shows one medium is
             taken. Where there is none, the code ends with the model.
     """
-    code = _loading(backbone, adapter=adapter)
     found = next(_questions(prompts), None)
+    if kind == "mlflow":
+        return _with_mlflow(found)
+    code = _loading(backbone, adapter=kind == "adapter")
     proof = (
         "Before it was exported, it was loaded in this way, and its logits were compared with the "
         "trained model's."
@@ -69,6 +71,25 @@ def usage(backbone: Mapping[str, Any], *, adapter: bool, prompts: Mapping[str, A
         "How the model was asked, by domain and task, stands in `prompts.json`: the template of "
         "the prompt, and the choices among which it answered. DICOM files and films: "
         "`transferlab predict`, which reads them as training did.\n\n" + proof
+    )
+
+
+def _with_mlflow(found: tuple[str, str, Mapping[str, Any]] | None) -> str:
+    row: dict[str, str] = {"path": "picture.png", "prompt": "What does it show?"}
+    if found is not None:
+        domain, task, question = found
+        row = {"path": "picture.png", "domain": domain, "task": task}
+        row |= dict.fromkeys(COLUMN.findall(question["prompt"]), "...")
+    return (
+        "## How to ask it\n\n```python\nimport mlflow\nimport pandas\n\n"
+        'model = mlflow.pyfunc.load_model("path/to/this/folder")\n'
+        f"row = {json.dumps(row, ensure_ascii=False)}\n"
+        'print(model.predict(pandas.DataFrame([row]))[0]["answer"])\n```\n\n'
+        "A row has `path`, or `medium`: the bytes of a picture, DICOM file or film, the same in "
+        "base64, or an array; and `task`, or `prompt` with `choices` if one is to be chosen. "
+        "`mlflow models serve` answers such rows too. Before it was exported, another process "
+        "loaded it in this way, and the logits of the model inside were compared with the trained "
+        "model's."
     )
 
 
@@ -112,7 +133,7 @@ def _questions(prompts: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[s
 
 def _asking(domain: str, task: str, question: Mapping[str, Any]) -> str:
     (mark,) = _MARK.findall(question["prompt"])
-    columns = list(dict.fromkeys(_COLUMN.findall(question["prompt"])))
+    columns = list(dict.fromkeys(COLUMN.findall(question["prompt"])))
     lines = [
         f'\nquestion = json.load(open(f"{{folder}}/prompts.json", encoding="utf-8"))'
         f"[{json.dumps(domain)}][{json.dumps(task)}]",

@@ -35,19 +35,21 @@ class MergedExporter(Exporter):
             )
 
     def export(self, model: TunedModel, folder: Path) -> ExportRecord:
-        def save(folder: Path) -> None:
-            model.backbone.save_merged(folder)
-            _remove_path(folder / CONFIG)
-            write_companions(model, folder, kind=self.name)
-
         return write_proven(
-            save,
+            lambda folder: write_whole(model, folder, kind=self.name),
             model.whole_difference,
             kind="merged",
             needed=(CONFIG,),
             folder=folder,
             tolerance=model.merged_tolerance,
         )
+
+
+def write_whole(model: TunedModel, folder: Path, *, kind: str) -> None:
+    """Melt the adapter in and write the model with its companions into an empty folder."""
+    model.backbone.save_merged(folder)
+    _remove_path(folder / CONFIG)
+    write_companions(model, folder, kind=kind)
 
 
 def _remove_path(config: Path) -> None:
