@@ -25,6 +25,7 @@ def write_proven(
     reload_and_compare: Callable[[Path], float],
     *,
     kind: str,
+    noun: str,
     needed: tuple[str, ...],
     folder: Path,
     tolerance: float = TOLERANCE,
@@ -35,7 +36,8 @@ def write_proven(
         save: writes the model's files into an empty folder.
         reload_and_compare: loads that folder as a user would and returns the largest absolute
             difference of its logits from the trained model's.
-        kind: what it is, in messages: an adapter, for example.
+        kind: the format.
+        noun: what it is in messages, e.g. "merged model".
         needed: files that must have been written; the first tells an earlier export of this kind.
         folder: where the model ends up; an earlier one of its kind there is replaced.
         tolerance: the largest difference that counts as equal.
@@ -46,16 +48,16 @@ def write_proven(
             What was at ``folder`` before is left as it was.
         EnvironmentProblem: the folder cannot be written.
     """
-    _check_replaceable(folder, kind=kind, sign=needed[0])
+    _check_replaceable(folder, noun=noun, sign=needed[0])
     temporary = folder.with_name(f".{folder.name}.partial")
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
             save(temporary)
-            _check_complete(temporary, kind=kind, needed=needed)
+            _check_complete(temporary, noun=noun, needed=needed)
             difference = reload_and_compare(temporary)
-            _check_equal(difference, tolerance, folder, kind=kind)
+            _check_equal(difference, tolerance, folder, noun=noun)
             record = _record(temporary, folder, kind, difference=difference, tolerance=tolerance)
             _replace(temporary, folder)
         finally:
@@ -64,42 +66,42 @@ def write_proven(
         number = machine_error(error)
         reason = why(number) if number is not None else getattr(error, "strerror", None) or error
         raise EnvironmentProblem(
-            f"{folder}: the {kind} cannot be written ({reason}); choose another folder or make room"
+            f"{folder}: the {noun} cannot be written ({reason}); choose another folder or make room"
         ) from error
     return record
 
 
-def _check_replaceable(folder: Path, *, kind: str, sign: str) -> None:
+def _check_replaceable(folder: Path, *, noun: str, sign: str) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / sign).exists():
         raise InputError(
-            f"{folder}: holds files that are no {kind} and would be lost; choose an empty folder"
+            f"{folder}: holds files that are no {noun} and would be lost; choose an empty folder"
         )
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; choose a folder for the {kind}")
+        raise InputError(f"{folder}: is a file; choose a folder for the {noun}")
 
 
-def _check_complete(folder: Path, *, kind: str, needed: tuple[str, ...]) -> None:
+def _check_complete(folder: Path, *, noun: str, needed: tuple[str, ...]) -> None:
     written = {path.name for path in folder.iterdir()}
     missing = set(needed) - written
     if missing:
         raise ModelError(
-            f"the {kind} was saved without {' and '.join(sorted(missing))} "
+            f"the {noun} was saved without {' and '.join(sorted(missing))} "
             f"(found: {', '.join(sorted(written)) or 'nothing'}); it could not be loaded"
         )
     # A pickle runs code when it is loaded; nobody should have to trust this file.
     unsafe = sorted(name for name in written if name.endswith((".bin", ".pt", ".pkl", ".pth")))
     if unsafe:
         raise ModelError(
-            f"the {kind} was saved as {', '.join(unsafe)}; only safetensors is exported"
+            f"the {noun} was saved as {', '.join(unsafe)}; only safetensors is exported"
         )
 
 
-def _check_equal(difference: float, tolerance: float, folder: Path, *, kind: str) -> None:
+def _check_equal(difference: float, tolerance: float, folder: Path, *, noun: str) -> None:
     # NaN compares false with everything, so the question is asked this way round.
     if math.isfinite(difference) and difference <= tolerance:
         return
     raise ModelError(
-        f"{folder}: the {kind}, loaded again, does not answer as the trained model does (largest "
+        f"{folder}: the {noun}, loaded again, does not answer as the trained model does (largest "
         f"difference of a logit {difference:g}, tolerated {tolerance:g}); nothing was exported"
     )
 

@@ -64,6 +64,7 @@ def export_adapter(
         save_tidily,
         reload_and_compare,
         kind="adapter",
+        noun="adapter",
         needed=(CONFIG, WEIGHTS),
         folder=folder,
         tolerance=tolerance,

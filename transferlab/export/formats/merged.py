@@ -39,6 +39,7 @@ class MergedExporter(Exporter):
             lambda folder: write_whole(model, folder, kind=self.name),
             model.whole_difference,
             kind="merged",
+            noun="merged model",
             needed=(CONFIG,),
             folder=folder,
             tolerance=model.merged_tolerance,

@@ -69,6 +69,7 @@ class MlflowExporter(Exporter):
             save,
             compare,
             kind=self.name,
+            noun="MLflow model",
             needed=(MLMODEL,),
             folder=folder,
             tolerance=model.merged_tolerance,
