@@ -46,6 +46,7 @@ CASES: dict[str, dict[str, Any]] = {
     "agem": {"samples_per_domain": 4, "memory_batch_samples": 4},
     "gem": {"samples_per_domain": 4, "memory_batch_samples": 4},
     "o_lora": {"rank_per_domain": 2},
+    "inflora": {"rank_per_domain": 2, "subspace_samples": 12},
     "moe_lora": {"experts_per_domain": 1},
     "osf": {"share_per_domain": 0.05},
     "plugin": {"path": "avalanche.core.SupervisedPlugin", "stateless": True},

@@ -14,6 +14,7 @@ from avalanche.training.plugins import (
     RWalkPlugin,
     SynapticIntelligencePlugin,
 )
+from lora_cases import LoRALinear
 from torch import Tensor, nn
 
 from transferlab.config.pipeline import StrategySpec, TrainSection
@@ -141,6 +142,18 @@ class LoRABackbone(ToyBackbone):
         self.module = LoRAModel(dtype, 0.0)
 
 
+class AdaptedBackbone(ToyBackbone):
+    """One layer with LoRA of rank 4 on it."""
+
+    def __init__(self, dtype=torch.float64):
+        super().__init__(dtype)
+        self.module = ToyModel(dtype, 0.0)
+        self.module.down, self.module.up = LoRALinear(WIDTH, dtype), nn.Identity()
+
+    def lora_layers(self):
+        return [self.module.down.as_layer()]
+
+
 class Gated(nn.Module):
     """Four experts of rank two."""
 
@@ -228,7 +241,12 @@ class AnyBackbone(ToyBackbone):
         return SimpleNamespace(joint=np.array(rows, dtype=np.float32))
 
 
-BACKBONES = {"o_lora": LoRABackbone, "moe_lora": ExpertBackbone, "osf": SplitBackbone}
+BACKBONES = {
+    "o_lora": LoRABackbone,
+    "inflora": AdaptedBackbone,
+    "moe_lora": ExpertBackbone,
+    "osf": SplitBackbone,
+}
 """Of the strategies that need an adapter of their own."""
 
 

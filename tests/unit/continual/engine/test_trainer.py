@@ -55,6 +55,7 @@ OPTIONS = {
     "agem": {"memory_batch_samples": 8},
     "gss": {"memory_samples": 12, "compared_samples": 2},
     "o_lora": {"rank_per_domain": 2},
+    "inflora": {"rank_per_domain": 2, "energy": 0.5},
     "moe_lora": {"experts_per_domain": 2},
     "pseudo_replay": {"pseudo_samples": 6},
     "plugin": {"path": "avalanche.core.SupervisedPlugin", "stateless": True},

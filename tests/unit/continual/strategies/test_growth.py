@@ -26,6 +26,7 @@ CASES = {
     "merge": {},
     "per_domain": {},
     "o_lora": {"rank_per_domain": 1},
+    "inflora": {"rank_per_domain": 1, "energy": 0.5},
     "moe_lora": {"experts_per_domain": 1},
     "osf": {},
     "self_distillation": {**FEW, "memory_batch_samples": 4},
