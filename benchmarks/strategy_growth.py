@@ -47,6 +47,7 @@ CASES: dict[str, dict[str, Any]] = {
     "gem": {"samples_per_domain": 4, "memory_batch_samples": 4},
     "o_lora": {"rank_per_domain": 2},
     "inflora": {"rank_per_domain": 2, "subspace_samples": 12},
+    "keeplora": {"rank_per_domain": 2, "subspace_samples": 12},
     "moe_lora": {"experts_per_domain": 1},
     "osf": {"share_per_domain": 0.05},
     "plugin": {"path": "avalanche.core.SupervisedPlugin", "stateless": True},

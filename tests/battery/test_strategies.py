@@ -67,6 +67,7 @@ OPTIONS = {
     "gem": {"memory_batch_samples": 2},
     "o_lora": {"rank_per_domain": 8},
     "inflora": {"rank_per_domain": 8, "subspace_samples": 2},
+    "keeplora": {"rank_per_domain": 8, "subspace_samples": 2},
     "moe_lora": {"experts_per_domain": 2},
     "pseudo_replay": {"pseudo_samples": 2, "max_new_tokens": 4, "memory_batch_samples": 2},
     "self_distillation": {"max_new_tokens": 4, "memory_batch_samples": 2},

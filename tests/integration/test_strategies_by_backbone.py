@@ -18,6 +18,7 @@ GIVEN = {
     "plugin": {"path": "avalanche.core.SupervisedPlugin", "stateless": True},
     "o_lora": {"rank_per_domain": 2},
     "inflora": {"rank_per_domain": 2},
+    "keeplora": {"rank_per_domain": 2},
 }
 NEED_A_WRITER = {"der", "er_ace", "feature_distillation", "pseudo_replay", "self_distillation"}
 NEED_ANOTHER_ADAPTER = {"moe_lora", "osf"}

@@ -244,6 +244,7 @@ class AnyBackbone(ToyBackbone):
 BACKBONES = {
     "o_lora": LoRABackbone,
     "inflora": AdaptedBackbone,
+    "keeplora": AdaptedBackbone,
     "moe_lora": ExpertBackbone,
     "osf": SplitBackbone,
 }

@@ -56,6 +56,7 @@ OPTIONS = {
     "gss": {"memory_samples": 12, "compared_samples": 2},
     "o_lora": {"rank_per_domain": 2},
     "inflora": {"rank_per_domain": 2, "energy": 0.5},
+    "keeplora": {"rank_per_domain": 2, "weight_energy": 0.2, "domain_energy": 0.3},
     "moe_lora": {"experts_per_domain": 2},
     "pseudo_replay": {"pseudo_samples": 6},
     "plugin": {"path": "avalanche.core.SupervisedPlugin", "stateless": True},

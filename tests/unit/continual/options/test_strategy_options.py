@@ -123,6 +123,11 @@ def pipeline(**changes):
             {"backbone": {"parts": {"vision": {"mode": "full"}}}},
             ["strategy.inflora", "backbone.parts.vision.mode to adapter"],
         ),
+        (
+            spec("keeplora", rank_per_domain=2),
+            {"backbone": {"quantization": {"bits": 4}}},
+            ["strategy.keeplora", "quantized ones do not allow"],
+        ),
         (spec("moe_lora"), {}, ["strategy.moe_lora", "experts: 4"]),
         (spec("moe_lora"), {"backbone": {"adapter": None}}, ["strategy.moe_lora", "experts: 4"]),
         (

@@ -27,6 +27,7 @@ CASES = {
     "per_domain": {},
     "o_lora": {"rank_per_domain": 1},
     "inflora": {"rank_per_domain": 1, "energy": 0.5},
+    "keeplora": {"rank_per_domain": 1, "weight_energy": 0.2, "domain_energy": 0.3},
     "moe_lora": {"experts_per_domain": 1},
     "osf": {},
     "self_distillation": {**FEW, "memory_batch_samples": 4},

@@ -9,7 +9,7 @@ makes of x. The adapter stays an ordinary one.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from transferlab.continual.components.gradients import upcast
@@ -43,7 +43,7 @@ class DesignedRanks(OwnBlocks):
         """Per layer, of past domains' inputs."""
 
     @abstractmethod
-    def wanted(self, trainer: TrainerView) -> list[Tensor]:
+    def wanted(self, trainer: TrainerView) -> Iterable[Tensor]:
         """Per layer (in, in) moments, along whose largest directions the domain learns most."""
 
     @abstractmethod
