@@ -68,6 +68,7 @@ OPTIONS = {
     "o_lora": {"rank_per_domain": 8},
     "inflora": {"rank_per_domain": 8, "subspace_samples": 2},
     "keeplora": {"rank_per_domain": 8, "subspace_samples": 2},
+    "reglora": {"rank_per_domain": 8},
     "moe_lora": {"experts_per_domain": 2},
     "pseudo_replay": {"pseudo_samples": 2, "max_new_tokens": 4, "memory_batch_samples": 2},
     "self_distillation": {"max_new_tokens": 4, "memory_batch_samples": 2},

@@ -245,6 +245,7 @@ BACKBONES = {
     "o_lora": LoRABackbone,
     "inflora": AdaptedBackbone,
     "keeplora": AdaptedBackbone,
+    "reglora": AdaptedBackbone,
     "moe_lora": ExpertBackbone,
     "osf": SplitBackbone,
 }

@@ -71,5 +71,5 @@ class InfLoRA(DesignedRanks):
 
     def energy(self) -> float:
         each = self.options.rank_per_domain
-        past, most = max(0, self._used // each - 1), max(1, self._rank() // each)
+        past, most = max(0, self._used // each - 1), max(1, self.rank // each)
         return self.options.energy + (1 - self.options.energy) * past / most

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from transferlab.continual.components.gradients import upcast
-from transferlab.continual.components.lora.layers import input_moments, lora_layers
+from transferlab.continual.components.lora.layers import input_moments
+from transferlab.continual.components.lora.own_ranks import OwnRanks
 from transferlab.continual.components.lora.subspace import Subspace, leading_directions
-from transferlab.continual.components.parameter_blocks import Blocks, OwnBlocks
+from transferlab.continual.components.parameter_blocks import Blocks
 from transferlab.continual.components.strategy import DatasetOf
 from transferlab.core.lazy import no_grad, torch
 from transferlab.core.protocols import LoRALayer
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from transferlab.continual.components.trainer_view import TrainerView
 
 
-class DesignedRanks(OwnBlocks):
+class DesignedRanks(OwnRanks):
     """Sets A_k, trains B_k, and remembers per layer which directions past domains need.
 
     ``options`` has ``rank_per_domain`` and ``subspace_samples``.
@@ -38,7 +39,6 @@ class DesignedRanks(OwnBlocks):
 
     def __init__(self, options: Any, *, seed: int) -> None:
         super().__init__(options, seed=seed)
-        self._layers: list[LoRALayer] = []
         self._needed: list[Subspace] = []
         """Per layer, of past domains' inputs."""
 
@@ -61,23 +61,12 @@ class DesignedRanks(OwnBlocks):
             ModelError: something other than LoRA matrices is trained, the ranks are used up, or no
                 direction is left that the domain could use.
         """
-        self._layers = lora_layers(trainer, strategy=self.name)
+        super().before_training_exp(trainer, **kwargs)
         if not self._needed:
             self._needed = [self.needed_at_first(one) for one in self._layers]
         self._check_layers()
-        end = self._used + self.options.rank_per_domain
-        self._mine = slice(self._used, end)
         if trainer.settings.epochs:
-            if self._rank() < end:
-                raise ModelError(
-                    f"strategy.{self.name}: domain '{trainer.settings.domain}' needs ranks up to "
-                    f"{end} and the adapter has {self._rank()}; raise backbone.adapter.rank or "
-                    "lower rank_per_domain"
-                )
             self._design(trainer)
-
-    def _rank(self) -> int:
-        return min(one.down.shape[0] for one in self._layers)
 
     def _check_layers(self) -> None:
         """Bring a loaded state to the layers' device."""
