@@ -34,6 +34,7 @@ CATALOGUE: dict[str, Specs] = {
     "o_lora": [{"o_lora": {"rank_per_domain": 4}}],
     "inflora": [{"inflora": {"rank_per_domain": 4}}],
     "keeplora": [{"keeplora": {"rank_per_domain": 4}}],
+    "hide": [{"hide": {"rank_per_domain": 4}}],
     "reglora": [{"reglora": {"rank_per_domain": 4}}],
     "moe_lora": [{"moe_lora": {}}],
     "osf": [{"osf": {"share_per_domain": 0.1}}],
@@ -48,6 +49,7 @@ ADAPTERS = {
     "o_lora": {"train_embeddings": False},  # trains ranks, and token embeddings have none
     "inflora": {"train_embeddings": False},
     "keeplora": {"train_embeddings": False},
+    "hide": {"train_embeddings": False},
     "reglora": {"train_embeddings": False},
     "moe_lora": {"experts": 4},
     "osf": {"kind": "osf", "rank": None, "train_embeddings": False},
@@ -78,6 +80,7 @@ KNOBS: dict[str, tuple[str, list[Any]]] = {
     "o_lora": ("strength", [0.05, 5.0]),
     "inflora": ("energy", [0.8, 0.99]),
     "keeplora": ("weight_energy", [0.2, 0.85]),
+    "hide": ("temperature", [0.01, 1.0]),
     "reglora": ("strength", [250.0, 25000.0]),
     "moe_lora": ("experts_per_domain", [1]),
     "osf": ("share_per_domain", [0.05, 0.15]),

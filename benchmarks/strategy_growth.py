@@ -48,6 +48,7 @@ CASES: dict[str, dict[str, Any]] = {
     "o_lora": {"rank_per_domain": 2},
     "inflora": {"rank_per_domain": 2, "subspace_samples": 12},
     "keeplora": {"rank_per_domain": 2, "subspace_samples": 12},
+    "hide": {"rank_per_domain": 2},
     "reglora": {"rank_per_domain": 2},
     "moe_lora": {"experts_per_domain": 1},
     "osf": {"share_per_domain": 0.05},

@@ -63,6 +63,8 @@ class ExpertLayer(NamedTuple):
 class LoRALayer(NamedTuple):
     """A linear layer with an adapter of kind lora or rslora on it: W x + scale * up down x."""
 
+    name: str
+    """Of the layer inside the model, such as "...language_model.layers.31.self_attn.q_proj"."""
     layer: nn.Module
     """Called with x; gives that sum."""
     weight: Tensor

@@ -142,18 +142,6 @@ class LoRABackbone(ToyBackbone):
         self.module = LoRAModel(dtype, 0.0)
 
 
-class AdaptedBackbone(ToyBackbone):
-    """One layer with LoRA of rank 4 on it."""
-
-    def __init__(self, dtype=torch.float64):
-        super().__init__(dtype)
-        self.module = ToyModel(dtype, 0.0)
-        self.module.down, self.module.up = LoRALinear(WIDTH, dtype), nn.Identity()
-
-    def lora_layers(self):
-        return [self.module.down.as_layer()]
-
-
 class Gated(nn.Module):
     """Four experts of rank two."""
 
@@ -238,7 +226,32 @@ class AnyBackbone(ToyBackbone):
 
     def features(self, samples, *, batch_samples):
         rows = [[len(one.prompt), len(one.answer), len(one.id)] for one in samples]
-        return SimpleNamespace(joint=np.array(rows, dtype=np.float32))
+        found = np.array(rows, dtype=np.float32)
+        return SimpleNamespace(joint=found, image=found[:, :1], text=found[:, 1:])
+
+
+class AdaptedBackbone(AnyBackbone):
+    """One layer with LoRA of rank 4 on it."""
+
+    def __init__(self, dtype=torch.float64):
+        super().__init__(dtype)
+        self.module = ToyModel(dtype, 0.0)
+        self.module.down, self.module.up = LoRALinear(WIDTH, dtype), nn.Identity()
+
+    def lora_layers(self):
+        return [self.module.down.as_layer("down")]
+
+
+class TwoBlockBackbone(AdaptedBackbone):
+    """Two layers with LoRA, each a block of its own."""
+
+    def __init__(self, dtype=torch.float64):
+        super().__init__(dtype)
+        self.module.up = LoRALinear(WIDTH, dtype)
+
+    def lora_layers(self):
+        blocks = (self.module.down, self.module.up)
+        return [one.as_layer(f"layers.{at}.linear") for at, one in enumerate(blocks)]
 
 
 BACKBONES = {
@@ -246,6 +259,7 @@ BACKBONES = {
     "inflora": AdaptedBackbone,
     "keeplora": AdaptedBackbone,
     "reglora": AdaptedBackbone,
+    "hide": TwoBlockBackbone,
     "moe_lora": ExpertBackbone,
     "osf": SplitBackbone,
 }

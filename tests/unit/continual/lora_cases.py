@@ -26,6 +26,8 @@ class LoRALinear(nn.Module):
     def forward(self, x):
         return self.base(x) + SCALE * self.lora_B(self.lora_A(x))
 
-    def as_layer(self) -> LoRALayer:
+    def as_layer(self, name: str) -> LoRALayer:
         up, down = self.lora_B.weight, self.lora_A.weight
-        return LoRALayer(layer=self, weight=self.base.weight, down=down, up=up, scale=SCALE)
+        return LoRALayer(
+            name=name, layer=self, weight=self.base.weight, down=down, up=up, scale=SCALE
+        )

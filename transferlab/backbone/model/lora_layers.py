@@ -16,7 +16,7 @@ def lora_layers(model: nn.Module) -> list[LoRALayer]:
     experts) is none.
     """
     found: list[LoRALayer] = []
-    for layer in model.modules():
+    for name, layer in model.named_modules():
         downs, ups = getattr(layer, "lora_A", None), getattr(layer, "lora_B", None)
         if not isinstance(downs, nn.ModuleDict) or not isinstance(ups, nn.ModuleDict):
             continue
@@ -27,6 +27,7 @@ def lora_layers(model: nn.Module) -> list[LoRALayer]:
             continue
         found.append(
             LoRALayer(
+                name=name,
                 layer=layer,
                 weight=peft.get_base_layer().weight,
                 down=downs["default"].get_parameter("weight"),

@@ -57,6 +57,7 @@ OPTIONS = {
     "o_lora": {"rank_per_domain": 2},
     "inflora": {"rank_per_domain": 2, "energy": 0.5},
     "keeplora": {"rank_per_domain": 2, "weight_energy": 0.2, "domain_energy": 0.3},
+    "hide": {"rank_per_domain": 2},
     "reglora": {"rank_per_domain": 2, "key_share": 0.2},
     "moe_lora": {"experts_per_domain": 2},
     "pseudo_replay": {"pseudo_samples": 6},

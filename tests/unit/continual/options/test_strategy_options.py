@@ -135,6 +135,11 @@ def pipeline(**changes):
             {"backbone": {"adapter": {"experts": 4}}},
             ["strategy.moe_lora.experts_per_domain", "experts 6", "it is 4"],
         ),
+        (
+            spec("hide", rank_per_domain=2),
+            {"export": ["adapter"]},
+            ["strategy.hide", "export: []"],
+        ),
         (spec("per_domain"), {"export": ["adapter"]}, ["strategy.per_domain", "export: []"]),
         (spec("der", never_keep=["xrays"]), {}, ["strategy.der.never_keep", "'xrays'"]),
         (spec("agem", never_keep=["xrays"]), {}, ["strategy.agem.never_keep", "'xrays'"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -61,7 +62,7 @@ def input_moments(
         _add_products(moments[at], inputs, inputs)
 
     dataset = trainer.experience.dataset
-    with evaluation_mode(trainer.model), _calls(layers, add), trainer.autocast():
+    with evaluation_mode(trainer.model), watch_calls(layers, add), trainer.autocast():
         for row in spread(len(dataset), samples):
             trainer.model(collate(trainer, dataset, [row])[0])
     return moments
@@ -96,7 +97,7 @@ def weight_gradients(
 
     dataset = trainer.experience.dataset
     some = dataset.subset(spread(len(dataset), samples))
-    with evaluation_mode(trainer.model), _calls(layers, watch):
+    with evaluation_mode(trainer.model), watch_calls(layers, watch):
         for batch in batches_over(trainer, some):
             targets = batch.targets()
             tokens = len(targets)
@@ -104,6 +105,32 @@ def weight_gradients(
                 loss = cross_entropy(trainer.model(batch), targets, batch)
             torch.autograd.grad(loss * trainer.loss_scale, trainer.trainable, allow_unused=True)
     return sums
+
+
+@no_grad
+def block_called_last(trainer: TrainerView, layers: Sequence[LoRALayer]) -> list[int]:
+    """The numbers of the layers in the block that a forward pass goes through last.
+
+    In every family that is the last block of the language model, wherever it stands in the model.
+    A block is the layers whose names agree up to their first number, as in "...layers.31.mlp.up".
+    """
+    called = [0]
+    dataset = trainer.experience.dataset
+
+    def see(at: int, inputs: Tensor, output: Tensor) -> None:
+        called.append(at)
+
+    with evaluation_mode(trainer.model), watch_calls(layers, see), trainer.autocast():
+        trainer.model(collate(trainer, dataset, [0])[0])
+    numbered = [at for at in called if _block_of(layers[at])]
+    last = layers[(numbered or called)[-1]]
+    return [at for at, one in enumerate(layers) if _block_of(one) == _block_of(last)]
+
+
+def _block_of(layer: LoRALayer) -> str:
+    """Empty where no part of its name is a number."""
+    found = re.match(r"(?:.*?\.)??\d+(?=\.|$)", layer.name)
+    return found.group() if found else ""
 
 
 def spread(count: int, at_most: int) -> list[int]:
@@ -126,7 +153,7 @@ def _add_products(total: Tensor, left: Tensor, right: Tensor, *, factor: float =
 
 
 @contextmanager
-def _calls(layers: Sequence[LoRALayer], see: Call) -> Iterator[None]:
+def watch_calls(layers: Sequence[LoRALayer], see: Call) -> Iterator[None]:
     """Inside, ``see`` gets every call of a layer."""
 
     def hook_of(at: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
