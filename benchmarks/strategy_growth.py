@@ -55,6 +55,7 @@ CASES: dict[str, dict[str, Any]] = {
     "inflora": {"rank_per_domain": 2, "subspace_samples": 12},
     "keeplora": {"rank_per_domain": 2, "subspace_samples": 12},
     "hide": {"rank_per_domain": 2},
+    "mr_lora": {"samples_per_domain": 12, "router_epochs": 3},
     "reglora": {"rank_per_domain": 2},
     "moe_lora": {"experts_per_domain": 1},
     "osf": {"share_per_domain": 0.05},

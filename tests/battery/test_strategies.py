@@ -69,6 +69,7 @@ OPTIONS = {
     "inflora": {"rank_per_domain": 8, "subspace_samples": 2},
     "keeplora": {"rank_per_domain": 8, "subspace_samples": 2},
     "hide": {"rank_per_domain": 8},
+    "mr_lora": {"samples_per_domain": 2, "router_epochs": 1},
     "reglora": {"rank_per_domain": 8},
     "moe_lora": {"experts_per_domain": 2},
     "pseudo_replay": {"pseudo_samples": 2, "max_new_tokens": 4, "memory_batch_samples": 2},
@@ -238,6 +239,22 @@ def test_the_likest_domain_counts_most_in_the_last_block(fresh):
         for one, other in zip(answers, alone, strict=True)
     ]
     assert all(one == pytest.approx(other, rel=1e-4) for one, other in pairs)
+
+
+def test_the_router_learns_to_tell_domains_apart(fresh):
+    backbone = fresh()
+    spec = StrategySpec(name="mr_lora", options={"router_epochs": 150})
+    learner = Learner(backbone, [spec], TRAIN, seed=0)
+    kite = DOMAINS["kite"][:2]  # in the door's colours: the word alone tells it apart
+    train_on(learner, "door")
+    after_door = backbone.score_choices(DOMAINS["door"], batch_samples=8)
+    learner.train(kite, domain="kite", stage="kite")
+    (plugin,) = learner._strategies
+    mixed = [kite[0], *DOMAINS["door"], kite[1]]
+    assert plugin.routes(learner._trainer, mixed) == ["kite", "door", "door", "kite"]
+    answers = learner.inference_backbone().score_choices(mixed, batch_samples=8)
+    for one, other in zip(answers[1:3], after_door, strict=True):
+        assert one.log_likelihoods == pytest.approx(other.log_likelihoods, rel=1e-4)
 
 
 @pytest.mark.parametrize("more", [{}, {"train_embeddings": True}, {"experts": 2}], ids=str)

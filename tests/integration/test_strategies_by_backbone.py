@@ -23,7 +23,7 @@ GIVEN = {
     "reglora": {"rank_per_domain": 2},
 }
 NEED_A_WRITER = {"der", "er_ace", "feature_distillation", "pseudo_replay", "self_distillation"}
-NEED_A_WRITER |= {"hide"}
+NEED_A_WRITER |= {"hide", "mr_lora"}
 NEED_ANOTHER_ADAPTER = {"moe_lora", "osf"}
 
 

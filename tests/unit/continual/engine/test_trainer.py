@@ -58,6 +58,7 @@ OPTIONS = {
     "inflora": {"rank_per_domain": 2, "energy": 0.5},
     "keeplora": {"rank_per_domain": 2, "weight_energy": 0.2, "domain_energy": 0.3},
     "hide": {"rank_per_domain": 2},
+    "mr_lora": {"samples_per_domain": 3, "router_epochs": 2},
     "reglora": {"rank_per_domain": 2, "key_share": 0.2},
     "moe_lora": {"experts_per_domain": 2},
     "pseudo_replay": {"pseudo_samples": 6},

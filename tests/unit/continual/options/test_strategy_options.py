@@ -91,7 +91,7 @@ def test_combinations_that_work_are_let_through(specs):
 
 
 def pipeline(**changes):
-    return PipelineConfig(name="p", stream=["xray", "lectures"], **changes)
+    return PipelineConfig(**{"name": "p", "stream": ["xray", "lectures"], **changes})
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,16 @@ def pipeline(**changes):
             spec("hide", rank_per_domain=2),
             {"export": ["adapter"]},
             ["strategy.hide", "export: []"],
+        ),
+        (
+            spec("mr_lora", descriptions={"xrays": "radiographs"}),
+            {},
+            ["strategy.mr_lora.descriptions", "'xrays' is neither"],
+        ),
+        (
+            spec("mr_lora"),
+            {"stream": [f"domain-{number}" for number in range(26)]},
+            ["strategy.mr_lora", "letters A to Z", "use per_domain"],
         ),
         (spec("per_domain"), {"export": ["adapter"]}, ["strategy.per_domain", "export: []"]),
         (spec("der", never_keep=["xrays"]), {}, ["strategy.der.never_keep", "'xrays'"]),
