@@ -241,6 +241,7 @@ def test_the_likest_domain_counts_most_in_the_last_block(fresh):
     assert all(one == pytest.approx(other, rel=1e-4) for one, other in pairs)
 
 
+@pytest.mark.integration
 def test_the_router_learns_to_tell_domains_apart(fresh):
     backbone = fresh()
     spec = StrategySpec(name="mr_lora", options={"router_epochs": 150})
