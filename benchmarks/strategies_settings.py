@@ -32,6 +32,11 @@ CATALOGUE: dict[str, Specs] = {
     "pseudo_replay": [{"pseudo_replay": {"memory_batch_samples": 8, "max_new_tokens": 24}}],
     "per_domain": [{"per_domain": {}}],
     "o_lora": [{"o_lora": {"rank_per_domain": 4}}],
+    "inflora": [{"inflora": {"rank_per_domain": 4}}],
+    "keeplora": [{"keeplora": {"rank_per_domain": 4}}],
+    "mr_lora": [{"mr_lora": {}}],
+    "hide": [{"hide": {"rank_per_domain": 4}}],
+    "reglora": [{"reglora": {"rank_per_domain": 4}}],
     "moe_lora": [{"moe_lora": {}}],
     "osf": [{"osf": {"share_per_domain": 0.1}}],
     "ema": [{"ema": {}}],
@@ -43,6 +48,10 @@ CATALOGUE: dict[str, Specs] = {
 }
 ADAPTERS = {
     "o_lora": {"train_embeddings": False},  # trains ranks, and token embeddings have none
+    "inflora": {"train_embeddings": False},
+    "keeplora": {"train_embeddings": False},
+    "hide": {"train_embeddings": False},
+    "reglora": {"train_embeddings": False},
     "moe_lora": {"experts": 4},
     "osf": {"kind": "osf", "rank": None, "train_embeddings": False},
 }
@@ -70,6 +79,11 @@ KNOBS: dict[str, tuple[str, list[Any]]] = {
     "pseudo_replay": ("weight", [0.3, 3.0]),
     "per_domain": ("start", ["latest"]),
     "o_lora": ("strength", [0.05, 5.0]),
+    "inflora": ("energy", [0.8, 0.99]),
+    "keeplora": ("weight_energy", [0.2, 0.85]),
+    "hide": ("temperature", [0.01, 1.0]),
+    "mr_lora": ("router_epochs", [5, 20]),
+    "reglora": ("strength", [250.0, 25000.0]),
     "moe_lora": ("experts_per_domain", [1]),
     "osf": ("share_per_domain", [0.05, 0.15]),
     "ema": ("decay", [0.9, 0.995]),

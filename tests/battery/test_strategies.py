@@ -66,6 +66,11 @@ OPTIONS = {
     "agem": {"memory_batch_samples": 2},
     "gem": {"memory_batch_samples": 2},
     "o_lora": {"rank_per_domain": 8},
+    "inflora": {"rank_per_domain": 8, "subspace_samples": 2},
+    "keeplora": {"rank_per_domain": 8, "subspace_samples": 2},
+    "hide": {"rank_per_domain": 8},
+    "mr_lora": {"samples_per_domain": 2, "router_epochs": 1},
+    "reglora": {"rank_per_domain": 8},
     "moe_lora": {"experts_per_domain": 2},
     "pseudo_replay": {"pseudo_samples": 2, "max_new_tokens": 4, "memory_batch_samples": 2},
     "self_distillation": {"max_new_tokens": 4, "memory_batch_samples": 2},
@@ -209,6 +214,48 @@ def test_each_domain_is_answered_with_its_own_adapter(route, fresh):
     torch.testing.assert_close(found.tolist(), list(map(list, after_door)), rtol=1e-4, atol=1e-4)
     assert ask(backbone, DOMAINS["door"])[0] != pytest.approx(after_door[0], rel=1e-3)
     assert same(state, backbone.trainable_state())
+
+
+def test_the_likest_domain_counts_most_in_the_last_block(fresh):
+    backbone = fresh()
+    spec = StrategySpec(name="hide", options={"rank_per_domain": 8, "temperature": 0.01})
+    learner = Learner(backbone, [spec], TRAIN, seed=0)
+    train_on(learner, "door")
+    kite = DOMAINS["kite"][:2]  # in the door's colours: the word alone tells it apart
+    learner.train(kite, domain="kite", stage="kite")
+    (plugin,) = learner._strategies
+    top = {plugin._layers[at].name.partition(".layers.0.")[0] for at in plugin._top}
+    assert top == {"base_model.model.model.language_model"}
+    for place, samples in enumerate((DOMAINS["door"], kite)):
+        for weights in plugin.routes(learner._trainer, samples):
+            assert int(np.argmax(weights)) == place
+    answers = learner.inference_backbone().score_choices(DOMAINS["door"], batch_samples=8)
+    alone = [
+        learner.inference_backbone().score_choices([one], batch_samples=8)[0]
+        for one in DOMAINS["door"]
+    ]
+    pairs = [
+        (one.log_likelihoods, other.log_likelihoods)
+        for one, other in zip(answers, alone, strict=True)
+    ]
+    assert all(one == pytest.approx(other, rel=1e-4) for one, other in pairs)
+
+
+@pytest.mark.integration
+def test_the_router_learns_to_tell_domains_apart(fresh):
+    backbone = fresh()
+    spec = StrategySpec(name="mr_lora", options={"router_epochs": 150})
+    learner = Learner(backbone, [spec], TRAIN, seed=0)
+    kite = DOMAINS["kite"][:2]  # in the door's colours: the word alone tells it apart
+    train_on(learner, "door")
+    after_door = backbone.score_choices(DOMAINS["door"], batch_samples=8)
+    learner.train(kite, domain="kite", stage="kite")
+    (plugin,) = learner._strategies
+    mixed = [kite[0], *DOMAINS["door"], kite[1]]
+    assert plugin.routes(learner._trainer, mixed) == ["kite", "door", "door", "kite"]
+    answers = learner.inference_backbone().score_choices(mixed, batch_samples=8)
+    for one, other in zip(answers[1:3], after_door, strict=True):
+        assert one.log_likelihoods == pytest.approx(other.log_likelihoods, rel=1e-4)
 
 
 @pytest.mark.parametrize("more", [{}, {"train_embeddings": True}, {"experts": 2}], ids=str)

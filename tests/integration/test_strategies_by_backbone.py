@@ -17,8 +17,13 @@ pytestmark = pytest.mark.integration
 GIVEN = {
     "plugin": {"path": "avalanche.core.SupervisedPlugin", "stateless": True},
     "o_lora": {"rank_per_domain": 2},
+    "inflora": {"rank_per_domain": 2},
+    "keeplora": {"rank_per_domain": 2},
+    "hide": {"rank_per_domain": 2},
+    "reglora": {"rank_per_domain": 2},
 }
 NEED_A_WRITER = {"der", "er_ace", "feature_distillation", "pseudo_replay", "self_distillation"}
+NEED_A_WRITER |= {"hide", "mr_lora"}
 NEED_ANOTHER_ADAPTER = {"moe_lora", "osf"}
 
 

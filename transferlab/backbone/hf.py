@@ -17,11 +17,12 @@ from transferlab.backbone.base.library_messages import suppress_progress_bars
 from transferlab.backbone.inference import features, scoring
 from transferlab.backbone.inference.choices import ChoiceReader
 from transferlab.backbone.model import adapter_files, adapters
+from transferlab.backbone.model.lora_layers import lora_layers
 from transferlab.backbone.model.view import TrainableView, innermost
 from transferlab.backbone.processing.model_inputs import ModelInputs
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.batch import Batch
-from transferlab.core.protocols import ExpertLayer, SplitWeight
+from transferlab.core.protocols import ExpertLayer, LoRALayer, SplitWeight
 from transferlab.core.records import Features, MediaRef, Prediction, Sample
 from transferlab.errors import ModelError
 
@@ -171,6 +172,10 @@ class HFBackbone:
     def expert_layers(self) -> list[ExpertLayer]:
         """The layers whose adapter is a mixture of experts; empty where it is none."""
         return adapters.expert_layers(self.model)
+
+    def lora_layers(self) -> list[LoRALayer]:
+        """The layers that carry LoRA's two matrices; empty where the adapter is of another kind."""
+        return lora_layers(self.model)
 
     def save_adapter(self, folder: Path) -> None:
         """Write the adapter so that plain peft loads it.

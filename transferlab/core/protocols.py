@@ -60,6 +60,22 @@ class ExpertLayer(NamedTuple):
     """(experts, in)."""
 
 
+class LoRALayer(NamedTuple):
+    """A linear layer with an adapter of kind lora or rslora on it: W x + scale * up down x."""
+
+    name: str
+    """Of the layer inside the model, such as "...language_model.layers.31.self_attn.q_proj"."""
+    layer: nn.Module
+    """Called with x; gives that sum."""
+    weight: Tensor
+    """(out, in): W, which is frozen."""
+    down: nn.Parameter
+    """(rank, in)."""
+    up: nn.Parameter
+    """(out, rank)."""
+    scale: float
+
+
 class Backbone(Protocol):
     """A pretrained MLLM, its processor and its adapter, behind one door."""
 
@@ -219,4 +235,13 @@ class HasExperts(Protocol):
 
     def expert_layers(self) -> list[ExpertLayer]:
         """The layers whose adapter is a mixture of experts; empty where it is none."""
+        ...
+
+
+class HasLoRALayers(Protocol):
+    """A backbone whose adapter may be of LoRA's two matrices per layer."""
+
+    def lora_layers(self) -> list[LoRALayer]:
+        """The layers that carry LoRA's two matrices and nothing between them, in the model's
+        order; empty where the adapter is of another kind."""
         ...

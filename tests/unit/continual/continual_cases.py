@@ -14,6 +14,7 @@ from avalanche.training.plugins import (
     RWalkPlugin,
     SynapticIntelligencePlugin,
 )
+from lora_cases import LoRALinear
 from torch import Tensor, nn
 
 from transferlab.config.pipeline import StrategySpec, TrainSection
@@ -225,10 +226,43 @@ class AnyBackbone(ToyBackbone):
 
     def features(self, samples, *, batch_samples):
         rows = [[len(one.prompt), len(one.answer), len(one.id)] for one in samples]
-        return SimpleNamespace(joint=np.array(rows, dtype=np.float32))
+        found = np.array(rows, dtype=np.float32)
+        return SimpleNamespace(joint=found, image=found[:, :1], text=found[:, 1:])
 
 
-BACKBONES = {"o_lora": LoRABackbone, "moe_lora": ExpertBackbone, "osf": SplitBackbone}
+class AdaptedBackbone(AnyBackbone):
+    """One layer with LoRA of rank 4 on it."""
+
+    def __init__(self, dtype=torch.float64):
+        super().__init__(dtype)
+        self.module = ToyModel(dtype, 0.0)
+        self.module.down, self.module.up = LoRALinear(WIDTH, dtype), nn.Identity()
+
+    def lora_layers(self):
+        return [self.module.down.as_layer("down")]
+
+
+class TwoBlockBackbone(AdaptedBackbone):
+    """Two layers with LoRA, each a block of its own."""
+
+    def __init__(self, dtype=torch.float64):
+        super().__init__(dtype)
+        self.module.up = LoRALinear(WIDTH, dtype)
+
+    def lora_layers(self):
+        blocks = (self.module.down, self.module.up)
+        return [one.as_layer(f"layers.{at}.linear") for at, one in enumerate(blocks)]
+
+
+BACKBONES = {
+    "o_lora": LoRABackbone,
+    "inflora": AdaptedBackbone,
+    "keeplora": AdaptedBackbone,
+    "reglora": AdaptedBackbone,
+    "hide": TwoBlockBackbone,
+    "moe_lora": ExpertBackbone,
+    "osf": SplitBackbone,
+}
 """Of the strategies that need an adapter of their own."""
 
 

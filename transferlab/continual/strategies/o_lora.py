@@ -11,13 +11,12 @@ zero, blocks that no domain has trained yet contribute nothing. The adapter stay
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from transferlab.config.pipeline import PipelineConfig
 from transferlab.continual.components.gradients import gradients_of
 from transferlab.continual.components.parameter_blocks import Blocks, OwnBlocks
-from transferlab.continual.options.base import Needs, PositiveFloat, PositiveInt, StrategyOptions
+from transferlab.continual.options.base import Needs, PositiveFloat
+from transferlab.continual.options.ranks import RankOptions
 from transferlab.core.lazy import nn, no_grad, torch
 from transferlab.errors import ModelError
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from transferlab.continual.components.trainer_view import TrainerView
 
 
-class OLoRAOptions(StrategyOptions):
+class OLoRAOptions(RankOptions):
     """Orthogonal subspaces: each domain trains ranks of its own, across those of past domains.
 
     The adapter's ranks are shared out: a domain trains `rank_per_domain` of them, those of past
@@ -41,35 +40,8 @@ class OLoRAOptions(StrategyOptions):
     )
     needs: ClassVar[Needs] = Needs(adds_gradient=True, projects_gradient=True)
 
-    rank_per_domain: PositiveInt
-    """So many of the adapter's ranks belong to one domain."""
     strength: PositiveFloat = 0.5
     """The paper's lambda: weight of the squared scalar products of new and past directions."""
-
-    def misfits(self, config: PipelineConfig) -> Iterator[str]:
-        adapter, domains = config.backbone.adapter, len(config.stream)
-        if adapter is None:
-            yield "needs a LoRA adapter; set backbone.adapter"
-            return
-        if adapter.kind not in ("lora", "rslora"):
-            yield (
-                f"shares out the ranks of one LoRA adapter, and backbone.adapter.kind is "
-                f"'{adapter.kind}'; set kind: lora"
-            )
-            return
-        if adapter.experts is not None:
-            yield "shares out the ranks itself; set backbone.adapter.experts: null"
-        if self.rank_per_domain * domains > adapter.effective_rank:
-            yield (
-                f"rank_per_domain: {domains} domains of rank {self.rank_per_domain} need "
-                f"backbone.adapter.rank {self.rank_per_domain * domains} or more, and it is "
-                f"{adapter.effective_rank}"
-            )
-        if adapter.train_embeddings:
-            yield (
-                "trains ranks, and token embeddings have none; set "
-                "backbone.adapter.train_embeddings: false"
-            )
 
 
 class OLoRA(OwnBlocks):

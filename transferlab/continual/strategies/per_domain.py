@@ -15,8 +15,8 @@ three quarters of the questions about lectures went to other domains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -109,6 +109,10 @@ class PerDomain(FromScratch):
     def inference_backbone(self, trainer: TrainerView) -> Backbone | None:
         return Routed(self, trainer) if self.adapters else None
 
+    def take(self, trainer: TrainerView, route: str) -> None:
+        # A domain that has not been trained yet is answered by the backbone as it was.
+        put(trainer, self.adapters.get(route, self.first))
+
     def routes(self, trainer: TrainerView, samples: Sequence[Sample]) -> list[str]:
         """The domain whose adapter answers each sample; the parameters are left at their first."""
         put(trainer, self.first)
@@ -145,10 +149,22 @@ class PerDomain(FromScratch):
         self.covariance = state["covariance"]
 
 
+class Router(Protocol):
+    """A strategy that answers samples with parameters that it chooses for them."""
+
+    def routes(self, trainer: TrainerView, samples: Sequence[Sample]) -> Sequence[Hashable]:
+        """What says with which parameters each sample is answered."""
+        ...
+
+    def take(self, trainer: TrainerView, route: Any) -> None:
+        """Put the parameters of a route into the model."""
+        ...
+
+
 class Routed:
     """A backbone that answers every sample with the adapter of its route."""
 
-    def __init__(self, plugin: PerDomain, trainer: TrainerView) -> None:
+    def __init__(self, plugin: Router, trainer: TrainerView) -> None:
         self._plugin, self._trainer = plugin, trainer
 
     def __getattr__(self, name: str) -> Any:
@@ -197,8 +213,7 @@ class Routed:
             found: dict[int, _Answer] = {}
             for route in dict.fromkeys(routes):
                 rows = [row for row, taken in enumerate(routes) if taken == route]
-                # A domain that has not been trained yet is answered by the backbone as it was.
-                put(trainer, plugin.adapters.get(route, plugin.first))
+                plugin.take(trainer, route)
                 found.update(zip(rows, answer([samples[row] for row in rows]), strict=True))
         finally:
             put(trainer, own)

@@ -66,6 +66,7 @@ def test_sound_lists_have_no_problems():
         ([spec("ewc"), spec("ema")], ["list 'ema' before 'ewc'"]),
         ([spec("merge"), spec("from_scratch")], ["'merge' and 'from_scratch'", "keep one"]),
         ([spec("ewc"), spec("osf")], ["'osf'", "into another basis", "'ewc' would hold"]),
+        ([spec("ewc"), spec("inflora", rank_per_domain=2)], ["'inflora'", "'ewc' would hold"]),
         ([spec("moe_lora"), spec("ewc")], ["list 'ewc' before 'moe_lora'"]),
         ([spec("merge"), spec("ema")], ["'merge' and 'ema'", "keep one"]),
     ],
@@ -90,7 +91,7 @@ def test_combinations_that_work_are_let_through(specs):
 
 
 def pipeline(**changes):
-    return PipelineConfig(name="p", stream=["xray", "lectures"], **changes)
+    return PipelineConfig(**{"name": "p", "stream": ["xray", "lectures"], **changes})
 
 
 @pytest.mark.parametrize(
@@ -112,12 +113,42 @@ def pipeline(**changes):
             {"backbone": {"adapter": {"experts": 4}}},
             ["strategy.o_lora", "experts: null"],
         ),
+        (
+            spec("inflora", rank_per_domain=2),
+            {"backbone": {"adapter": {"kind": "dora"}}},
+            ["strategy.inflora", "'dora'", "set kind: lora"],
+        ),
+        (
+            spec("inflora", rank_per_domain=2),
+            {"backbone": {"parts": {"vision": {"mode": "full"}}}},
+            ["strategy.inflora", "backbone.parts.vision.mode to adapter"],
+        ),
+        (
+            spec("keeplora", rank_per_domain=2),
+            {"backbone": {"quantization": {"bits": 4}}},
+            ["strategy.keeplora", "quantized ones do not allow"],
+        ),
         (spec("moe_lora"), {}, ["strategy.moe_lora", "experts: 4"]),
         (spec("moe_lora"), {"backbone": {"adapter": None}}, ["strategy.moe_lora", "experts: 4"]),
         (
             spec("moe_lora", experts_per_domain=3),
             {"backbone": {"adapter": {"experts": 4}}},
             ["strategy.moe_lora.experts_per_domain", "experts 6", "it is 4"],
+        ),
+        (
+            spec("hide", rank_per_domain=2),
+            {"export": ["adapter"]},
+            ["strategy.hide", "export: []"],
+        ),
+        (
+            spec("mr_lora", descriptions={"xrays": "radiographs"}),
+            {},
+            ["strategy.mr_lora.descriptions", "'xrays' is neither"],
+        ),
+        (
+            spec("mr_lora"),
+            {"stream": [f"domain-{number}" for number in range(26)]},
+            ["strategy.mr_lora", "letters A to Z", "use per_domain"],
         ),
         (spec("per_domain"), {"export": ["adapter"]}, ["strategy.per_domain", "export: []"]),
         (spec("der", never_keep=["xrays"]), {}, ["strategy.der.never_keep", "'xrays'"]),

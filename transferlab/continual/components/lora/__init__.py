@@ -1,0 +1,1 @@
+"""What strategies for LoRA's two matrices share."""
