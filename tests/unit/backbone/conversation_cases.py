@@ -37,20 +37,16 @@ def text_of(text):
     return {"type": "text", "text": text}
 
 
-def messages(*, images=(), system=SYSTEM, merged=False):
+def messages(*, images=()):
     """The same conversation as anybody writes it for a chat template.
 
-    Args:
-        images: of the two pictures; left out, their places are marked alone.
-        system: the system text.
-        merged: at the head of the first user's turn, for a template without that role.
+    ``images``: the two pictures; left out, their places are marked alone.
     """
     shown = [{"type": "image", "image": one} for one in images] or [{"type": "image"}] * 2
     first, second, last = ANSWERS
-    opening = [text_of(f"{system}\n\n")] if merged else []
     return [
-        *([] if merged else [{"role": "system", "content": [text_of(system)]}]),
-        {"role": "user", "content": [*opening, shown[0], text_of("What does it show?")]},
+        {"role": "system", "content": [text_of(SYSTEM)]},
+        {"role": "user", "content": [shown[0], text_of("What does it show?")]},
         {"role": "assistant", "content": [text_of(first)]},
         {"role": "user", "content": [text_of("And where? See "), shown[1], text_of("too.")]},
         {"role": "assistant", "content": [text_of(second)]},

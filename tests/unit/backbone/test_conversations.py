@@ -211,3 +211,44 @@ def test_what_a_tool_says_keeps_its_role_or_is_refused(family, backbone):
         {"role": "assistant", "content": [{"type": "text", "text": "12 cm wide"}]},
     ]  # fmt: skip
     assert ids == own_row(backbone, said)[0][: len(ids)]
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return tiny(adapter=None)
+
+
+def test_the_embedded_backbone_has_a_system_text_before_the_users_words(embedded):
+    ids, supervised = row_of(embedded, conversation(learned=True))
+    expected, marks = own_row(embedded, messages(images=images()))
+    assert ids == expected
+    assert supervised == marks
+    assert words_of(embedded, ids, supervised) == SAID
+    text = embedded.collator.chat.prompt_text(conversation().turns, [1, 1])
+    assert text == (
+        f"<s><|user|>{SYSTEM}\n\n<image>What does it show?<|assistant|>{ANSWERS[0]}</s>"
+        f"<|user|>And where? See<image>too.<|assistant|>{ANSWERS[1]}</s><|user|>{LAST}<|assistant|>"
+    )
+
+
+def test_the_embedded_backbone_knows_no_tools(embedded):
+    with pytest.raises(DataError, match=r"turn of a tool, a role .* write the turn as a user's"):
+        embedded.collate([with_tool()])
+
+
+def test_the_loss_of_a_conversation_falls_on_all_of_its_answers():
+    with_adapter = tiny()
+    one = conversation(learned=True)
+    before = log_likelihoods(with_adapter, one)
+    optimizer = torch.optim.AdamW(with_adapter.module.parameters(), lr=1e-2)
+    with_adapter.module.train()
+    for _ in range(12):
+        batch, targets = with_adapter.collate([one])
+        loss = torch.nn.functional.cross_entropy(with_adapter.module(batch), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    gained = log_likelihoods(with_adapter, one) - before
+    lengths = [len(with_adapter.collator.answer(conversation(), said)) for said in ANSWERS]
+    assert sum(lengths) == len(gained)
+    assert all(part.mean() > 0.5 for part in gained.split(lengths))

@@ -106,7 +106,7 @@ class Chat:
         if not self._templated:
             return self.layout.prompt_text(flatten_turns(turns), frames)
         text = self._render(self._messages(turns, frames, sounds))
-        if len(turns) > 1:
+        if len(turns) > 1 or turns[0].role != "user":
             self._refuse_left_out(turns, text)
         return text
 
