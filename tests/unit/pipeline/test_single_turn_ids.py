@@ -42,8 +42,8 @@ def test_ids_and_labels_of_smokes_domains_are_those_of_a_lone_exchange(
 ):
     data = load_domain(find_domains()[name], cache_root=tmp_path, generated_samples=120)
     samples = [one for split in data.splits.values() for one in split]
-    assert len(samples) >= 60
-    for sample in samples:
+    assert len(samples) >= 120
+    for sample in samples[::4]:
         assert (sample.history, sample.role) == ((), "user")
         assert sample.full_prompt == sample.prompt
         prompt, answer = as_always(sample, words)
