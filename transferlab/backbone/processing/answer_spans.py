@@ -82,12 +82,11 @@ def _earlier_answer(opening: str, whole: str, answer: str, *, ends: Sequence[str
         ends: the tokens at which generation stops, as texts.
 
     Returns:
-        None where the template does not write the answer right after the generation prompt.
+        None where the answer does not stand where the generation prompt ends or is left.
     """
+    # A generation prompt may go on where an earlier answer begins: with thinking that is left out.
     begin = len(commonprefix([opening, whole]))
-    if opening[begin:].strip():
-        return None
-    if opening[-1:].isspace():
+    if opening[begin - 1 : begin].isspace():
         begin += _blanks(whole, begin)
     said = begin + _blanks(whole, begin)
     written = answer.strip()

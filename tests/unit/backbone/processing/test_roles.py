@@ -162,6 +162,15 @@ def test_answers_that_do_not_follow_the_generation_prompt_are_not_guessed():
     assert "\n" not in str(caught.value)
 
 
+def test_earlier_answers_may_lack_what_a_generation_prompt_ends_with():
+    """As Qwen 3.5's without thinking, which writes an empty thought before the answer to come."""
+    chat = chat_of(NAMED.replace("[assistant]{% endif %}", "[assistant]<no thought>{% endif %}"))
+    text = chat.prompt_text(TURNS, [1])
+    assert text.endswith("[assistant]<no thought>")
+    (span,) = chat.answer_spans(TURNS, [1])
+    assert text[slice(*span)] == "A disc.</s>"
+
+
 def test_an_answer_that_no_end_token_follows_is_marked_alone():
     chat = chat_of(NO_END)
     (span,) = chat.answer_spans(TURNS, [1])
