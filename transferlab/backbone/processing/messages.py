@@ -19,7 +19,7 @@ Form = Literal["parts", "text"]
 _WRITTEN_AS_DATA = re.compile(r"""['"]type['"]""")
 """In what a template has written: the list of parts itself, in place of its text."""
 SYSTEM_GAP = "\n\n"
-"""Between a system text and the user's first words, as Gemma's and Mistral's authors have it."""
+"""Between a system text and the user's first words, as Gemma's authors have it."""
 
 
 def text_part(text: str) -> dict[str, str]:
