@@ -93,6 +93,17 @@ def test_marks_are_the_templates_own_without_pictures(templated):
     assert supervised == marks[: len(ids)]
 
 
+def test_a_film_of_an_earlier_turn_is_its_frames_there(family, templated):
+    if family == "llava_onevision":
+        pytest.skip("it shows a lone picture in more tiles")
+    one = conversation(learned=True, media=(picture(1, frames=2), picture(2)), id="film")
+    ids, supervised = row_of(templated, one)
+    assert words_of(templated, ids, supervised) == SAID
+    first = replace(one, history=one.history[:1], prompt=one.history[1].text, media=one.media[:1])
+    begin = templated.collator.prompt(replace(first, id="first")).ids
+    assert ids[: len(begin)] == begin
+
+
 def test_without_marks_of_its_own_exactly_the_answers_and_their_ends_are_marked(
     family, templated, monkeypatch
 ):

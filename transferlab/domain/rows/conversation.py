@@ -105,7 +105,7 @@ def _messages(item: Mapping[str, Any]) -> tuple[list[Any], tuple[str, ...]]:
             return first + item[name], (name,)
     prompt, completion = item.get("prompt"), item.get("completion")
     if isinstance(prompt, list) and isinstance(completion, list):
-        return first + prompt + completion, ("prompt", "completion")
+        return first + [_as_context(one) for one in prompt] + completion, ("prompt", "completion")
     for user_key, answered in _PAIRS:
         question, answer = item.get(user_key), item.get(answered)
         if isinstance(question, str) and isinstance(answer, str):
@@ -154,6 +154,14 @@ def _before(item: Mapping[str, Any]) -> list[Any]:
         question, answer = _exchange(*pair)
         turns += [question, answer | {"weight": 0}]
     return turns
+
+
+def _as_context(message: Any) -> Any:
+    """A turn of a prompt, whose answers are learned only if they say so themselves."""
+    if not isinstance(message, Mapping) or any(message.get(key) is not None for key in _WEIGHTS):
+        return message
+    answers = (ROLES.get(str(message.get(key))) == "assistant" for key in ("role", "from"))
+    return {**message, "weight": 0} if any(answers) else message
 
 
 def _is_text(value: Any) -> bool:

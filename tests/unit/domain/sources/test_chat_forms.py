@@ -57,6 +57,15 @@ def test_an_answer_of_weight_0_is_context_and_no_answer(tmp_path):
     assert "neither 0 nor 1" in bad[0][1]
 
 
+def test_answers_in_a_prompt_are_context_as_trl_has_them(tmp_path):
+    item = {"prompt": [*TURNS, {**TURNS[0], "content": "Q2"}], "completion": [TURNS[1]]}
+    rows, bad = read(tmp_path, item)
+    assert (len(rows), bad) == (1, [])
+    assert [turn.text for turn in turns_from_json(rows[0]["_turns"])] == ["Q1", "A1", ""]
+    item["prompt"][1] = TURNS[1] | {"weight": 1}
+    assert len(read(tmp_path, item)[0]) == 2
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
