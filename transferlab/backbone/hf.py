@@ -231,7 +231,7 @@ class HFBackbone:
         prompt = self.collator.prompt(sample)
         longest = len(self.collator.answer(sample, sample.answer))
         if sample.choices:
-            key = (sample.choices, sample.prompt, prompt.frames, prompt.sounds)
+            key = (sample.choices, sample.turns, prompt.frames, prompt.sounds)
             if key not in self._longest_choice:
                 found = (len(self.collator.answer(sample, one)) for one in sample.choices)
                 self._longest_choice[key] = max(found)

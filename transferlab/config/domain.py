@@ -138,7 +138,8 @@ class SourceSection(Section):
     generator: str | None = None
     """Generated only: which built-in world writes the table and its media."""
     options: dict[str, Any] = {}
-    """Generated: options of the generator, e.g. samples and seed. A third party's kind: its own."""
+    """Generated: options of the generator, e.g. samples and seed. Chat: ``answers``, those that are
+    learned (each, last, all). A third party's kind: its own."""
 
     @model_validator(mode="before")
     @classmethod

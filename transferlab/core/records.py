@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from transferlab.core.text.conversation import Role, Turn, flatten_turns, turns_before
 from transferlab.errors import DataError
 
 MEDIA_SLOT = "<image>"
@@ -62,16 +63,22 @@ class Sample:
     task: str
     kind: TaskKind
     media: tuple[MediaRef, ...]
+    """In the order of the slots, those of ``history`` first."""
     prompt: str
+    """The turn that is answered; "" after a history whose last turn is answered."""
     answer: str
     choices: tuple[str, ...] = ()
     """The closed label set, or this sample's options; empty for free text."""
     group: str = ""
     """Salted id of the patient, lecture or chapter: never on two sides of a split."""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    history: tuple[Turn, ...] = ()
+    """What was said before the prompt: system text and earlier turns."""
+    role: Role = "user"
+    """Whose turn the prompt is: user or tool."""
 
     def __post_init__(self) -> None:
-        slots = self.prompt.count(MEDIA_SLOT)
+        slots = self.full_prompt.count(MEDIA_SLOT)
         if slots != len(self.media):
             raise DataError(
                 f"sample '{self.id}' of '{self.domain}': the prompt has {slots} media slot(s), "
@@ -90,10 +97,34 @@ class Sample:
         """Whether the answer comes from a closed set."""
         return bool(self.choices)
 
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """All that is said before the answer."""
+        return turns_before(self.history, prompt=self.prompt, role=self.role)
+
+    @property
+    def full_prompt(self) -> str:
+        """``turns`` as one text; without a history the prompt as it is."""
+        return flatten_turns(self.turns)
+
+    @property
+    def learns_history(self) -> bool:
+        """Whether a training batch supervises earlier answers too."""
+        return any(turn.learned for turn in self.history)
+
+    def answered(self, text: str) -> Sample:
+        """The same question with another answer, which alone is learned; without choices."""
+        history = tuple(replace(turn, learned=False) for turn in self.history)
+        return replace(self, answer=text, choices=(), history=history)
+
     def without_media(self) -> Sample:
         """The same question with its media and their slots taken away: the text-only control."""
-        prompt = self.prompt.replace(MEDIA_SLOT, "").lstrip("\n ")
-        return replace(self, media=(), prompt=prompt)
+        history = tuple(replace(turn, text=_without_slots(turn.text)) for turn in self.history)
+        return replace(self, media=(), prompt=_without_slots(self.prompt), history=history)
+
+
+def _without_slots(text: str) -> str:
+    return text.replace(MEDIA_SLOT, "").lstrip("\n ")
 
 
 @dataclass(frozen=True, kw_only=True)

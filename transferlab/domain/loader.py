@@ -165,5 +165,7 @@ def _digest(
     for split in SPLITS:
         for sample in splits[split]:
             add(split, sample.id, sample.prompt, sample.answer, *sample.choices)
+            for turn in sample.history:
+                add(turn.role, turn.text, "learned" if turn.learned else "context")
             add(*(resolver.fingerprint(ref) for ref in sample.media))
     return digest.hexdigest()

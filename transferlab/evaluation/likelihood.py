@@ -269,8 +269,10 @@ def _best(sample: Sample, scores: np.ndarray) -> str:
 def _bare(sample: Sample, *, content_free: bool) -> Sample:
     # The right answer plays no part in how choices are scored.
     bare = replace(sample.without_media(), answer=sample.choices[0])
-    return replace(bare, prompt=CONTENT_FREE) if content_free else bare
+    if not content_free:
+        return bare
+    return replace(bare, prompt=CONTENT_FREE, history=(), role="user")
 
 
 def _key(sample: Sample) -> tuple[str, tuple[str, ...]]:
-    return sample.prompt, sample.choices
+    return sample.full_prompt, sample.choices

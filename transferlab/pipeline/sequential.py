@@ -80,7 +80,7 @@ def measure_similarity(parts: Parts, backbone: Backbone, domain: str) -> list[Si
                     features=backbone.features(
                         chosen, batch_samples=parts.config.evaluation.batch_samples
                     ),
-                    texts=[sample.prompt for sample in chosen],
+                    texts=[sample.full_prompt for sample in chosen],
                     groups=[sample.group for sample in chosen],
                     labels=[f"{one.task}: {one.answer}" if one.closed else "" for one in chosen],
                 )

@@ -52,16 +52,25 @@ PAD, BEGIN, END, USER, ASSISTANT, IMAGE = (
 SPECIAL = (PAD, BEGIN, END, USER, ASSISTANT, IMAGE)
 
 # A prompt may be one string with <image> slots or a list of parts; both render alike, with no
-# line break after a slot, so that it does not matter which one a caller uses.
+# line break after a slot, so that it does not matter which one a caller uses. A system text, which
+# pretraining has none of, stands before the words of the user's next turn.
 CHAT_TEMPLATE = (
     "{{ bos_token }}"
+    "{% set before = namespace(text='') %}"
     "{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}"
+    "{% if message['role'] == 'system' %}"
+    "{% if message['content'] is string %}"
+    "{% set before.text = before.text + (message['content'] | trim) %}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% set said = '<image>' if part['type'] == 'image' else part['text'] | trim %}"
+    "{% set before.text = before.text + said %}"
+    "{% endfor %}{% endif %}{% set before.text = before.text + '\\n\\n' %}"
+    "{% elif message['role'] == 'assistant' %}"
     "<|assistant|>{% generation %}"
     "{% if message['content'] is string %}{{ message['content'] | trim }}"
     "{% else %}{% for part in message['content'] %}{{ part['text'] | trim }}{% endfor %}"
     "{% endif %}{{ eos_token }}{% endgeneration %}"
-    "{% else %}<|user|>"
+    "{% else %}<|user|>{{ before.text }}{% set before.text = '' %}"
     "{% if message['content'] is string %}"
     "{{ message['content'] | replace('<image>\\n', '<image>') | trim }}"
     "{% else %}{% for part in message['content'] %}"
@@ -69,6 +78,7 @@ CHAT_TEMPLATE = (
     "{% else %}{{ part['text'] | replace('<image>\\n', '<image>') | trim }}{% endif %}"
     "{% endfor %}{% endif %}{% endif %}"
     "{% endfor %}"
+    "{% if before.text %}<|user|>{{ before.text | trim }}{% endif %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 

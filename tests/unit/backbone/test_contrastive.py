@@ -11,6 +11,7 @@ from backbone_cases import losses_of, picture, sample, tiny, waken
 from transferlab.backbone.reload import Probe
 from transferlab.config.backbone import AdapterSection, BackboneSection
 from transferlab.core.batch import Batch
+from transferlab.core.text.conversation import Turn
 from transferlab.errors import DataError, ModelError
 
 CHOICES = ("effusion", "pneumonia", "no finding")
@@ -50,6 +51,19 @@ def backbone(folder):
     waken(made)
     made.module.eval()
     return made
+
+
+def test_a_conversation_is_one_text_and_its_earlier_answers_are_not_learned(folder):
+    backbone = tiny(model=folder, adapter=None, caption="{prompt} {answer}")
+    answered = Turn(role="assistant", text="A lung")
+    short = replace(CLOSED[2], choices=("no", "yes"), answer="no", prompt="Well?")
+    one = replace(short, history=(Turn(role="user", text="What?"), answered))
+    flat = replace(one, history=(), prompt="User: What?\nAssistant: A lung\nUser: Well?")
+    batch, expected = (backbone.collate([each])[0] for each in (one, flat))
+    assert torch.equal(batch.input_ids, expected.input_ids)
+    learned = replace(one, history=(one.history[0], replace(answered, learned=True)))
+    with pytest.raises(ModelError, match=r"compares and does not write.*options\.answers"):
+        backbone.collate([learned])
 
 
 @pytest.mark.parametrize("asked", [CLOSED[:2], OPEN], ids=["choices", "in_batch"])

@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "domain"))
-from domain_cases import toy_rows, write_domain
+from domain_cases import toy_rows, write_domain, write_settings
 
 
 @pytest.fixture
@@ -45,6 +45,26 @@ def test_the_page_shows_what_the_backbone_sees(command, toys, tmp_path):
     assert "<b>bold" not in text
     assert "Labels of finding" in text
     assert "://" not in re.sub(r"data:image[^\"]+", "", text), "the page must need no network"
+
+
+def test_the_page_shows_the_turns_of_a_conversation_with_their_roles(command, tmp_path):
+    said = [("system", "Be short."), ("human", "What is it?"), ("gpt", "A heart."),
+            ("human", "Is it large?"), ("gpt", "No.")]  # fmt: skip
+    turns = [{"from": role, "value": text} for role, text in said]
+    task = {"kind": "answer", "prompt": "{prompt}", "answer": "{answer}", "metrics": ["token_f1"]}
+    source = {"kind": "chat", "path": "chat.jsonl", "options": {"answers": "all"}}
+    folder = tmp_path / "talks"
+    write_settings(folder, source=source, group="id", attributes=[], tasks={"talk": task})
+    items = [json.dumps({"id": str(n), "conversations": turns}) for n in range(12)]
+    (folder / "chat.jsonl").write_text("\n".join(items))
+    page = tmp_path / "page.html"
+    assert command("domains", "preview", folder, "--out", page, "--samples", "1").code == 0
+    text = page.read_text()
+    shown = text[text.index('class="card"') : text.index('class="answer"')]
+    assert re.findall(r'class="(?:quiet|prompt)">([^<]+)<', shown) == [
+        *("system", "Be short.", "user", "What is it?"),
+        *("assistant, learned", "A heart.", "user", "Is it large?"),
+    ]
 
 
 class Page(HTMLParser):

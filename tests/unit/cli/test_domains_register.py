@@ -146,6 +146,15 @@ def test_conversations_of_another_trainer(command, tmp_path):
     found = json.loads(done.out)
     assert found["settings"]["source"]["media"]["image"]["path"] == "images/{path}"
     assert found["check"]["media"] == 30
+    assert not any("answers: all" in note for note in found["notes"])
+    for item in items:
+        item["messages"] += [
+            {"role": "user", "content": "Sure?"},
+            {"role": "assistant", "content": "Yes"},
+        ]
+    (tmp_path / "sft" / "train.json").write_text(json.dumps(items))
+    done = command("domains", "register", tmp_path / "sft", "--name", "talks", "--json")
+    assert any("{answers: all} trains all" in note for note in json.loads(done.out)["notes"])
 
 
 def test_a_table_that_names_files_from_the_folder_above(command, tmp_path):

@@ -48,7 +48,14 @@ class CandidateCollator:
 
         Raises:
             DataError: a medium cannot be read, or a candidate is longer than the model reads.
+            ModelError: earlier answers of a conversation are to be learned.
         """
+        if any(sample.learns_history for sample in samples):
+            raise ModelError(
+                f"backbone '{self._name}' compares and does not write, so earlier answers of a "
+                "conversation cannot be learned; set source.options.answers of the domain to each "
+                "or last, or choose a backbone that writes"
+            )
         candidates = [sample.choices or (sample.answer,) for sample in samples]
         texts = [
             torch.tensor([[self._tokens(sample, one) for one in given]])
@@ -97,12 +104,12 @@ class CandidateCollator:
 
     def question_of(self, sample: Sample) -> str:
         """What of the prompt the caption writes beside a candidate."""
-        return words_of(sample.prompt) if "{prompt}" in self.caption else ""
+        return words_of(sample.full_prompt) if "{prompt}" in self.caption else ""
 
     def words(self, sample: Sample) -> Tensor:
         """(pieces, length) int64: the prompt's words, in as many pieces as the model needs."""
         given = self._tokenizer(
-            [words_of(sample.prompt)],
+            [words_of(sample.full_prompt)],
             truncation=True,
             max_length=self._length,
             return_overflowing_tokens=True,

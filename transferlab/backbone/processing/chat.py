@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from os.path import commonprefix
 from typing import Any
 
 import jinja2
 
+from transferlab.backbone.processing.answer_spans import Span, answer_part, spans_of_answers
 from transferlab.backbone.processing.layouts import Interleaved
+from transferlab.backbone.processing.messages import (
+    Form,
+    Message,
+    form_of_role,
+    message,
+    message_with_media,
+    text_part,
+    with_merged_system,
+)
 from transferlab.backbone.processing.reserved_tokens import PROBE, reserved_in, reserved_words
 from transferlab.core.records import MEDIA_SLOT
+from transferlab.core.text.conversation import Role, Turn, flatten_turns
 from transferlab.errors import ModelError
 
 _IN_FRONT = re.compile(rf"^(?:\s*{re.escape(MEDIA_SLOT)})+")
@@ -64,10 +74,12 @@ class Chat:
         self._templated = bool(processor.chat_template) and layout.uses_chat_template
         rendered = None
         if self._templated:
-            rendered = self._render([_user_turn(PROBE, [])], add_generation_prompt=True)
+            rendered = self._render([message("user", [text_part(PROBE)])])
         words = map(re.escape, reserved_words(self._tokenizer, rendered))
         self._reserved = re.compile("|".join(words) or r"(?!)")
         self._moves_pictures = self._templated and bool(self.image_token) and self._probe_order()
+        self._forms: dict[Role, Form | None] = {}
+        """Of the roles that were met beside user and assistant."""
 
     def reserved_in(self, text: str) -> str | None:
         """A word of a sample's text that the backbone would read as one of its own, or None.
@@ -77,28 +89,87 @@ class Chat:
         """
         return reserved_in(text, self._reserved)
 
-    def prompt_text(self, prompt: str, frames: Sequence[int], sounds: Sequence[bool] = ()) -> str:
+    def prompt_text(
+        self, prompt: str | Sequence[Turn], frames: Sequence[int], sounds: Sequence[bool] = ()
+    ) -> str:
         """The prompt as the model reads it, with one image token per frame.
 
         Args:
-            prompt: with one media slot per medium.
+            prompt: a user's, or the turns of a conversation; with one media slot per medium.
             frames: per slot, how many frames the medium has.
             sounds: per slot, whether its sound comes after them; none does where nothing is given.
+
+        Raises:
+            ModelError: the template cannot write it, or leaves something of it out.
         """
+        turns = _as_turns(prompt)
         if not self._templated:
-            return self.layout.prompt_text(prompt, frames)
-        return self._render([self._question(prompt, frames, sounds)], add_generation_prompt=True)
+            return self.layout.prompt_text(flatten_turns(turns), frames)
+        text = self._render(self._messages(turns, frames, sounds))
+        if len(turns) > 1 or turns[0].role != "user":
+            self._refuse_left_out(turns, text)
+        return text
+
+    def knows(self, role: Role) -> bool:
+        """Whether the chat template has a role, and writes its turns as no other's."""
+        if role in ("user", "assistant"):
+            return True
+        return self._templated and self._form(role) is not None
+
+    def answer_spans(
+        self, turns: Sequence[Turn], frames: Sequence[int], sounds: Sequence[bool] = ()
+    ) -> list[Span]:
+        """Where those answers stand in ``prompt_text`` that are learned beside the last one.
+
+        The template's own marks say so where it has them: end token and what it writes after it
+        are marked or not, as its authors do. Else it is the answer with an end token after it.
+
+        Raises:
+            ModelError: it cannot be told exactly.
+        """
+        spans = None
+        if self._templated:
+            spans = spans_of_answers(
+                self._messages(turns, frames, sounds),
+                [turn.text for turn in turns if turn.role == "assistant"],
+                whole=self.prompt_text(turns, frames, sounds),
+                render=self._render,
+                template=self._processor.chat_template,
+                special_tokens=self._tokenizer.special_tokens_map,
+                ends=[self._tokenizer.convert_ids_to_tokens(one) for one in self.end_ids],
+            )
+        if spans is None or not self._tokenizer.is_fast:
+            raise ModelError(
+                f"backbone '{self._name}' has no chat template that writes the earlier answers of "
+                "a conversation where they can be marked exactly; set source.options.answers of "
+                "the domain to each or last, or choose another backbone"
+            )
+        answers = (turn for turn in turns if turn.role == "assistant")
+        return [span for span, turn in zip(spans, answers, strict=True) if turn.learned]
 
     def tokens(self, text: str) -> list[int]:
         """Token ids of a whole exchange, or of its beginning."""
+        return self._tokenizer(text, add_special_tokens=self._adds_first(text))["input_ids"]
+
+    def tokens_at(self, text: str, spans: Sequence[Span]) -> list[int]:
+        """The positions in ``tokens(text)`` of the tokens that stand in one of the spans."""
+        first = self._adds_first(text)
+        given = self._tokenizer(text, add_special_tokens=first, return_offsets_mapping=True)
+        # As transformers marks what a template's own generation marks hold.
+        return [
+            at
+            for at, (begin, end) in enumerate(given["offset_mapping"])
+            if any(begin < last and end > start for start, last in spans)
+        ]
+
+    def _adds_first(self, text: str) -> bool:
         # Templates that write the first token themselves must not get it twice.
         first = self._tokenizer.bos_token
-        add_first = self.layout.adds_bos_token and (first is None or not text.startswith(first))
-        return self._tokenizer(text, add_special_tokens=add_first)["input_ids"]
+        return self.layout.adds_bos_token and (first is None or not text.startswith(first))
 
     def answer_tokens(
         self,
-        prompt: str,
+        prompt: str | Sequence[Turn],
         frames: Sequence[int],
         answer: str,
         *,
@@ -108,7 +179,7 @@ class Chat:
         """What the model must say after the prompt: the answer's tokens and one end token.
 
         Args:
-            prompt: with one media slot per medium.
+            prompt: as for ``prompt_text``.
             frames: per slot, how many frames the medium has.
             sounds: per slot, whether its sound comes after them; none does where nothing is given.
             answer: as the sample or a choice has it.
@@ -119,10 +190,11 @@ class Chat:
                 answer's first.
         """
         if self._templated:
-            question = self._question(prompt, frames, sounds)
-            turns = [question, _turn("assistant", [_text(answer)])]
-            opening = self._render([question], add_generation_prompt=True)
-            part = answer_part(opening, self._render(turns, add_generation_prompt=False), answer)
+            asked = self._messages(_as_turns(prompt), frames, sounds)
+            opening = self._render(asked)
+            exchange = [*asked, message("assistant", [text_part(answer)])]
+            written = self._render(exchange, add_generation_prompt=False)
+            part = answer_part(opening, written, answer)
             whole = [] if part is None else self.tokens(opening + part)
             if whole[: len(start)] != start:
                 raise ModelError(
@@ -161,26 +233,58 @@ class Chat:
         ids = queries(words)["input_ids"]
         return {"qformer_input_ids": ids, "qformer_attention_mask": [1] * len(ids)}
 
-    def _question(self, prompt: str, frames: Sequence[int], sounds: Sequence[bool]) -> dict:
-        """The user's turn. Pictures stand where the prompt has them, also with a template that puts
-        all of them before the text: that one gets them as words of the text."""
-        in_front = MEDIA_SLOT not in _IN_FRONT.sub("", prompt)
-        if not self._moves_pictures or any(sounds) or in_front:
-            return _user_turn(prompt, frames, sounds)
-        parts = prompt.split(MEDIA_SLOT)
+    def _messages(
+        self, turns: Sequence[Turn], frames: Sequence[int], sounds: Sequence[bool]
+    ) -> list[Message]:
+        """The turns as the template takes them; what it has no system role for goes to the user."""
+        if any(turn.role == "system" for turn in turns) and not self.knows("system"):
+            turns = with_merged_system(turns)
+        messages, begin = [], 0
+        for turn in turns:
+            end = begin + turn.text.count(MEDIA_SLOT)
+            messages.append(self._message(turn, frames[begin:end], sounds[begin:end]))
+            begin = end
+        return messages
+
+    def _message(self, turn: Turn, frames: Sequence[int], sounds: Sequence[bool]) -> Message:
+        """A turn. Pictures stand where it has them, also with a template that puts all of them
+        before the text: that one gets them as words of the text."""
+        as_text = turn.role in ("system", "tool") and self._form(turn.role) == "text"
+        in_front = MEDIA_SLOT not in _IN_FRONT.sub("", turn.text)
+        if not as_text and (not self._moves_pictures or any(sounds) or in_front):
+            return message_with_media(turn, frames, sounds)
+        parts = turn.text.split(MEDIA_SLOT)
         pictures = ["", *(self.image_token * count for count in frames)]
-        return _turn("user", [_text("".join(a + b for a, b in zip(pictures, parts, strict=True)))])
+        text = "".join(a + b for a, b in zip(pictures, parts, strict=True))
+        return message(turn.role, text if as_text else [text_part(text)])
+
+    def _form(self, role: Role) -> Form | None:
+        if role not in self._forms:
+            picture = bool(self.image_token)
+            self._forms[role] = form_of_role(role, self._render, picture=picture)
+        return self._forms[role]
 
     def _probe_order(self) -> bool:
         """Whether the template moves a picture that stands after words to before them."""
-        turn = _user_turn(f"{PROBE}{MEDIA_SLOT}", [1])
-        before, _, after = self._render([turn], add_generation_prompt=True).partition(PROBE)
+        asked = message_with_media(Turn(role="user", text=f"{PROBE}{MEDIA_SLOT}"), [1])
+        before, _, after = self._render([asked]).partition(PROBE)
         return self.image_token in before and self.image_token not in after
 
-    def _render(self, turns: list[dict], *, add_generation_prompt: bool) -> str:
+    def _refuse_left_out(self, turns: Sequence[Turn], text: str) -> None:
+        for turn in turns:
+            pieces = (piece.strip() for piece in turn.text.split(MEDIA_SLOT))
+            # Some templates leave the thinking out of earlier answers, as they were trained.
+            if turn.role != "assistant" and not all(piece in text for piece in pieces):
+                raise ModelError(
+                    f"backbone '{self._name}': its chat template leaves out what a {turn.role} "
+                    "turn of a conversation says; mend the chat_template of its tokenizer or "
+                    "processor, or choose another backbone"
+                )
+
+    def _render(self, messages: list[Message], *, add_generation_prompt: bool = True) -> str:
         try:
             return self._processor.apply_chat_template(
-                turns, add_generation_prompt=add_generation_prompt, tokenize=False
+                messages, add_generation_prompt=add_generation_prompt, tokenize=False
             )
         except (jinja2.TemplateError, TypeError) as error:
             # Its words are left out: a template can put a sample's text into them.
@@ -191,51 +295,5 @@ class Chat:
             ) from error
 
 
-def answer_part(prompt_part: str, whole: str, answer: str) -> str | None:
-    """What a template writes after the prompt: the answer, and what ends its turn.
-
-    Whitespace is the prompt's where the two renderings differ in nothing else (LLaVA-OneVision
-    writes a blank and a line break before an answer, and a line break alone where it is to be
-    generated); between the answer and its end there is none (LLaVA-1.5 puts a blank there, which
-    its authors' trainer does not have).
-
-    Args:
-        prompt_part: the prompt with its generation prompt.
-        whole: the same with the answer.
-        answer: as the sample has it.
-
-    Returns:
-        None where the template does not write the answer right after the generation prompt.
-    """
-    shared = len(commonprefix([prompt_part, whole]))
-    rest = whole[shared:]
-    if shared < len(prompt_part):
-        if prompt_part[shared:].strip():
-            return None
-        if not rest.lstrip().startswith(answer.strip()):
-            return None
-    if prompt_part[-1:].isspace():
-        rest = rest.lstrip()
-    written = answer if answer in rest else answer.strip()
-    before, found, after = rest.partition(written)
-    return before + found + after.lstrip() if found else rest
-
-
-def _text(text: str) -> dict[str, str]:
-    return {"type": "text", "text": text}
-
-
-def _turn(role: str, content: list[dict]) -> dict[str, Any]:
-    return {"role": role, "content": content}
-
-
-def _user_turn(prompt: str, frames: Sequence[int], sounds: Sequence[bool] = ()) -> dict[str, Any]:
-    content: list[dict] = []
-    for position, part in enumerate(prompt.split(MEDIA_SLOT)):
-        if position:
-            content += [{"type": "image"}] * frames[position - 1]
-            if any(sounds[position - 1 : position]):
-                content.append({"type": "audio"})
-        if part:
-            content.append(_text(part))
-    return _turn("user", content)
+def _as_turns(prompt: str | Sequence[Turn]) -> Sequence[Turn]:
+    return [Turn(role="user", text=prompt)] if isinstance(prompt, str) else prompt

@@ -36,6 +36,8 @@ class Prompt:
     """What else the model reads of the prompt, by the name of its argument; (1, ...)."""
     sounds: tuple[bool, ...]
     """Per medium: whether its sound is audio."""
+    learned: tuple[int, ...] = ()
+    """The positions in ``ids`` of earlier answers' tokens that training supervises."""
 
 
 class Collator:
@@ -74,12 +76,13 @@ class Collator:
 
         A row is the prompt and the answer without its last token; the label at each position is
         the token that the model must say next, so the end token is the last row position's label.
+        Earlier answers of a conversation have labels too, where they are to be learned.
 
         Raises:
             DataError: a medium cannot be read, or a sample is longer than the backbone may take.
         """
         answers = [self.answer(sample, sample.answer) for sample in samples]
-        return self._batch(samples, answers)
+        return self._batch(samples, answers, with_history=True)
 
     def choices(self, samples: Sequence[Sample], answers: Sequence[str]) -> Batch:
         """The samples with other answers than their own, one each.
@@ -100,19 +103,19 @@ class Collator:
 
     def prompt(self, sample: Sample) -> Prompt:
         """The sample's prompt as token ids; its media are decoded at the first call only."""
-        key = (sample.id, sample.prompt, sample.media)
+        key = (sample.id, sample.turns, sample.media)
         cached = self._prompts.get(key)
         if cached is not None:
             return cached
-        self._refuse_reserved(sample, sample.prompt, what="prompt")
+        self._refuse_reserved(sample, sample.full_prompt, what="prompt")
+        self._refuse_unknown_roles(sample)
         media = self.media.encode(sample.media)
         self._refuse_many(sample, sum(media.frames))
         sounds = tuple(ref.sound for ref in sample.media)
         audio = self._encode_audio(sample)
-        text = self.chat.prompt_text(sample.prompt, media.frames, sounds)
-        ids = self.chat.tokens(
-            self._fill_audio_slots(self._expand(text, media.texts, sample), audio)
-        )
+        text = self.chat.prompt_text(sample.turns, media.frames, sounds)
+        whole = self._fill_audio_slots(self._expand(text, media.texts, sample), audio)
+        ids = self.chat.tokens(whole)
         if any(media.texts) and not audio and not self._expansion_checked:
             self._check_expansion(text, ids, sample)
         prompt = Prompt(
@@ -122,6 +125,7 @@ class Collator:
             extra_inputs={n: torch.tensor([ids]) for n, ids in self.chat.extra_inputs(text).items()}
             | stack_audio(audio),
             sounds=sounds,
+            learned=self._learned(sample, text, whole, media.texts, audio),
         )
         size_bytes = sum(tensor.nbytes for tensor in prompt.extra_inputs.values())
         self._prompts.put(key, prompt, size_bytes=size_bytes + _ENTRY_BYTES + 16 * len(ids))
@@ -135,12 +139,12 @@ class Collator:
         """
         prompt = self.prompt(sample)
         # All that the tokens depend on: samples that ask the same of other media share them.
-        key = (sample.prompt, prompt.frames, prompt.sounds, answer)
+        key = (sample.turns, prompt.frames, prompt.sounds, answer)
         cached = self._answers.get(key)
         if cached is None:
             self._refuse_reserved(sample, answer, what="answer or a choice")
             cached = self.chat.answer_tokens(
-                sample.prompt, prompt.frames, answer, start=prompt.start, sounds=prompt.sounds
+                sample.turns, prompt.frames, answer, start=prompt.start, sounds=prompt.sounds
             )
             if self.chat.image_id in cached or self.chat.picture_id in cached:
                 raise DataError(
@@ -150,6 +154,35 @@ class Collator:
             self._answers.put(key, cached, size_bytes=_ENTRY_BYTES + 8 * len(cached))
         return cached
 
+    def _refuse_unknown_roles(self, sample: Sample) -> None:
+        # A system text has its place in every template; what a tool says is no user's word.
+        if any(turn.role == "tool" for turn in sample.turns) and not self.chat.knows("tool"):
+            raise DataError(
+                f"sample '{sample.id}' of '{sample.domain}' has a turn of a tool, a role that the "
+                f"chat template of '{self._name}' does not know; choose a backbone that knows it, "
+                "or write the turn as a user's"
+            )
+
+    def _learned(
+        self, sample: Sample, text: str, whole: str, texts: Sequence[str], audio: list[EncodedAudio]
+    ) -> tuple[int, ...]:
+        """The positions of earlier answers that are learned, in the tokens of ``whole``: the prompt
+        ``text`` with what pictures (``texts``) and sounds stand for."""
+        if not sample.learns_history:
+            return ()
+
+        def length(start: str) -> int:
+            pictures = start.count(self.chat.image_token) if self.chat.image_token else 0
+            sounds = start.count(self.sound.token) if self.sound else 0
+            expanded = self._expand(start, texts[:pictures], sample)
+            return len(self._fill_audio_slots(expanded, audio[:sounds]))
+
+        prompt_sounds = tuple(ref.sound for ref in sample.media)
+        frames = self.media.encode(sample.media).frames
+        spans = self.chat.answer_spans(sample.turns, frames, prompt_sounds)
+        moved = [(length(text[:begin]), length(text[:end])) for begin, end in spans]
+        return tuple(self.chat.tokens_at(whole, moved))
+
     def _refuse_reserved(self, sample: Sample, text: str, *, what: str) -> None:
         found = self.chat.reserved_in(text)
         if found is not None:
@@ -158,7 +191,13 @@ class Collator:
                 f"'{self._name}' reads as a token of its own and not as text; remove it"
             )
 
-    def _batch(self, samples: Sequence[Sample], answers: Sequence[list[int]]) -> Batch:
+    def _batch(
+        self,
+        samples: Sequence[Sample],
+        answers: Sequence[list[int]],
+        *,
+        with_history: bool = False,
+    ) -> Batch:
         prompts = [self.prompt(sample) for sample in samples]
         rows = [p.ids + answer[:-1] for p, answer in zip(prompts, answers, strict=True)]
         self._refuse_long(samples, [len(row) for row in rows])
@@ -166,10 +205,14 @@ class Collator:
         ids = np.full((len(rows), width), self._pad_id, dtype=np.int64)
         mask = np.zeros_like(ids)
         labels = np.full_like(ids, IGNORE_INDEX)
-        for at, (row, answer) in enumerate(zip(rows, answers, strict=True)):
-            ids[at, width - len(row) :] = row
-            mask[at, width - len(row) :] = 1
+        for at, (row, prompt, answer) in enumerate(zip(rows, prompts, answers, strict=True)):
+            begin = width - len(row)
+            ids[at, begin:] = row
+            mask[at, begin:] = 1
             labels[at, width - len(answer) :] = answer
+            if with_history and prompt.learned:
+                learned = begin + np.array(prompt.learned)
+                labels[at, learned - 1] = ids[at, learned]
         media = [self.media.encode(sample.media) for sample in samples]
         return Batch(
             input_ids=torch.from_numpy(ids),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from transferlab.continual.components.samplers import SampleOrder
@@ -46,11 +45,7 @@ class SelfGeneratedTargets(Strategy):
             max_new_tokens=self.options.max_new_tokens,
         )
         # Without choices: the model's own words need not be one of them.
-        answered = [
-            replace(one.sample, answer=one.text, choices=())
-            for one in predictions
-            if one.text.strip()
-        ]
+        answered = [one.sample.answered(one.text) for one in predictions if one.text.strip()]
         fitting = [one for one in answered if _fits(trainer.backbone, one)]
         for without, why in (
             (len(predictions) - len(answered), "the model says nothing to"),

@@ -89,4 +89,5 @@ class PseudoReplay(SelfGeneratedTargets):
 def _about(sample: Sample, question: str) -> Sample:
     """Another question about the same media."""
     slots = MEDIA_SLOT * len(sample.media)
-    return replace(sample, kind="describe", prompt=f"{slots}\n{question}".lstrip(), choices=())
+    prompt = f"{slots}\n{question}".lstrip()
+    return replace(sample, kind="describe", prompt=prompt, choices=(), history=(), role="user")

@@ -190,6 +190,11 @@ def _chat(found: Survey, path: Path) -> tuple[dict[str, Any], Questions]:
     notes = [f"source.path: {', '.join(files[1:])} also hold conversations"] if files[1:] else []
     if bad:
         notes.append(f"{len(bad)} of {len(rows) + len(bad)} conversations cannot be used")
+    if any(row["turn"] != "1" for row in rows):
+        notes.append(
+            "source.options: each answer is a sample, after what was said before it; "
+            "{answers: all} trains all answers of a conversation in one"
+        )
     source = {"kind": "chat", "path": files[0], "media": media}
     return source, Questions(group="about", tasks={"talk": task}, notes=notes)
 

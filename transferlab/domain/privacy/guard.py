@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from transferlab.config.domain import DomainConfig
-from transferlab.domain.base.rows import LISTED, WHERE, Row
+from transferlab.domain.base.rows import LISTED, TURNS, WHERE, Row, turns_from_json, turns_to_json
 from transferlab.domain.base.template import columns_of
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.data_root import data_folder
@@ -18,7 +19,7 @@ from transferlab.errors import InputError
 
 KNOWN = "_known"
 """Reserved column: the ``Identifiers`` that the row's own file states, as JSON."""
-RESERVED = frozenset([KNOWN, LISTED, WHERE])
+RESERVED = frozenset([KNOWN, LISTED, TURNS, WHERE])
 """Columns that domain.yaml cannot name."""
 
 
@@ -87,8 +88,19 @@ class Guard:
         for column in shown & row.keys():
             if row[column] in self._labels:
                 continue  # one of a set that the user has listed
-            clean[column], counts = self._scrubber.scrub(row[column], known)
-            self.removed += counts
+            clean[column] = self._scrubbed(row[column], known)
+        if TURNS in row:
+            said = turns_from_json(row[TURNS])
+            clean[TURNS] = turns_to_json(
+                [replace(turn, text=self._scrubbed(turn.text, known)) for turn in said]
+            )
+        return clean
+
+    def _scrubbed(self, text: str, known: Identifiers) -> str:
+        if self._scrubber is None or not text:
+            return text
+        clean, counts = self._scrubber.scrub(text, known)
+        self.removed += counts
         return clean
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from transferlab.domain.base.rows import LISTED, WHERE, BadRow
+from transferlab.domain.base.rows import LISTED, TURNS, WHERE, BadRow
 
 FORMS = ("messages", "conversations", "conversation")
 """Where the turns of an item stand, if they are a list."""
@@ -38,7 +38,7 @@ OTHER_MEDIA = frozenset(
     for ending in ("_path", "_paths", "_file", "_files", "_url", "_urls", "_name", "_names", "s")
 ) - {"images", "videos", "audios"} | {"img", "picture", "photo", "media", "medias", "speech"}
 """Keys that name what should be shown, and are not read."""
-MADE = frozenset(["answer", "turn", "path", "about", LISTED, WHERE])
+MADE = frozenset(["answer", "turn", "path", "about", LISTED, TURNS, WHERE])
 """Columns that are made of an item; a key of that name would be lost."""
 TURN_READ = frozenset(["role", "from", "content", "value", "weight", "loss", "train", "trainable"])
 TURN_IGNORED = frozenset(["id", "name", "index", "timestamp", "date", "model", "source"])

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from transferlab.core.text.conversation import Role
 from transferlab.domain.base.rows import BadRow
 from transferlab.domain.rows.chat_keys import (
     FORMS,
@@ -18,14 +19,17 @@ from transferlab.domain.rows.chat_keys import (
     is_empty,
 )
 
-ROLES = {
+ROLES: dict[str, Role] = {
     "human": "user",
     "user": "user",
     "gpt": "assistant",
     "assistant": "assistant",
     "model": "assistant",
     "system": "system",
+    "tool": "tool",
+    "observation": "tool",
 }
+"""By what a file calls the speaker."""
 KINDS = ("image", "video")
 PLACEHOLDER = re.compile("<(image|video)>")
 _WEIGHTS = ("weight", "loss", "train", "trainable")
@@ -34,10 +38,10 @@ _PAIRS = (("prompt", "completion"), ("query", "response"), ("instruction", "outp
 
 
 @dataclass(kw_only=True)
-class Turn:
-    """What one side says."""
+class SpokenTurn:
+    """What one side says, as the file has it."""
 
-    role: str
+    role: Role
     text: str
     """With a placeholder for every medium."""
     media: list[str] = field(default_factory=list)
@@ -48,7 +52,7 @@ class Turn:
     """Of an answer: whether it is to be learned, and is not only what was said before."""
 
 
-def read_turns(item: Mapping[str, Any]) -> list[Turn]:
+def read_turns(item: Mapping[str, Any]) -> list[SpokenTurn]:
     """All that is said in an item, in its order.
 
     Raises:
@@ -69,7 +73,9 @@ def listed_media(item: Mapping[str, Any]) -> dict[str, list[str]]:
     return {kind: _listed(item, kind) for kind in KINDS}
 
 
-def shown_media(turns: Sequence[Turn], listed: Mapping[str, list[str]]) -> list[tuple[str, str]]:
+def shown_media(
+    turns: Sequence[SpokenTurn], listed: Mapping[str, list[str]]
+) -> list[tuple[str, str]]:
     """The media in the order of their placeholders, as (kind, path).
 
     Raises:
@@ -99,7 +105,7 @@ def _messages(item: Mapping[str, Any]) -> tuple[list[Any], tuple[str, ...]]:
             return first + item[name], (name,)
     prompt, completion = item.get("prompt"), item.get("completion")
     if isinstance(prompt, list) and isinstance(completion, list):
-        return first + prompt + completion, ("prompt", "completion")
+        return first + [_as_context(one) for one in prompt] + completion, ("prompt", "completion")
     for user_key, answered in _PAIRS:
         question, answer = item.get(user_key), item.get(answered)
         if isinstance(question, str) and isinstance(answer, str):
@@ -114,7 +120,9 @@ def _messages(item: Mapping[str, Any]) -> tuple[list[Any], tuple[str, ...]]:
     )
 
 
-def _check_rest(item: Mapping[str, Any], form: tuple[str, ...], turns: Sequence[Turn]) -> None:
+def _check_rest(
+    item: Mapping[str, Any], form: tuple[str, ...], turns: Sequence[SpokenTurn]
+) -> None:
     """
     Raises:
         BadRow: another key says more than the turns that are read; or pictures are numbered in
@@ -148,19 +156,32 @@ def _before(item: Mapping[str, Any]) -> list[Any]:
     return turns
 
 
+def _as_context(message: Any) -> Any:
+    """A turn of a prompt, whose answers are learned only if they say so themselves."""
+    if not isinstance(message, Mapping) or any(message.get(key) is not None for key in _WEIGHTS):
+        return message
+    answers = (ROLES.get(str(message.get(key))) == "assistant" for key in ("role", "from"))
+    return {**message, "weight": 0} if any(answers) else message
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _turn(message: Any) -> Turn:
+def _turn(message: Any) -> SpokenTurn:
     if not isinstance(message, Mapping):
         raise BadRow("one of its turns is not a JSON object")
     role_value = first_value(message, ("role", "from"))
     role = ROLES.get(role_value) if isinstance(role_value, str) else None
+    if role_value == "function_call":
+        raise BadRow(
+            "a turn of 'function_call' is a tool's call in no backbone's own words; write it as an "
+            "answer, a turn of 'gpt', the way that the backbone's template writes calls"
+        )
     if role is None:
         raise BadRow(f"the role of one of its turns is none of {', '.join(ROLES)}")
     check_turn_keys(message)
-    turn = Turn(role=role, text="", learned=_learned(message, role))
+    turn = SpokenTurn(role=role, text="", learned=_learned(message, role))
     content = first_value(message, ("content", "value"))
     if isinstance(content, str):
         turn.text = content
@@ -183,7 +204,7 @@ def _learned(message: Mapping[str, Any], role: str) -> bool:
     return all(given)
 
 
-def _add(turn: Turn, part: Any) -> None:
+def _add(turn: SpokenTurn, part: Any) -> None:
     """One part of a content that is a list, as TRL and the hub's chat templates have it."""
     kind = part.get("type") if isinstance(part, Mapping) else None
     if kind == "text" and isinstance(part.get("text"), str):

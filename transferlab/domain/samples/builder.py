@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transferlab.config.domain import DomainConfig, SplitsSection, TaskSection
 from transferlab.core.records import MEDIA_SLOT, MediaRef, Quarantined, Sample, SplitName
-from transferlab.domain.base.rows import LISTED, WHERE, BadRow, Row
+from transferlab.core.text.conversation import Role, Turn, flatten_turns, turns_before
+from transferlab.domain.base.rows import LISTED, TURNS, WHERE, BadRow, Row, turns_from_json
 from transferlab.domain.base.template import (
     check_columns,
     check_marks,
@@ -138,10 +139,12 @@ class SampleBuilder:
             raise BadRow(f"the group column '{config.group}' is empty")
         refs = self._references(task, row)
         prompt = fill(with_slots(task.prompt), row)
-        if prompt.count(MEDIA_SLOT) != len(refs):
+        history, role = _said_before(task, row)
+        asked = flatten_turns(turns_before(history, prompt=prompt, role=role))
+        if asked.count(MEDIA_SLOT) != len(refs):
             raise BadRow(f"a column of its prompt contains '{MEDIA_SLOT}', which marks a medium")
         answer, choices = _answer(name, task, row)
-        identity = [name, *map(self._resolver.identity, refs), prompt, answer, group]
+        identity = [name, *map(self._resolver.identity, refs), asked, answer, group]
         sample = Sample(
             id=self._unique_id(identity),
             domain=config.name,
@@ -149,6 +152,8 @@ class SampleBuilder:
             kind=task.kind,
             media=tuple(refs),
             prompt=prompt,
+            history=history,
+            role=role,
             answer=answer,
             choices=choices,
             group=self._guard.id(["group", group]),
@@ -159,7 +164,7 @@ class SampleBuilder:
             sample=sample,
             stratum=self._guard.stratum(value(row, stratify)) if stratify else "",
             where=row[WHERE],
-            own_text=_own_text(task, row),
+            own_text=_own_text(task, row, history),
             split=_split_of(config.splits, row),
         )
 
@@ -244,11 +249,23 @@ def _split_of(section: SplitsSection, row: Row) -> SplitName | None:
     return split
 
 
-def _own_text(task: TaskSection, row: Row) -> str:
+def _said_before(task: TaskSection, row: Row) -> tuple[tuple[Turn, ...], Role]:
+    """The history of a conversation's row, and the role of its prompt.
+
+    A task that does not ask with the column ``prompt`` asks something else of the row.
+    """
+    if TURNS not in row or "prompt" not in named_columns(task.prompt):
+        return (), "user"
+    *history, asked = turns_from_json(row[TURNS])
+    return tuple(history), asked.role
+
+
+def _own_text(task: TaskSection, row: Row, history: Sequence[Turn]) -> str:
     """A label says nothing about its row, and a free answer does."""
     templates = [task.prompt] if task.kind == "classify" else [task.prompt, task.answer]
     named = (column for template in templates for column in named_columns(template))
-    return " ".join(row.get(column, "") for column in named)
+    own = " ".join(row.get(column, "") for column in named)
+    return f"{flatten_turns(history)}\n{own}" if history else own
 
 
 def _answer(name: str, task: TaskSection, row: Row) -> tuple[str, tuple[str, ...]]:

@@ -1,19 +1,31 @@
 """Conversations with pictures and films, as LLaVA, LLaMA-Factory, ms-swift and TRL users have them.
 
-One exchange becomes one row: what was said before it is part of its prompt. The columns are prompt
-(media slots in place), answer, turn (from 1), id, path (of its first medium), about (that path, or
-the id where there is no medium) and every other plain value of the item.
+An answer becomes a row, or a whole conversation does; system text and earlier turns go with it and
+keep their roles. The columns are prompt (the turn that is answered, media slots in place), answer,
+turn (the answer's number, from 1), id, path (of its first medium), about (that path, or the id
+where there is no medium) and every other plain value of the item.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from transferlab.config.section import Section
 from transferlab.core.records import MEDIA_SLOT
-from transferlab.domain.base.rows import LISTED, WHERE, BadItem, BadRow, Row
+from transferlab.core.text.conversation import Turn
+from transferlab.domain.base.rows import (
+    LISTED,
+    TURNS,
+    WHERE,
+    BadItem,
+    BadRow,
+    Row,
+    turns_to_json,
+)
 from transferlab.domain.rows.chat_keys import MADE, check_item_keys
 from transferlab.domain.rows.conversation import PLACEHOLDER, listed_media, read_turns, shown_media
 from transferlab.domain.rows.source import Source
@@ -22,19 +34,34 @@ from transferlab.domain.tables.reader import has_lone_surrogate, rows_and_proble
 from transferlab.domain.tables.text_file import is_json_lines, lines_of
 from transferlab.errors import DataError
 
+Answers = Literal["each", "last", "all"]
+
+
+class ChatOptions(Section):
+    answers: Answers = "each"
+    """Of a conversation of several. each: a sample per answer, which is trained on that answer and
+    has what was said before as context. last: one sample, trained on its last answer. all: one
+    sample, trained on every answer at once and scored on its last one."""
+
 
 class ChatSource(Source):
     """Exchanges of a file of conversations."""
 
     name = "chat"
+    Options = ChatOptions
     file_columns = frozenset({"path", "about"})
 
     def __iter__(self) -> Iterator[Row | BadItem]:
-        return stream_chat(self.context.path(self.context.section.path))
+        path = self.context.path(self.context.section.path)
+        return stream_chat(path, answers=self.options.answers)
 
 
-def stream_chat(path: Path) -> Iterator[Row | BadItem]:
+def stream_chat(path: Path, *, answers: Answers = "each") -> Iterator[Row | BadItem]:
     """The exchanges of a .json (a list) or .jsonl file, and the items that cannot be used.
+
+    Args:
+        path: of the file.
+        answers: as in ``ChatOptions``.
 
     Raises:
         DataError: the file is missing, no JSON, or no list of objects.
@@ -42,20 +69,21 @@ def stream_chat(path: Path) -> Iterator[Row | BadItem]:
     where = ""
     for where, item in _items(path):
         try:
-            yield from list(_exchanges(item, where))
+            rows = list(_exchanges(item, where, learn_history=answers == "all"))
+            yield from rows if answers == "each" else rows[-1:]
         except BadRow as error:
             yield BadItem(where, str(error))
     if not where:
         raise DataError(f"{path}: holds no conversation")
 
 
-def read_chat(path: Path) -> tuple[list[Row], list[tuple[str, str]]]:
+def read_chat(path: Path, *, answers: Answers = "each") -> tuple[list[Row], list[tuple[str, str]]]:
     """All rows of ``stream_chat``, and pairs of where and why of the items without.
 
     Raises:
         DataError: as there.
     """
-    return rows_and_problems(stream_chat(path))
+    return rows_and_problems(stream_chat(path, answers=answers))
 
 
 def _items(path: Path) -> Iterator[tuple[str, Any]]:
@@ -78,34 +106,34 @@ def _items(path: Path) -> Iterator[tuple[str, Any]]:
         yield f"{path.name} item {number}", item
 
 
-def _exchanges(item: Any, where: str) -> Iterator[Row]:
+def _exchanges(item: Any, where: str, *, learn_history: bool) -> Iterator[Row]:
+    """A row for every answer that is to be learned."""
     if not isinstance(item, Mapping):
         raise BadRow("it is not a JSON object")
     check_item_keys(item)
-    turns = read_turns(item)
-    media = shown_media(turns, listed_media(item))
+    spoken = read_turns(item)
+    media = shown_media(spoken, listed_media(item))
     plain = {
         str(key): value if isinstance(value, str) else json.dumps(value)
         for key, value in item.items()
         if isinstance(value, str | int | float | bool) and key not in MADE | {"prompt", "id"}
     }
-    past: list[tuple[str, str]] = []
+    past: list[Turn] = []
     number, shown, learned = 0, 0, 0
-    for turn in turns:
-        slots = len(PLACEHOLDER.findall(turn.text))
-        text = PLACEHOLDER.sub(MEDIA_SLOT, turn.text).strip()
+    for one in spoken:
+        slots = len(PLACEHOLDER.findall(one.text))
+        turn = Turn(role=one.role, text=PLACEHOLDER.sub(MEDIA_SLOT, one.text).strip())
         if turn.role == "assistant":
             number += 1
             if slots:
                 raise BadRow(f"answer {number} has a media placeholder; only questions may")
-            if not turn.learned:
-                past.append((turn.role, text))
-                continue
-            learned += 1
-            yield plain | _row(item, where, number, _prompt(past), text, media[:shown])
+            if one.learned:
+                learned += 1
+                yield plain | _row(item, where, number, past, turn, media[:shown])
+                turn = replace(turn, learned=learn_history)
         shown += slots
-        past.append((turn.role, text))
-    if turns and turns[-1].role != "assistant" and number:
+        past.append(turn)
+    if spoken and spoken[-1].role != "assistant" and number:
         raise BadRow("its last turn has no answer; remove that turn or answer it")
     if not number:
         raise BadRow("it has no answer: no turn of 'gpt' or 'assistant'")
@@ -113,29 +141,34 @@ def _exchanges(item: Any, where: str) -> Iterator[Row]:
         raise BadRow("all of its answers have weight 0, so there is nothing to learn")
 
 
-def _prompt(past: Sequence[tuple[str, str]]) -> str:
-    """A lone question as it is; where both have spoken, every turn with its speaker."""
-    both = any(role == "assistant" for role, _ in past)
-    return "\n".join(
-        f"{role.capitalize()}: {text}" if both and role != "system" else text for role, text in past
-    )
-
-
 def _row(
     item: Mapping[str, Any],
     where: str,
     number: int,
-    prompt: str,
-    answer: str,
+    past: Sequence[Turn],
+    answer: Turn,
     media: Sequence[tuple[str, str]],
 ) -> Row:
+    """
+    Args:
+        item: of the file.
+        where: it stands, for messages.
+        number: of the answer, from 1.
+        past: what was said before the answer.
+        answer: to be learned.
+        media: that are shown in the past, in order.
+    """
+    history, asked = list(past), Turn(role="user", text="")
+    if past and past[-1].role in ("user", "tool"):
+        *history, asked = past
+    texts = [turn.text for turn in (*past, answer)]
     identity = str(item.get("id") or where)
-    if has_lone_surrogate(prompt + answer + identity):
+    if has_lone_surrogate("".join([*texts, identity])):
         raise BadRow("its text holds half of a character (a lone surrogate)")
     path = media[0][1] if media else ""
-    return {
-        "prompt": prompt,
-        "answer": answer,
+    row = {
+        "prompt": asked.text,
+        "answer": answer.text,
         "turn": str(number),
         "id": identity,
         "path": path,
@@ -143,3 +176,6 @@ def _row(
         LISTED: json.dumps(media),
         WHERE: f"{where}, answer {number}",
     }
+    if history or asked.role != "user":
+        row[TURNS] = turns_to_json([*history, replace(asked, text="")])
+    return row

@@ -220,7 +220,7 @@ class _SampleReader:
         closed = task.kind == "classify" and not isinstance(task.choices, str)
         media_keys = [self._resolver.key(ref.kind, ref.path) for ref in built.sample.media]
         label = built.sample.answer if closed else None
-        text = f"{built.sample.prompt} {built.sample.answer} {built.own_text}"
+        text = f"{built.sample.full_prompt} {built.sample.answer} {built.own_text}"
         self._sample_index.add(
             self._domain, built, label=label, media_keys=media_keys, persons=persons_of(row, text)
         )

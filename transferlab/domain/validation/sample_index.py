@@ -288,7 +288,7 @@ class SampleIndex:
         """What is the same for two samples of one task, the same media and the same prompt."""
         spans = [f"{ref.start_seconds}-{ref.end_seconds}" for ref in sample.media]
         shown = [*(one.hex() for one in media), *spans]
-        return self._digest(json.dumps([sample.task, *shown, sample.prompt]))
+        return self._digest(json.dumps([sample.task, *shown, sample.full_prompt]))
 
 
 @contextmanager

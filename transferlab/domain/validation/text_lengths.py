@@ -19,7 +19,7 @@ class TextLengths:
     def add(self, sample: Sample, *, where: str) -> None:
         """A sample, and the row that it came from."""
         answers = (sample.answer, *sample.choices)
-        size = len(sample.prompt) + max(map(len, answers))
+        size = len(sample.full_prompt) + max(map(len, answers))
         if size > LONG_CHARACTERS:
             self._first = self._first or (where, sample.task, size)
             self._count += 1

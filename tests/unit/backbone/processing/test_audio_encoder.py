@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from backbone_cases import losses_of, noise, picture, sample, tiny, waken
+from conversation_cases import ANSWERS, conversation
 from family_cases import NEEDS, save_family
 
 from transferlab.backbone.processing.audio_encoder import longest_samples
@@ -35,6 +36,20 @@ def listening(request, tmp_path_factory):
     waken(backbone)
     backbone.module.eval()
     return backbone
+
+
+def test_earlier_answers_are_marked_after_films_with_sound(listening):
+    films = (picture(3, frames=2, sound=True), picture(5, frames=3, sound=True))
+    one = conversation(learned=True, media=films)
+    batch, targets = listening.collate([one])
+    said = "".join(listening.processor.tokenizer.decode(targets).split())
+    assert said == "".join(f"{answer}</s>" for answer in ANSWERS).replace(" ", "")
+    asked = replace(one, answer=ANSWERS[1], history=one.history[:3], prompt=one.history[3].text)
+    until_then = listening.collator.prompt(asked).ids
+    at = len(until_then) - 1
+    assert batch.input_ids[0, : at + 1].tolist() == until_then
+    own = listening.collator.answer(asked, ANSWERS[1])
+    assert batch.labels[0, at : at + len(own)].tolist() == own
 
 
 def test_the_model_gets_what_its_processor_gives(listening):

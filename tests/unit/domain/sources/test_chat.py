@@ -6,6 +6,7 @@ import pytest
 from domain_cases import write_picture, write_settings
 
 from transferlab.core.records import SPLITS
+from transferlab.domain.base.rows import turns_from_json
 from transferlab.domain.loader import load_domain
 from transferlab.domain.sources.chat import read_chat
 from transferlab.errors import DataError, InputError
@@ -50,14 +51,18 @@ def write(tmp_path, *items):
     return path
 
 
+def said_before(row):
+    return [(turn.role, turn.text) for turn in turns_from_json(row["_turns"])[:-1]]
+
+
 def test_every_answer_of_a_llava_conversation_is_a_row(tmp_path):
     (first, second), bad = read_chat(write(tmp_path, LLAVA))
     assert bad == []
     assert (first["prompt"], first["answer"]) == ("<image>\nWhat is it?", "A heart.")
     assert second["answer"] == "No."
-    assert second["prompt"] == (
-        "User: <image>\nWhat is it?\nAssistant: A heart.\nUser: Is it large?"
-    )
+    assert second["prompt"] == "Is it large?"
+    assert said_before(second) == [("user", "<image>\nWhat is it?"), ("assistant", "A heart.")]
+    assert "_turns" not in first
     assert second["turn"] == "2"
     assert first["about"] == second["about"] == "a.png"
     assert json.loads(second["_media"]) == [["image", "a.png"]]
@@ -69,7 +74,7 @@ def test_every_answer_of_a_llava_conversation_is_a_row(tmp_path):
     [
         (
             LLAMA_FACTORY,
-            "Be short.\n<image>Then <image>?",
+            "<image>Then <image>?",
             [["video", "b.mp4"], ["image", "a.png"]],
         ),
         (TRL, "<image>What?", [["image", "a.png"]]),
@@ -81,6 +86,8 @@ def test_other_forms(tmp_path, item, prompt, media):
     (row,), bad = read_chat(write(tmp_path, item))
     assert bad == []
     assert row["prompt"] == prompt
+    if item is LLAMA_FACTORY:
+        assert said_before(row) == [("system", "Be short.")]
     assert json.loads(row["_media"]) == media
     assert row.get("source", "ward 3") == "ward 3"
 
@@ -94,7 +101,8 @@ BAD = {
     "an image without a placeholder": (changed(image=["a.png", "b.png"]), "and 2 are given"),
     "no turns": ({"id": "1"}, "no list 'messages'"),
     "no answer": (changed(conversations=LLAVA["conversations"][:1]), "it has no answer"),
-    "odd role": (changed(conversations=[{"from": "tool", "value": "x"}]), "the role of one"),
+    "odd role": (changed(conversations=[{"from": "narrator", "value": "x"}]), "the role of one"),
+    "a call": (changed(conversations=[{"from": "function_call", "value": "x"}]), "'function_call'"),
     "no text": (changed(conversations=[{"from": "gpt", "value": None}]), "has no text"),
     "an address": (changed(image="https://x.org/a.png"), "download it first"),
     "bytes": (changed(image={"bytes": "xx"}), "is no path"),

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from transferlab.domain.base.rows import turns_from_json
 from transferlab.domain.sources.chat import read_chat
 from transferlab.errors import DataError
 
@@ -22,10 +23,17 @@ def test_history_and_system_are_what_was_said_before_and_are_not_learned(tmp_pat
     rows, bad = read(tmp_path, item)
     assert bad == []
     assert [row["answer"] for row in rows] == ["Two."]
-    prompt = rows[0]["prompt"]
-    for said in ("Be careful.", "User: What is it?", "Assistant: A disc.", "Assistant: No"):
-        assert said in prompt
-    assert prompt.index("A disc.") < prompt.index("How many?")
+    assert rows[0]["prompt"] == "<image>How many?"
+    *before, asked = turns_from_json(rows[0]["_turns"])
+    assert [(turn.role, turn.text) for turn in before] == [
+        ("system", "Be careful."),
+        ("user", "What is it?"),
+        ("assistant", "A disc."),
+        ("user", "Red?"),
+        ("assistant", "No"),
+    ]
+    assert asked.role == "user"
+    assert not any(turn.learned for turn in before)
 
 
 def test_pictures_of_the_history_come_first(tmp_path):
@@ -38,7 +46,7 @@ def test_an_answer_of_weight_0_is_context_and_no_answer(tmp_path):
     turns = [TURNS[0], TURNS[1] | {"weight": 0}, TURNS[0], {**TURNS[1], "content": "A2"}]
     rows, bad = read(tmp_path, {"messages": turns})
     assert [row["answer"] for row in rows] == ["A2"]
-    assert "A1" in rows[0]["prompt"]
+    assert [turn.text for turn in turns_from_json(rows[0]["_turns"])] == ["Q1", "A1", ""]
     assert bad == []
     for key, value in (("loss", False), ("train", False)):
         rows, _ = read(tmp_path, {"messages": [TURNS[0], TURNS[1] | {key: value}, *TURNS]})
@@ -47,6 +55,15 @@ def test_an_answer_of_weight_0_is_context_and_no_answer(tmp_path):
     assert "nothing to learn" in bad[0][1]
     _, bad = read(tmp_path, {"messages": [TURNS[0], TURNS[1] | {"weight": 0.3}]})
     assert "neither 0 nor 1" in bad[0][1]
+
+
+def test_answers_in_a_prompt_are_context_as_trl_has_them(tmp_path):
+    item = {"prompt": [*TURNS, {**TURNS[0], "content": "Q2"}], "completion": [TURNS[1]]}
+    rows, bad = read(tmp_path, item)
+    assert (len(rows), bad) == (1, [])
+    assert [turn.text for turn in turns_from_json(rows[0]["_turns"])] == ["Q1", "A1", ""]
+    item["prompt"][1] = TURNS[1] | {"weight": 1}
+    assert len(read(tmp_path, item)[0]) == 2
 
 
 @pytest.mark.parametrize(
