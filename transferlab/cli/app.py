@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from transferlab.cli import evaluate, models, pipelines, predict, strategies
+from transferlab.cli import analysis, doctor, evaluate, models, pipelines, predict, strategies
 from transferlab.cli.doctor import doctor
 from transferlab.cli.domains import app as domains
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
@@ -28,6 +28,7 @@ app.command()(models.models)
 app.command()(models.export)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
+app.command()(analysis.report)
 
 
 @app.callback(invoke_without_command=True)

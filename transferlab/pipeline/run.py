@@ -17,6 +17,7 @@ from transferlab.pipeline.sample_validation import check_answerable, validate_sa
 from transferlab.pipeline.sequential import run_stream
 from transferlab.pipeline.stages import alone_in
 from transferlab.pipeline.validation import notes
+from transferlab.tracking.provenance import provenance
 
 
 def run(
@@ -48,6 +49,7 @@ def run(
         stream = run_stream(parts, backbone)
         arms = run_arms(parts, stream)
         result = assemble(parts, stream, arms, controls=controls_of(parts, stream, arms))
+        result["environment"] = provenance()
         # On disk before anything else can fail: the store may be away, a model may not load again.
         write_result(out, result)
         publish(parts, result)
