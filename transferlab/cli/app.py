@@ -29,6 +29,7 @@ app.command()(models.export)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(analysis.report)
+app.command()(analysis.compare)
 
 
 @app.callback(invoke_without_command=True)
