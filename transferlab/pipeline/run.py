@@ -8,6 +8,7 @@ from typing import Any
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.events import Listener, Warned
+from transferlab.evaluation.records import similarity_record
 from transferlab.pipeline.arms import controls_of, run_arms
 from transferlab.pipeline.build import build
 from transferlab.pipeline.exports.of_run import export_models
@@ -49,6 +50,7 @@ def run(
         stream = run_stream(parts, backbone)
         arms = run_arms(parts, stream)
         result = assemble(parts, stream, arms, controls=controls_of(parts, stream, arms))
+        result["similarity_adapted"] = similarity_record(stream.similarity_adapted)
         result["environment"] = provenance()
         # On disk before anything else can fail: the store may be away, a model may not load again.
         write_result(out, result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from transferlab.core.records import SPLITS
@@ -70,17 +70,31 @@ def similarity_section(result: Result) -> Section:
         "which is what no difference would look like, and the share of splits that reach the value "
         "(p)."
     )
-    tables = [_distances(domain, rows) for domain, rows in measured.items() if rows]
+    later = result.get("similarity_adapted") or {}
+    if any(later.values()):
+        text += (
+            " All domains are compared on the backbone before any adaptation, and once more after "
+            "the last step, which is what adapting did to them."
+        )
+    tables = [
+        _distances(domain, rows, later.get(domain) or [])
+        for domain, rows in measured.items()
+        if rows
+    ]
     return Section(title="Similarity", paragraphs=[text], blocks=[*tables, *_against_gain(result)])
 
 
-def _distances(domain: str, measured: Any) -> Table:
+def _distances(
+    domain: str, measured: Sequence[Mapping[str, Any]], later: Sequence[Mapping[str, Any]]
+) -> Table:
+    after = {(one["name"], one["features"]): one for one in later}
     rows: list[list[Cell | str]] = [
         [
             f"{one['name'].replace('_', ' ')} ({one['features']})",
             Cell(text=significant(one["value"]), emphasis=one["p_value"] <= 0.05),
             f"{significant(one['baseline_mean'])} ± {significant(one['baseline_std'])}",
             f"{one['p_value']:.3f}",
+            *([_later(after.get((one["name"], one["features"])))] if after else []),
         ]
         for one in measured
     ]
@@ -88,7 +102,7 @@ def _distances(domain: str, measured: Any) -> Table:
     compared = "; ".join(f"{first} and {second}" for first, second in sizes)
     return Table(
         title=domain,
-        head=["measure", "value", "no difference", "p"],
+        head=["measure", "value", "no difference", "p", *(["after adapting"] if after else [])],
         rows=rows,
         notes=[
             f"samples of the source and of the domain that were compared: {compared}; "
@@ -97,6 +111,13 @@ def _distances(domain: str, measured: Any) -> Table:
         ],
         card=True,
     )
+
+
+def _later(one: Mapping[str, Any] | None) -> Cell:
+    """A value after adaptation, with what no difference would look like there."""
+    if one is None:
+        return Cell(text="-")
+    return Cell(text=significant(one["value"]), note=f"({significant(one['baseline_mean'])})")
 
 
 def _against_gain(result: Result) -> Iterator[Figure]:

@@ -175,10 +175,10 @@ def _gain_row(gain: Mapping[str, Any], reach: float) -> list[Cell | str]:
 
 def forgetting_section(result: Result) -> Section:
     """The summary with its definitions, and what each step changed."""
-    found = {key: result["summary"][key] for key in SUMMARY if key in result["summary"]}
+    found = result["summary"]
     rows: list[list[Cell | str]] = [
         [
-            Cell(text=SUMMARY[key], note=one["definition"]),
+            Cell(text=SUMMARY.get(key, key), note=one["definition"]),
             Cell(
                 text=number(one["value"], signed=key in SIGNED),
                 note=interval(one["interval"], signed=key in SIGNED) if one["interval"] else "",

@@ -115,6 +115,7 @@ CONTENT = {
         "cats": [measure("frechet", 1234.5, 0.05), measure("mmd", 0.5, 0.2)],
         "dogs": [measure("frechet", 99.0, 1.0)],
     },
+    "similarity_adapted": {"cats": [measure("frechet", 31.0, 0.05)], "dogs": []},
     "data_quantity": {
         "cats": {"train_samples": 320, "train_tokens": 1001},
         "dogs": {"train_samples": 300, "train_tokens": 999},

@@ -106,8 +106,9 @@ def test_data_similarity_costs_and_how_to_reproduce(result):
     assert "| stream | 3 | CC-BY-NC-4.0 | 1,400 / 200 / 400 | 320 | 1,001 |" in text
     assert "Not for commercial use: the licence of cats forbids it." in text
     assert "cats: 1 row(s) could not be used" in text
-    assert "| frechet (joint) | **1,234** | 1.5 ± 0.25 | 0.050 |" in text
-    assert "| mmd (joint) | 0.5 | 1.5 ± 0.25 | 0.200 |" in text
+    assert "| frechet (joint) | **1,234** | 1.5 ± 0.25 | 0.050 | 31 (1.5) |" in text
+    assert "| mmd (joint) | 0.5 | 1.5 ± 0.25 | 0.200 | - |" in text
+    assert "| frechet (joint) | 99 | 1.5 ± 0.25 | 1.000 |" in text
     assert "2 domains are too few to say" in text
     assert "| single | cats | 60 | 960 | 3 min 20 s | 4.8 | 3.00 GiB | - | - |" in text
     assert f"| result.json | SHA-256 {DIGEST} |" in text
@@ -159,7 +160,7 @@ def test_a_label_cannot_end_the_listing(result):
 
 
 def test_a_result_of_an_earlier_version_has_a_report(result):
-    for key in ("answer", "environment", "same_training", "steps"):
+    for key in ("answer", "environment", "same_training", "steps", "similarity_adapted"):
         del result[key]
     result |= {"gains": [], "controls": {}, "similarity": {}, "exports": []}
     result["scores"]["rows"][0]["values"]["cats"] = None
