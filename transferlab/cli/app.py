@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from transferlab.cli import analysis, doctor, evaluate, models, pipelines, predict, strategies
+from transferlab.cli import analysis, doctor, evaluate, models, pipelines, predict, similarity, strategies
 from transferlab.cli.doctor import doctor
 from transferlab.cli.domains import app as domains
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
@@ -30,6 +30,7 @@ app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(analysis.report)
 app.command()(analysis.compare)
+app.command()(similarity.similarity)
 
 
 @app.callback(invoke_without_command=True)
