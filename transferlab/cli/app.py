@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from transferlab.cli import analysis, doctor, evaluate, models, pipelines, predict, similarity, strategies
+from transferlab.cli import (
+    analysis,
+    evaluate,
+    models,
+    pipelines,
+    predict,
+    similarity,
+    strategies,
+)
 from transferlab.cli.doctor import doctor
 from transferlab.cli.domains import app as domains
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
