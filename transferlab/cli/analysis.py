@@ -27,7 +27,8 @@ class TableFormat(StrEnum):
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a finished run.")],
     to: Annotated[
-        Path | None, typer.Option(help="The file; default: report.html in the run's directory.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The file; default: report.html in the run's directory."),
     ] = None,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Write Markdown in place of HTML.")
@@ -49,13 +50,14 @@ def report(
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN RUN...", help="Directories of runs; the first is the measure."),
+        typer.Argument(metavar="RUN", help="Directories of runs; the first is the measure."),
     ],
     arms: Annotated[
-        list[str] | None, typer.Option("--arm", help="Only this arm; repeatable.")
+        list[str] | None, typer.Option("--arm", metavar="ARM", help="Only this arm; repeatable.")
     ] = None,
     domains: Annotated[
-        list[str] | None, typer.Option("--domain", help="Only this domain; repeatable.")
+        list[str] | None,
+        typer.Option("--domain", metavar="DOMAIN", help="Only this domain; repeatable."),
     ] = None,
     form: Annotated[TableFormat, typer.Option("--as", help="How it is printed.")] = (
         TableFormat.table

@@ -26,7 +26,7 @@ NO_DIFFERENCE = 0.05
 def similarity(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="DOMAIN DOMAIN...", help="Names, or folders with a domain.yaml."),
+        typer.Argument(metavar="DOMAIN", help="Names, or folders with a domain.yaml."),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="All domains on the search path whose data are there.")
@@ -41,17 +41,21 @@ def similarity(
         int, typer.Option(min=1, help="Random splits that say what no difference looks like.")
     ] = 199,
     measures: Annotated[
-        list[str] | None, typer.Option("--measure", help="Only this measure; repeatable.")
+        list[str] | None,
+        typer.Option("--measure", metavar="NAME", help="Only this measure; repeatable."),
     ] = None,
     features: Annotated[
         list[str] | None,
         typer.Option(
-            "--features", help="Show image, text, joint or words; repeatable; JSON has all."
+            "--features",
+            metavar="KIND",
+            help="Show image, text, joint or words; repeatable; JSON has all.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of splits, folds and projections.")] = 0,
     data_root: Annotated[
-        Path | None, typer.Option(help="Folder of the data packs; default: $TRANSFERLAB_DATA.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the data packs; default: $TRANSFERLAB_DATA."),
     ] = None,
     domains: Domains = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -12,9 +12,9 @@ from transferlab.core.records import DomainScore
 from transferlab.pipeline.result import read_result
 from transferlab.pipeline.stages import read_stage, score_from_record
 
-WHAT_NAMES = ("name", "seed", "tracking", "export", "data_root")
-"""Settings by which two trainings of one kind may differ: what they are called, where they lie, and
-the seed."""
+DECIDE_NO_SCORE = ("name", "seed", "tracking", "export", "data_root", "similarity", "arms")
+"""Settings by which two trainings of one kind may differ: what they are called, where they lie,
+what is measured beside the scores; and the seed."""
 
 
 class NotComparable(Exception):
@@ -48,7 +48,7 @@ class FinishedRun:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What decides its numbers beside the seed, by dotted path; the data's digests too."""
-        kept = {k: v for k, v in self.result["pipeline"].items() if k not in WHAT_NAMES}
+        kept = {k: v for k, v in self.result["pipeline"].items() if k not in DECIDE_NO_SCORE}
         digests = {name: one["digest"] for name, one in self.result["domains"].items()}
         return dict(_flat({**kept, "scoring": self.result["scoring"], "digest": digests}))
 

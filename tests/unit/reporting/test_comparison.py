@@ -193,6 +193,14 @@ def test_the_same_run_again_is_a_way_of_its_own(make):
     assert "b differs from a in nothing" in compare_runs([a, b]).notes
 
 
+def test_what_decides_no_score_makes_no_other_way(make):
+    a = make("a", {"sequential": score(right(6))})
+    other = {"similarity": {"permutations": 3}, "arms": ["joint"], "export": []}
+    b = make("b", {"sequential": score(right(8))}, seed=1, settings=other)
+    (only,) = compare_runs([a, b]).entries
+    assert only.values == (0.3, 0.4)
+
+
 def test_what_differs_is_said(make):
     a = make("a", {"sequential": score(right(6))})
     b = make(
