@@ -23,42 +23,52 @@ NO_DIFFERENCE = 0.05
 """A p-value above which no difference is shown."""
 
 
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="DOMAIN", help="Names, or folders with a domain.yaml."),
+]
+Every = Annotated[
+    bool, typer.Option("--all", help="All domains on the search path whose data are there.")
+]
+Model = Annotated[
+    str, typer.Option(help="Whose features are compared: a Hugging Face id or a path.")
+]
+MaxSamples = Annotated[int, typer.Option(min=4, help="Per domain, of its training split.")]
+Permutations = Annotated[
+    int, typer.Option(min=1, help="Random splits that say what no difference looks like.")
+]
+Measures = Annotated[
+    list[str] | None,
+    typer.Option("--measure", metavar="NAME", help="Only this measure; repeatable."),
+]
+FeatureKinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--features",
+        metavar="KIND",
+        help="Show image, text, joint or words; repeatable; JSON has all.",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of splits, folds and projections.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the data packs; default: $TRANSFERLAB_DATA."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
 def similarity(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="DOMAIN", help="Names, or folders with a domain.yaml."),
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="All domains on the search path whose data are there.")
-    ] = False,
-    backbone: Annotated[
-        str, typer.Option(help="Whose features are compared: a Hugging Face id or a path.")
-    ] = "transferlab/tiny",
-    max_samples: Annotated[
-        int, typer.Option(min=4, help="Per domain, of its training split.")
-    ] = 200,
-    permutations: Annotated[
-        int, typer.Option(min=1, help="Random splits that say what no difference looks like.")
-    ] = 199,
-    measures: Annotated[
-        list[str] | None,
-        typer.Option("--measure", metavar="NAME", help="Only this measure; repeatable."),
-    ] = None,
-    features: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--features",
-            metavar="KIND",
-            help="Show image, text, joint or words; repeatable; JSON has all.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of splits, folds and projections.")] = 0,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder of the data packs; default: $TRANSFERLAB_DATA."),
-    ] = None,
+    names: Names = None,
+    every: Every = False,
+    backbone: Model = "transferlab/tiny",
+    max_samples: MaxSamples = 200,
+    permutations: Permutations = 199,
+    measures: Measures = None,
+    features: FeatureKinds = None,
+    seed: Seed = 0,
+    data_root: DataRoot = None,
     domains: Domains = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Say how far domains are from each other on a backbone's features.
@@ -73,25 +83,22 @@ def similarity(
         raise InputError("name two domains or more, or give --all, and not both")
     shown = _shown_features(features)
     folders = domains or []
+    entries = [find_entry(name, folders) for name in names or []]
     if every:
         entries = list(find_domains(folders).values())
-    else:
-        entries = [find_entry(name, folders) for name in names or []]
     # Standard output has the answer alone, also where it is piped.
     with progress(SafeConsole(stderr=True)) as listener:
-        from transferlab.pipeline.similarity.matrix import measure_matrix
+        from transferlab.pipeline.similarity.matrix import MatrixSettings, measure_matrix
 
-        found = measure_matrix(
-            entries,
+        settings = MatrixSettings(
             model=backbone,
             max_samples=max_samples,
             permutations=permutations,
             measures=measures,
             seed=seed,
             data_root=data_root,
-            leave_out=every,
-            listener=listener,
         )
+        found = measure_matrix(entries, settings, leave_out=every, listener=listener)
     for name, reason in found.left_out.items():
         complain(f"{name} is left out: {reason}")
     if as_json:

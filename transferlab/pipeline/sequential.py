@@ -97,36 +97,15 @@ def run_stream(parts: Parts, backbone: Backbone) -> StreamOutcome:
     if parts.config.source and parts.config.protect_source and not begun:
         learner.consolidate(parts.train[parts.config.source], domain=parts.config.source)
     for step, name in enumerate(parts.config.stream, start=1):
-        stage = train_stage(parts.config, step)
         with parts.tracker.child_run(
             f"sequential {step}: {name}",
             tags={"arm": "sequential", "domain": name},
-            curve=parts.stages.curve(stage),
+            curve=parts.stages.curve(train_stage(parts.config, step)),
         ):
             parts.tracker.log_similarity(name, similarity[name])
             cosines[name] = measure_interference(parts, learner, name)
             parts.tracker.log_interference(cosines[name])
-            record = parts.stages.load(stage)
-            if record is None:
-                label = f"sequential {step}/{len(parts.config.stream)}: {name}"
-                report = learner.train(
-                    parts.train[name],
-                    domain=name,
-                    stage=label,
-                    step_checkpoint=parts.stages.unfinished(stage),
-                )
-                record = dataclasses.asdict(report)
-                parts.stages.save(
-                    stage,
-                    record,
-                    {"backbone": backbone.trainable_state(), "learner": learner.state_dict()},
-                )
-            else:
-                past = {one.id: one for samples in parts.train.values() for one in samples}
-                state = parts.stages.load_state(stage)
-                backbone.load_trainable_state(state["backbone"])
-                learner.load_state_dict(state["learner"], samples=past)
-            reports[name] = StepReport(**record)
+            reports[name] = _train_step(parts, backbone, learner, step)
             rows[name] = score_all(
                 parts,
                 learner.inference_backbone(),
@@ -145,6 +124,31 @@ def run_stream(parts: Parts, backbone: Backbone) -> StreamOutcome:
         similarity_adapted=adapted,
         interference=cosines,
     )
+
+
+def _train_step(parts: Parts, backbone: Backbone, learner: Learner, step: int) -> StepReport:
+    """Train on one domain of the stream, or take up what a finished stage has trained."""
+    name, stage = parts.config.stream[step - 1], train_stage(parts.config, step)
+    record = parts.stages.load(stage)
+    if record is None:
+        report = learner.train(
+            parts.train[name],
+            domain=name,
+            stage=f"sequential {step}/{len(parts.config.stream)}: {name}",
+            step_checkpoint=parts.stages.unfinished(stage),
+        )
+        record = dataclasses.asdict(report)
+        parts.stages.save(
+            stage,
+            record,
+            {"backbone": backbone.trainable_state(), "learner": learner.state_dict()},
+        )
+    else:
+        past = {one.id: one for samples in parts.train.values() for one in samples}
+        state = parts.stages.load_state(stage)
+        backbone.load_trainable_state(state["backbone"])
+        learner.load_state_dict(state["learner"], samples=past)
+    return StepReport(**record)
 
 
 def train_stage(config: PipelineConfig, step: int) -> str:

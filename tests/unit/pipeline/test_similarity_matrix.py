@@ -10,7 +10,7 @@ from transferlab.cli import main
 from transferlab.core.records import DomainData, Features, Sample
 from transferlab.errors import DataError, InputError, UnknownName
 from transferlab.pipeline.similarity import matrix
-from transferlab.pipeline.similarity.matrix import measure_matrix
+from transferlab.pipeline.similarity.matrix import MatrixSettings, measure_matrix
 
 PLACES = {"cats": 0.0, "other-cats": 0.0, "dogs": 0.7, "ships": 3.0}
 """Where a domain's features lie; those of two are drawn from the same place."""
@@ -59,8 +59,10 @@ def asked(monkeypatch):
 
 
 def measured(*names, **changes):
-    settings = {"model": "m", "max_samples": 60, "permutations": 39, "measures": ["mmd"], **changes}
-    return measure_matrix([SimpleNamespace(name=name) for name in names], **settings)
+    leave_out = changes.pop("leave_out", False)
+    given = {"model": "m", "max_samples": 60, "permutations": 39, "measures": ["mmd"], **changes}
+    entries = [SimpleNamespace(name=name) for name in names]
+    return measure_matrix(entries, MatrixSettings(**given), leave_out=leave_out)
 
 
 def joint(found, one, other):

@@ -78,15 +78,28 @@ class SimilarityMatrix:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class MatrixSettings:
+    """How domains are compared."""
+
+    model: str
+    """The backbone: a Hugging Face id, a path, or ``transferlab/tiny``."""
+    max_samples: int = 200
+    """Per domain, of its training split; which goes by a hash of their ids."""
+    permutations: int = 199
+    """Random splits of each pair's pooled groups, for the baseline."""
+    measures: Sequence[str] | None = None
+    """Names of ``SIMILARITIES`` or dotted paths; None takes all that have a name."""
+    seed: int = 0
+    """Of permutations, folds and projections."""
+    data_root: Path | None = None
+    """As for ``load_domain``."""
+
+
 def measure_matrix(
     entries: Sequence[DomainEntry],
+    settings: MatrixSettings,
     *,
-    model: str,
-    max_samples: int,
-    permutations: int,
-    measures: Sequence[str] | None = None,
-    seed: int = 0,
-    data_root: Path | None = None,
     leave_out: bool = False,
     listener: Listener = ignore,
 ) -> SimilarityMatrix:
@@ -94,12 +107,6 @@ def measure_matrix(
 
     Args:
         entries: of the domains, each once.
-        model: the backbone: a Hugging Face id, a path, or ``transferlab/tiny``.
-        max_samples: per domain; which goes by a hash of their ids.
-        permutations: random splits of each pair's pooled groups, for the baseline.
-        measures: names of ``SIMILARITIES`` or dotted paths; None takes all that have a name.
-        seed: of permutations, folds and projections.
-        data_root: as for ``load_domain``.
         leave_out: whether a domain that cannot be read is left out, and named, or stops it all.
         listener: is told of every domain and pair.
 
@@ -112,20 +119,47 @@ def measure_matrix(
     names = [entry.name for entry in entries]
     if len(set(names)) < len(names):
         raise InputError("a domain is named twice; name each domain once")
-    for name in measures or ():
+    for name in settings.measures or ():
         SIMILARITIES.get(name)  # before minutes of work
+    found, left_out = _read(entries, settings, leave_out, listener)
+    pairs = {}
+    for one, other in combinations(found, 2):
+        with stage_events(listener, f"similarity: {one} and {other}"):
+            pairs[one, other] = compare(
+                found[one][1],
+                found[other][1],
+                seed=settings.seed,
+                permutations=settings.permutations,
+                measures=settings.measures,
+            )
+    return SimilarityMatrix(
+        backbone=settings.model,
+        seed=settings.seed,
+        domains=[_described(data, len(chosen.texts)) for data, chosen in found.values()],
+        pairs=pairs,
+        left_out=left_out,
+    )
+
+
+Read = dict[str, tuple[DomainData, SampleSet]]
+
+
+def _read(
+    entries: Sequence[DomainEntry], settings: MatrixSettings, leave_out: bool, listener: Listener
+) -> tuple[Read, dict[str, str]]:
+    """The domains with their features, by name, and why others are left out."""
     backbone = load_backbone(
-        BackboneSection(model=model, adapter=None),
+        BackboneSection(model=settings.model, adapter=None),
         decode=decode,
         decode_audio=decode_audio,
-        seed=seed,
+        seed=settings.seed,
     )
-    found: dict[str, tuple[DomainData, SampleSet]] = {}
+    found: Read = {}
     left_out: dict[str, str] = {}
     for entry in entries:
         try:
             with stage_events(listener, f"features: {entry.name}"):
-                found[entry.name] = _compared(entry, backbone, max_samples, data_root)
+                found[entry.name] = _compared(entry, backbone, settings)
         except (DataError, InputError) as error:
             if not leave_out:
                 raise
@@ -136,30 +170,14 @@ def measure_matrix(
             f"two domains or more are needed, {len(found)} can be compared"
             + (f" ({reasons})" if reasons else "")
         )
-    pairs = {}
-    for one, other in combinations(found, 2):
-        with stage_events(listener, f"similarity: {one} and {other}"):
-            pairs[one, other] = compare(
-                found[one][1],
-                found[other][1],
-                seed=seed,
-                permutations=permutations,
-                measures=measures,
-            )
-    return SimilarityMatrix(
-        backbone=model,
-        seed=seed,
-        domains=[_described(data, len(chosen.texts)) for data, chosen in found.values()],
-        pairs=pairs,
-        left_out=left_out,
-    )
+    return found, left_out
 
 
 def _compared(
-    entry: DomainEntry, backbone: Backbone, max_samples: int, data_root: Path | None
+    entry: DomainEntry, backbone: Backbone, settings: MatrixSettings
 ) -> tuple[DomainData, SampleSet]:
-    data = load_domain(entry, data_root=data_root, on_bad_sample="quarantine")
-    chosen = capped(data.splits["train"], max_samples, per_task=False)
+    data = load_domain(entry, data_root=settings.data_root, on_bad_sample="quarantine")
+    chosen = capped(data.splits["train"], settings.max_samples, per_task=False)
     batch_samples = EvaluationSection().batch_samples
     return data, sample_set(backbone, chosen, batch_samples=batch_samples)
 
