@@ -14,7 +14,7 @@ SMOKE = ROOT / "pipelines" / "smoke.yaml"
 KEYS = {
     "schema_version", "digest", "pipeline", "seed", "scoring", "domains", "scores", "summary",
     "steps", "arms", "gains", "controls", "similarity", "data_quantity", "cost", "same_training",
-    "quarantined", "mlflow", "exports", "answer",
+    "quarantined", "mlflow", "exports", "answer", "environment", "similarity_adapted",
 }  # fmt: skip
 
 pytestmark = pytest.mark.integration
@@ -175,6 +175,22 @@ def test_other_settings_make_anew_what_they_decide_and_say_so(finished):
     assert more["scores"]["rows"] == result["scores"]["rows"]
     done = transferlab(*again, "similarity.permutations=6", cwd=cwd)
     assert done.returncode == 0, done.stderr
-    assert "made anew, because of similarity: 2 stage(s)" in done.stdout
+    assert "made anew, because of similarity: 4 stage(s)" in done.stdout
     kept = json.loads((cwd / "out" / "result.previous.json").read_text("utf-8"))
     assert kept == more
+
+
+def test_all_domains_are_compared_on_the_backbone_before_any_adaptation(finished):
+    """So the order of the stream does not matter; what adapting does to them is a second series."""
+    cwd, result, _, _ = finished
+    changed = ["stream=[lectures, chest-xray]", "arms=[]", "evaluation.controls=false", "export=[]"]
+    sets = [part for one in changed for part in ("--set", one)]
+    done = transferlab("run", str(SMOKE), "--out", "turned", *sets, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    turned = json.loads((cwd / "turned" / "result.json").read_text("utf-8"))
+    assert set(result["similarity"]) == {"chest-xray", "lectures"}
+    assert turned["similarity"] == result["similarity"]
+    for domain, measured in result["similarity"].items():
+        adapted = result["similarity_adapted"][domain]
+        assert [one["name"] for one in adapted] == [one["name"] for one in measured]
+        assert turned["similarity_adapted"][domain] != adapted != measured

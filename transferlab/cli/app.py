@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from transferlab.cli import evaluate, models, pipelines, predict, strategies
+from transferlab.cli import (
+    analysis,
+    evaluate,
+    models,
+    pipelines,
+    predict,
+    similarity,
+    strategies,
+)
 from transferlab.cli.doctor import doctor
 from transferlab.cli.domains import app as domains
 from transferlab.cli.options import Debug, Domains, Overrides, show_version
@@ -28,6 +36,9 @@ app.command()(models.models)
 app.command()(models.export)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
+app.command()(analysis.report)
+app.command()(analysis.compare)
+app.command()(similarity.similarity)
 
 
 @app.callback(invoke_without_command=True)

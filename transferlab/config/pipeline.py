@@ -129,6 +129,9 @@ class SimilaritySection(Section):
     measures: list[str] | None = None
     """Which; None takes all that are registered. A third party's is named by its entry point (group
     ``transferlab.similarities``) or its dotted path."""
+    adapted: bool = True
+    """Whether the domains are compared again on the backbone after the last step, as a series of
+    its own."""
 
 
 class DataSection(Section):

@@ -8,6 +8,7 @@ from typing import Any
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.events import Listener, Warned
+from transferlab.evaluation.records import similarity_record
 from transferlab.pipeline.arms import controls_of, run_arms
 from transferlab.pipeline.build import build
 from transferlab.pipeline.exports.of_run import export_models
@@ -17,6 +18,7 @@ from transferlab.pipeline.sample_validation import check_answerable, validate_sa
 from transferlab.pipeline.sequential import run_stream
 from transferlab.pipeline.stages import alone_in
 from transferlab.pipeline.validation import notes
+from transferlab.tracking.provenance import provenance
 
 
 def run(
@@ -48,6 +50,8 @@ def run(
         stream = run_stream(parts, backbone)
         arms = run_arms(parts, stream)
         result = assemble(parts, stream, arms, controls=controls_of(parts, stream, arms))
+        result["similarity_adapted"] = similarity_record(stream.similarity_adapted)
+        result["environment"] = provenance()
         # On disk before anything else can fail: the store may be away, a model may not load again.
         write_result(out, result)
         publish(parts, result)

@@ -13,8 +13,10 @@ from transferlab.core.protocols import Backbone
 from transferlab.core.records import DomainScore, StepReport
 from transferlab.evaluation.matrix import PRETRAINED
 from transferlab.evaluation.scoring import score_domain
-from transferlab.metrics.similarity import SampleSet, Similarity, compare
+from transferlab.metrics.similarity import Similarity
 from transferlab.pipeline.build import Parts
+from transferlab.pipeline.similarity.series import measure_similarity
+from transferlab.pipeline.stage_facts import SIMILARITY, SIMILARITY_ADAPTED
 from transferlab.pipeline.stages import score_from_record, score_to_record
 
 
@@ -28,6 +30,9 @@ class StreamOutcome:
     """Scores by what they were measured after, then by domain."""
     reports: Mapping[str, StepReport]
     similarity: Mapping[str, list[Similarity]]
+    """Source against each domain, all on the backbone before any adaptation."""
+    similarity_adapted: Mapping[str, list[Similarity]]
+    """The same on the backbone after the last step."""
     interference: Mapping[str, Mapping[str, float]]
     """By domain of the stream, then by the domains before it."""
 
@@ -64,40 +69,6 @@ def score_all(
     return {name: scores[name] for name in names}
 
 
-def measure_similarity(parts: Parts, backbone: Backbone, domain: str) -> list[Similarity]:
-    """Compare the source with ``domain`` on the features of the backbone as it is now."""
-    source = parts.config.source
-    if source is None:
-        return []
-    stage = f"similarity/{domain}"
-    record = parts.stages.load(stage)
-    if record is None:
-        section = parts.config.similarity
-        samples = {name: parts.train[name][: section.max_samples] for name in (source, domain)}
-        with stage_events(parts.listener, f"similarity: {source} and {domain}"):
-            sets = {
-                name: SampleSet(
-                    features=backbone.features(
-                        chosen, batch_samples=parts.config.evaluation.batch_samples
-                    ),
-                    texts=[sample.full_prompt for sample in chosen],
-                    groups=[sample.group for sample in chosen],
-                    labels=[f"{one.task}: {one.answer}" if one.closed else "" for one in chosen],
-                )
-                for name, chosen in samples.items()
-            }
-            measured = compare(
-                sets[source],
-                sets[domain],
-                seed=parts.config.seed,
-                permutations=section.permutations,
-                measures=section.measures,
-            )
-        record = {"measures": [dataclasses.asdict(one) for one in measured]}
-        parts.stages.save(stage, record)
-    return [Similarity(**one) for one in record["measures"]]
-
-
 def measure_interference(parts: Parts, learner: Learner, domain: str) -> dict[str, float]:
     """The cosine of ``domain``'s gradient with that of every earlier domain, the source's too."""
     count = parts.config.evaluation.interference_samples
@@ -120,43 +91,21 @@ def run_stream(parts: Parts, backbone: Backbone) -> StreamOutcome:
     rows = {PRETRAINED: score_all(parts, backbone, "sequential/0/scores", trained=before)}
     parts.tracker.log_scores(rows[PRETRAINED], after=PRETRAINED, step=0)
     reports: dict[str, StepReport] = {}
-    similarity: dict[str, list[Similarity]] = {}
+    similarity = measure_similarity(parts, backbone, series=SIMILARITY)
     cosines: dict[str, dict[str, float]] = {}
     begun = parts.stages.load(train_stage(parts.config, 1)) is not None
     if parts.config.source and parts.config.protect_source and not begun:
         learner.consolidate(parts.train[parts.config.source], domain=parts.config.source)
     for step, name in enumerate(parts.config.stream, start=1):
-        stage = train_stage(parts.config, step)
         with parts.tracker.child_run(
             f"sequential {step}: {name}",
             tags={"arm": "sequential", "domain": name},
-            curve=parts.stages.curve(stage),
+            curve=parts.stages.curve(train_stage(parts.config, step)),
         ):
-            similarity[name] = measure_similarity(parts, backbone, name)
             parts.tracker.log_similarity(name, similarity[name])
             cosines[name] = measure_interference(parts, learner, name)
             parts.tracker.log_interference(cosines[name])
-            record = parts.stages.load(stage)
-            if record is None:
-                label = f"sequential {step}/{len(parts.config.stream)}: {name}"
-                report = learner.train(
-                    parts.train[name],
-                    domain=name,
-                    stage=label,
-                    step_checkpoint=parts.stages.unfinished(stage),
-                )
-                record = dataclasses.asdict(report)
-                parts.stages.save(
-                    stage,
-                    record,
-                    {"backbone": backbone.trainable_state(), "learner": learner.state_dict()},
-                )
-            else:
-                past = {one.id: one for samples in parts.train.values() for one in samples}
-                state = parts.stages.load_state(stage)
-                backbone.load_trainable_state(state["backbone"])
-                learner.load_state_dict(state["learner"], samples=past)
-            reports[name] = StepReport(**record)
+            reports[name] = _train_step(parts, backbone, learner, step)
             rows[name] = score_all(
                 parts,
                 learner.inference_backbone(),
@@ -165,9 +114,41 @@ def run_stream(parts: Parts, backbone: Backbone) -> StreamOutcome:
             )
             parts.tracker.log_step(reports[name], rows[name])
         parts.tracker.log_scores(rows[name], after=name, step=step)
+    adapted = measure_similarity(parts, backbone, series=SIMILARITY_ADAPTED)
+    parts.tracker.log_adapted_similarity(adapted)
     return StreamOutcome(
-        backbone=backbone, rows=rows, reports=reports, similarity=similarity, interference=cosines
+        backbone=backbone,
+        rows=rows,
+        reports=reports,
+        similarity=similarity,
+        similarity_adapted=adapted,
+        interference=cosines,
     )
+
+
+def _train_step(parts: Parts, backbone: Backbone, learner: Learner, step: int) -> StepReport:
+    """Train on one domain of the stream, or take up what a finished stage has trained."""
+    name, stage = parts.config.stream[step - 1], train_stage(parts.config, step)
+    record = parts.stages.load(stage)
+    if record is None:
+        report = learner.train(
+            parts.train[name],
+            domain=name,
+            stage=f"sequential {step}/{len(parts.config.stream)}: {name}",
+            step_checkpoint=parts.stages.unfinished(stage),
+        )
+        record = dataclasses.asdict(report)
+        parts.stages.save(
+            stage,
+            record,
+            {"backbone": backbone.trainable_state(), "learner": learner.state_dict()},
+        )
+    else:
+        past = {one.id: one for samples in parts.train.values() for one in samples}
+        state = parts.stages.load_state(stage)
+        backbone.load_trainable_state(state["backbone"])
+        learner.load_state_dict(state["learner"], samples=past)
+    return StepReport(**record)
 
 
 def train_stage(config: PipelineConfig, step: int) -> str:

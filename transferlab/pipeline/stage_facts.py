@@ -21,7 +21,9 @@ from transferlab.metrics.pool import SIMILARITIES
 Facts = dict[str, str]
 """Hashes by what they are of, in words for people."""
 
-SCORES, SIMILARITY, INTERFERENCE, CONTROLS = "scores", "similarity", "interference", "controls"
+SCORES, INTERFERENCE, CONTROLS = "scores", "interference", "controls"
+SIMILARITY, SIMILARITY_ADAPTED = "similarity", "similarity_adapted"
+"""Before any adaptation; after the last step."""
 SEQUENTIAL, JOINT, SCRATCH = "sequential", "joint", "scratch"
 _SCORING = ("split", "max_test_samples", "batch_samples", "max_new_tokens", "likelihood")
 
@@ -64,8 +66,9 @@ class StageFacts:
                 return self._scored(self._alone(arm, name), domain)
             case (kind, step, _) if kind == SEQUENTIAL:
                 return self._sequential(int(step))
-            case (kind, domain) if kind == SIMILARITY:
-                return self._similarity(domain)
+            case (kind, domain) if kind in (SIMILARITY, SIMILARITY_ADAPTED):
+                steps = 0 if kind == SIMILARITY else len(self._config.stream)
+                return self._similarity(domain, self._sequential(steps))
             case (kind, domain) if kind == INTERFERENCE:
                 return self._interference(domain)
             case (kind, arm, domain) if kind == CONTROLS:
@@ -145,14 +148,15 @@ class StageFacts:
     def _before(self, domain: str) -> Facts:
         return self._sequential(self._config.stream.index(domain))
 
-    def _similarity(self, domain: str) -> Facts:
+    def _similarity(self, domain: str, model: Facts) -> Facts:
         config = self._config
         names = [domain, *([config.source] if config.source else [])]
         measures = config.similarity.measures or SIMILARITIES.names()
+        section = config.similarity.model_dump(mode="json", exclude={"adapted"})
         return {
-            "the model before it": _hash(self._before(domain)),
+            "the model whose features are compared": _hash(model),
             "data": _hash([self._data(name) for name in names]),
-            "similarity": _hash([config.similarity.model_dump(mode="json"), measures, BASELINE]),
+            "similarity": _hash([section, measures, BASELINE]),
             "evaluation.batch_samples": str(config.evaluation.batch_samples),
         }
 

@@ -234,6 +234,20 @@ class Reuse:
         return lines
 
 
+def read_stage(out: Path, stage: str) -> dict[str, Any] | None:
+    """The record of a stage as a run has left it, whatever would be made of it now.
+
+    Returns:
+        None where there is none, or none that can be believed.
+    """
+    try:
+        found = check_seal(_path(out / "stages", stage, "json").read_bytes())
+    except (FileNotFoundError, DamagedFile):
+        return None
+    record = found.get("record")
+    return record if isinstance(record, dict) else None
+
+
 def _path(folder: Path, stage: str, suffix: str) -> Path:
     return folder / f"{stage.replace('/', '--')}.{suffix}"
 

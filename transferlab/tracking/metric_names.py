@@ -63,18 +63,21 @@ def changes(step: Mapping[str, Any]) -> dict[str, float]:
     return {f"change/{name}": step[name] for name in names if step[name] is not None}
 
 
-def similarity(measured: Sequence[Similarity], *, under: str = "") -> dict[str, float]:
+def similarity(
+    measured: Sequence[Similarity], *, under: str = "", series: str = "similarity"
+) -> dict[str, float]:
     """``similarity/<measure>_<features>``, and its zero as ``similarity_baseline/...``.
 
     Args:
         measured: one domain's measures.
         under: what stands between the prefix and the name, e.g. "lectures/".
+        series: "similarity_adapted" for those on the backbone after the last step.
     """
     values = {}
     for one in measured:
         name = f"{under}{one.name}_{one.features}"
-        values[f"similarity/{name}"] = one.value
-        values[f"similarity_baseline/{name}"] = one.baseline_mean
+        values[f"{series}/{name}"] = one.value
+        values[f"{series}_baseline/{name}"] = one.baseline_mean
     return values
 
 

@@ -215,7 +215,7 @@ class Tracker:
         self.log_metrics(metric_names.scores(scores) | metric_names.tasks(scores))
 
     def log_similarity(self, domain: str, measured: Sequence[Similarity]) -> None:
-        """How far ``domain`` is from the source.
+        """How far ``domain`` is from the source, on the backbone before any adaptation.
 
         The open run gets ``similarity/<measure>``, the same names for every domain, so that steps
         can be compared; the parent gets ``similarity/<domain>/<measure>``, all of them together.
@@ -224,6 +224,15 @@ class Tracker:
         together = metric_names.similarity(measured, under=f"{domain}/")
         self._buffer.add(self._runs.parent_id, together, step=0)
         self.log_json(f"similarity/{domain}.json", [asdict(one) for one in measured])
+
+    def log_adapted_similarity(self, measured: Mapping[str, Sequence[Similarity]]) -> None:
+        """The same by domain, on the backbone after the last step."""
+        series = "similarity_adapted"
+        for domain, found in measured.items():
+            if found:
+                names = metric_names.similarity(found, under=f"{domain}/", series=series)
+                self.log_metrics(names)
+                self.log_json(f"{series}/{domain}.json", [asdict(one) for one in found])
 
     def log_interference(self, cosines: Mapping[str, float]) -> None:
         """How far the step's domain and each earlier one pull the parameters the same way."""

@@ -22,6 +22,7 @@ PIPELINE = {"name": "p", "source": "s", "stream": ["a", "b"], "strategy": ["naiv
 STAGES = [
     *(f"sequential/{i}/scores/{name}" for i in range(3) for name in "sab"),
     *("sequential/1/a", "sequential/2/b", "similarity/a", "similarity/b"),
+    *("similarity_adapted/a", "similarity_adapted/b"),
     *("interference/a", "interference/b", "single/a", "single/a/scores/a", "single/b"),
     *("single/b/scores/b", "scratch/a", "scratch/a/scores/a", "joint/all"),
     *(f"joint/scores/{name}" for name in "sab"),
@@ -52,11 +53,12 @@ def only(*beginnings: str) -> set[str]:
 
 
 ALL = set(STAGES)
-TRAINED = ALL - only("sequential/0", "similarity/a", "interference/a")
+TRAINED = ALL - only("sequential/0", "similarity/", "interference/a")
 SCORED = {stage for stage in STAGES if "/scores/" in stage} | only("controls")
 TRAINED_ON_B = only("sequential/2", "joint", "single/b", "controls/single/b", "interference/b")
-OF_B = {stage for stage in STAGES if stage.endswith("/b")} | TRAINED_ON_B
-AFTER_A = only("sequential/1", "sequential/2", "similarity/b", "interference/b")
+ADAPTED_ON_B = TRAINED_ON_B | only("similarity_adapted")
+OF_B = {stage for stage in STAGES if stage.endswith("/b")} | ADAPTED_ON_B
+AFTER_A = only("sequential/1", "sequential/2", "similarity_adapted", "interference/b")
 
 
 @pytest.mark.parametrize(
@@ -74,12 +76,13 @@ AFTER_A = only("sequential/1", "sequential/2", "similarity/b", "interference/b")
         ({"evaluation": {"bootstrap_samples": 7, "confidence": 0.9}}, set()),
         # What decides some.
         ({"similarity": {"permutations": 7}}, only("similarity")),
+        ({"similarity": {"adapted": False}}, set()),
         ({"evaluation": {"interference_samples": 3}}, only("interference")),
         ({"evaluation": {"max_test_samples": 5}}, SCORED),
         ({"evaluation": {"likelihood": "mean"}}, SCORED),
         ({"train": {"scratch_learning_rate": 0.5}}, only("scratch")),
-        ({"stream": ["a", "b", "c"]}, only("joint")),
-        ({"train": {"per_domain": {"b": {"epochs": 9}}}}, TRAINED_ON_B),
+        ({"stream": ["a", "b", "c"]}, only("joint", "similarity_adapted")),
+        ({"train": {"per_domain": {"b": {"epochs": 9}}}}, ADAPTED_ON_B),
         ({"strategy": ["ewc"]}, AFTER_A),
         ({"train": {"epochs": 9}}, TRAINED | only("interference/a")),
         # What decides all.
@@ -148,8 +151,9 @@ def test_what_was_made_by_other_settings_is_not_used_and_said(tmp_path):
     assert changed.load("similarity/a") is None
     assert changed.load("single/a") == {"value": 1}
     assert changed.reuse().sentences() == [
-        f"going on with {len(STAGES) - 2} finished stage(s)",
-        "made anew, because of similarity: 2 stage(s) (similarity/a, similarity/b)",
+        f"going on with {len(STAGES) - 4} finished stage(s)",
+        "made anew, because of similarity: 4 stage(s) (similarity/a, similarity/b, "
+        "similarity_adapted/a, similarity_adapted/b)",
     ]
     assert StageStore(tmp_path / "new", facts()).reuse().sentences() == []
 

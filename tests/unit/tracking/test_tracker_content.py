@@ -216,6 +216,14 @@ def test_similarity_is_comparable_between_steps_and_gathered_on_the_parent(
         tracker.child_run("step", tags={}) as child,
     ):
         tracker.log_similarity("lectures", [measured])
+    with tracker.pipeline_run(config, tmp_path) as later:
+        tracker.log_adapted_similarity({"lectures": [measured], "other": []})
+    assert client.get_run(later.info.run_id).data.metrics == {
+        "similarity_adapted/lectures/frechet_joint": 12.5,
+        "similarity_adapted_baseline/lectures/frechet_joint": 1.5,
+    }
+    kept = read(tracker.uri, later.info.run_id, "similarity_adapted/lectures.json", tmp_path)
+    assert json.loads(kept)[0]["p_value"] == 0.05
     of_child = client.get_run(child.info.run_id).data.metrics
     assert of_child == {
         "similarity/frechet_joint": 12.5,

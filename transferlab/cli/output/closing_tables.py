@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from transferlab.cli.inputs import RESULT
-from transferlab.cli.output.tables import ARMS, show_result
+from transferlab.cli.output.tables import show_result
 from transferlab.config.pipeline import TrackingSection
+from transferlab.reporting.labels import ARMS
 from transferlab.tracking.connection import UNSENT_FILE
 
 

@@ -13,25 +13,15 @@ from rich.text import Text
 from transferlab.metrics.answers import METRICS
 from transferlab.metrics.controls import best_control, control_values, is_understood
 from transferlab.metrics.controls import title as control_title
+from transferlab.reporting.labels import (
+    ARMS,
+    NOT_UNDERSTOOD,
+    SIGNED,
+    SUMMARY,
+    interval,
+    number,
+)
 
-SUMMARY = {
-    "acc": "ACC",
-    "bwt": "BWT",
-    "fwt_over_zero_shot": "FWT over zero-shot",
-    "fwt_over_scratch": "FWT over scratch",
-    "forgetting_corrected": "forgetting (corrected)",
-    "forgetting": "forgetting (Chaudhry)",
-    "source_retention": "source retention",
-}
-ARMS = {
-    "zero_shot": "zero shot",
-    "scratch": "scratch",
-    "single": "single",
-    "sequential": "sequential",
-    "joint": "joint",
-}
-SIGNED = ("bwt", "fwt_over_zero_shot", "fwt_over_scratch", "source_retention")
-"""Entries of the summary that are differences."""
 WIDE_COLUMNS = 100
 Result = Mapping[str, Any]
 
@@ -211,24 +201,9 @@ def _arms_table(
         beaten = beaten or lost
         table.add_row(f"{task} ({metric})" if wide else task, *cells)
     if beaten:
-        table.caption = (
-            "* not above its best control by an interval: nothing shows that the media were "
-            "understood"
-        )
+        table.caption = NOT_UNDERSTOOD
         table.caption_justify = "left"
     return table
-
-
-def number(value: float | None, *, signed: bool = False) -> str:
-    """Three decimals; a dash where nothing was measured."""
-    if value is None:
-        return "-"
-    return f"{value:+.3f}" if signed else f"{value:.3f}"
-
-
-def interval(bounds: Sequence[float] | None) -> str:
-    """``[+0.012, +0.101]``, or a dash."""
-    return "-" if bounds is None else f"[{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
 
 
 def _task_cells(

@@ -1,0 +1,1 @@
+"""How far domains are from each other on a backbone's features."""

@@ -1,0 +1,1 @@
+"""Finished runs as documents and comparisons, made from what the runs left on disk."""

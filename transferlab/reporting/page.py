@@ -1,0 +1,94 @@
+"""A report as one self-contained HTML page: no script, and nothing from anywhere else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from importlib import resources
+from typing import Any
+
+import jinja2
+
+from transferlab.core.text.sanitizers import sanitize_html
+from transferlab.reporting.document import Bar, Figure, Listing, Report, Table, as_cell
+
+BAR_WIDTH, BAR_HEIGHT, BAR_MARGIN = 150, 14, 4
+"""Of a bar, in its own units; the style says how large it is shown."""
+SHADES = 10
+
+
+def render_html(report: Report) -> str:
+    """The page. Whatever is put into it goes through one function, which makes text of it."""
+    source = (resources.files("transferlab.reporting") / "report.jinja").read_text("utf-8")
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_sanitize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"cell": as_cell, "drawn": _drawn, "shade": _shade, "anchor": anchor}
+    environment.tests |= {
+        "a_table": lambda block: isinstance(block, Table),
+        "a_figure": lambda block: isinstance(block, Figure),
+        "a_listing": lambda block: isinstance(block, Listing),
+    }
+    return environment.from_string(source).render(
+        report=report, policy=_policy(source), data_uri=_data_uri
+    )
+
+
+def anchor(title: str) -> str:
+    """A heading as the name of its place on the page."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+class _Html(str):
+    """Sanitized already; by this method's name Jinja knows it."""
+
+    def __html__(self) -> str:
+        return self
+
+
+def _sanitize(value: Any) -> Any:
+    """What stands between the template's braces; its own macros have passed here already."""
+    return value if hasattr(value, "__html__") else _Html(sanitize_html(str(value)))
+
+
+def _policy(source: str) -> str:
+    """What a browser may do with the page: show its own style and pictures, no more."""
+    style = source.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+
+
+def _data_uri(svg: bytes) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+
+
+def _shade(share: float) -> int:
+    """A share in [0, 1] as the number of one of the style's shades."""
+    return round(SHADES * min(max(share, 0.0), 1.0))
+
+
+def _drawn(bar: Bar) -> dict[str, Any]:
+    """Where the parts of a bar lie, in its own units."""
+
+    def across(value: float) -> str:
+        least, most = bar.scale
+        share = min(max((value - least) / (most - least), 0.0), 1.0)
+        return f"{BAR_MARGIN + share * (BAR_WIDTH - 2 * BAR_MARGIN):.1f}"
+
+    return {
+        "width": BAR_WIDTH,
+        "height": BAR_HEIGHT,
+        "start": BAR_MARGIN,
+        "end": BAR_WIDTH - BAR_MARGIN,
+        "value": across(bar.value),
+        "interval": [across(bound) for bound in bar.interval or ()],
+        "marks": [across(mark) for mark in bar.marks],
+    }
