@@ -17,15 +17,33 @@ def problems(**keys):
     return check(PipelineConfig.model_validate(given))
 
 
+EXPERTS = {"kind": "lora", "rank": 4, "experts": 2}
+
+
 @pytest.mark.parametrize(
-    "adapter", [None, {"kind": "full"}, {"kind": "lora", "rank": 4, "experts": 2}]
+    ("adapter", "advice"),
+    [
+        (None, "set export: [merged]"),
+        ({"kind": "full"}, "set export: [merged]"),
+        (EXPERTS, "set export: []"),
+    ],
 )
-def test_what_has_no_adapter_file_is_refused_before_anything_is_trained(adapter):
+def test_what_has_no_adapter_file_is_refused_before_anything_is_trained(adapter, advice):
     backbone = {**REAL, "adapter": adapter}
     (problem,) = problems(backbone=backbone, export=["adapter"])
     assert problem.startswith("export: ")
-    assert "set export: []" in problem
+    assert advice in problem
     assert problems(backbone=backbone, export=[]) == []
+
+
+@pytest.mark.parametrize("kind", ["merged", "mlflow"])
+def test_what_cannot_be_melted_in_is_refused_before_anything_is_trained(kind):
+    assert problems(backbone={**REAL, "adapter": None}, export=[kind]) == []
+    (problem,) = problems(backbone={**REAL, "adapter": EXPERTS}, export=[kind])
+    assert "cannot be melted into weights" in problem
+    quantized = {**REAL, "quantization": {"bits": 4}}
+    (problem,) = problems(backbone=quantized, export=[kind])
+    assert "set export: [adapter]" in problem
 
 
 def test_names_that_are_not_registered_are_refused_with_the_nearest():
@@ -33,7 +51,8 @@ def test_names_that_are_not_registered_are_refused_with_the_nearest():
     assert found == [
         "similarity.measures: Unknown similarity measure 'mdd'. Did you mean 'mmd'? Known: "
         "frechet, mmd, proxy_a_distance, sliced_wasserstein, vocabulary_js.",
-        "export: Unknown export format 'adaptor'. Did you mean 'adapter'? Known: adapter.",
+        "export: Unknown export format 'adaptor'. Did you mean 'adapter'? Known: "
+        "adapter, merged, mlflow.",
     ]
 
 
