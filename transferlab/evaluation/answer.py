@@ -44,8 +44,11 @@ def answer(result: Result, leads: Sequence[Lead]) -> list[Sentence]:
 def _best_arm(result: Result, lead: Lead) -> Sentence:
     assert lead.domain is not None
     scored = result["arms"][lead.arm][lead.domain]
-    text = f"{lead.domain}: {_name(lead.arm)} scores best, {_score(scored)}"
-    text += f" ({_groups(lead)})"
+    if lead.over is not None and lead.value == 0:
+        both = f"{_name(lead.arm)} and {_name(lead.over)}"
+        text = f"{lead.domain}: {both} score alike and best, {_score(scored)} ({_groups(lead)})"
+        return _sentence("best_arm", text, _figures(lead), domain=lead.domain)
+    text = f"{lead.domain}: {_name(lead.arm)} scores best, {_score(scored)} ({_groups(lead)})"
     if lead.over is not None:
         text += f"; {_verdict(_figures(lead), _AHEAD, over=_name(lead.over))}"
     return _sentence("best_arm", text, _figures(lead), domain=lead.domain)

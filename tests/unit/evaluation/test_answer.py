@@ -121,6 +121,13 @@ def test_one_arm_alone_is_ahead_of_nothing():
     ]
 
 
+def test_equal_scores_are_no_lead():
+    equal = lead("chest", "single", "sequential", 0.0, (-0.1, 0.1))
+    assert texts(a_result(), [equal], about="best_arm") == [
+        "chest: single and sequential score alike and best, 0.700 [0.600, 0.800] (40 test groups)."
+    ]
+
+
 def test_without_scratch_it_is_said_that_transfer_was_not_measured():
     (text,) = texts(a_result(gains=[]), about="transfer")
     assert "was not measured" in text
