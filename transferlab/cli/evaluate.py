@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from transferlab.cli.options import Debug, Domains
+from transferlab.cli.options import (
+    AdapterBase,
+    AsJson,
+    BatchSamples,
+    Debug,
+    Device,
+    Domains,
+    MaxNewTokens,
+    TrustRemoteCode,
+)
 from transferlab.cli.output.terminal import output, say, say_json
 
 
@@ -22,17 +31,13 @@ def evaluate(
     controls: Annotated[
         bool, typer.Option("--controls/--no-controls", help="Measure what needs no understanding.")
     ] = True,
-    backbone: Annotated[
-        str | None, typer.Option(help="Of an adapter: where its backbone lies.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
-    batch_samples: Annotated[int, typer.Option(min=1, help="Samples at once.")] = 8,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Of a free answer.")] = 48,
+    backbone: AdapterBase = None,
+    device: Device = "auto",
+    batch_samples: BatchSamples = 8,
+    max_new_tokens: MaxNewTokens = 48,
     seed: Annotated[int, typer.Option(min=0, help="Of what controls draw.")] = 0,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Let code that comes with the model run.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
+    as_json: AsJson = False,
     domains: Domains = None,
     debug: Debug = False,
 ) -> None:

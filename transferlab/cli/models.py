@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from transferlab.cli.options import Debug, Domains
+from transferlab.cli.options import AsJson, Debug, Domains, TrustRemoteCode
 from transferlab.cli.output.terminal import output, say, say_json
 
 
 def models(
     run: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a finished run.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """List the models of a finished run: what each was trained on, and how it scored.
@@ -99,10 +99,7 @@ def export(
         bool,
         typer.Option("--best", help="Of the arm that scores highest, on --domain or on all."),
     ] = False,
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option("--trust-remote-code", help="Let code that comes with the backbone run."),
-    ] = False,
+    trust_remote_code: TrustRemoteCode = False,
     domains: Domains = None,
     debug: Debug = False,
 ) -> None:

@@ -49,3 +49,14 @@ Domains = Annotated[
     list[Path] | None,
     typer.Option("--domains", metavar="DIR", help="A folder of domains of yours; repeatable."),
 ]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option("--trust-remote-code", help="Let code that comes with the model run."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+AdapterBase = Annotated[
+    str | None, typer.Option("--backbone", help="Of an adapter: where its backbone lies.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
+BatchSamples = Annotated[int, typer.Option(min=1, help="Samples or files at once.")]
+MaxNewTokens = Annotated[int, typer.Option(min=1, help="Of a free answer.")]

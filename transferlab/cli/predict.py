@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transferlab.cli.options import Debug
+from transferlab.cli.options import (
+    AdapterBase,
+    AsJson,
+    BatchSamples,
+    Debug,
+    Device,
+    MaxNewTokens,
+    TrustRemoteCode,
+)
 from transferlab.cli.output.terminal import complain, output, say, say_json
 from transferlab.errors import DataError, InputError
 
@@ -47,16 +55,12 @@ def predict(
         Path | None, typer.Option(help="A .csv or .jsonl file; a stopped command goes on there.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that file.")] = False,
-    backbone: Annotated[
-        str | None, typer.Option(help="Of an adapter: where its backbone lies.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
-    batch_samples: Annotated[int, typer.Option(min=1, help="Files at once.")] = 8,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Of a free answer.")] = 48,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Let code that comes with the model run.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    backbone: AdapterBase = None,
+    device: Device = "auto",
+    batch_samples: BatchSamples = 8,
+    max_new_tokens: MaxNewTokens = 48,
+    trust_remote_code: TrustRemoteCode = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Ask a model a question about files: a task that it was trained on, or one of your own.
