@@ -47,7 +47,7 @@ ROOMS = {  # bottom first: a room is a folder, or a file beside the folders
         {"reload"},
     ],
     "continual": [
-        {"avalanche_api", "options"},
+        {"avalanche_api", "output_tap", "options"},
         {"components"},
         {"strategies"},
         {"engine"},

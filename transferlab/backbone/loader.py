@@ -22,6 +22,7 @@ from transferlab.backbone.contrastive import ContrastBackbone
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.model.adapter_files import load_strangers_adapter
 from transferlab.backbone.model.adapters import add_adapter
+from transferlab.backbone.model.checkpointing import checkpoint_gradients
 from transferlab.backbone.model.parts import PartMap, freeze, learning_rate_factors, needs_parts
 from transferlab.backbone.model.quantization import check_quantization, quantization_arguments
 from transferlab.backbone.model.view import innermost
@@ -253,28 +254,6 @@ def _model_class(config: PreTrainedConfig) -> Any:
 
 def _attention(section: BackboneSection) -> dict[str, str]:
     return {} if section.attention == "auto" else {"attn_implementation": section.attention}
-
-
-def checkpoint_gradients(model: PreTrainedModel, *, name: str) -> None:
-    """Have activations computed again in the backward pass.
-
-    Raises:
-        ModelError: the model's code has no such thing.
-    """
-    inner = innermost(model)
-    if not inner.supports_gradient_checkpointing:
-        raise ModelError(
-            f"backbone '{name}' cannot compute its activations again; set "
-            "backbone.gradient_checkpointing: false"
-        )
-    plain = {"use_reentrant": False}
-    # Newer transformers have another name for it, which older ones lack.
-    if hasattr(inner, "activation_checkpointing_enable"):
-        inner.activation_checkpointing_enable(activation_checkpointing_kwargs=plain)
-    else:
-        inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs=plain)
-    # Only the reentrant kind needs inputs with gradients; some vision towers fail with them.
-    inner.disable_input_require_grads()
 
 
 def _shared_collator(section: BackboneSection, sharing: HFBackbone) -> Any:

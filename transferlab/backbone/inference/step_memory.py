@@ -16,9 +16,9 @@ from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import PreTrainedModel
-from transformers.modeling_layers import GradientCheckpointingLayer
 
-from transferlab.backbone.model.view import TrainableView, innermost
+from transferlab.backbone.model.checkpointing import checkpointed_layers
+from transferlab.backbone.model.view import TrainableView
 from transferlab.backbone.processing.collator import Collator
 from transferlab.core.batch import Batch
 from transferlab.core.records import Sample
@@ -137,18 +137,10 @@ def _tensors(tree: Any) -> list[Tensor]:
     return [one for one in tree_leaves(tree) if isinstance(one, Tensor)]
 
 
-def _checkpointed(model: PreTrainedModel) -> list[nn.Module]:
-    return [
-        module
-        for module in innermost(model).modules()
-        if isinstance(module, GradientCheckpointingLayer) and module.gradient_checkpointing
-    ]
-
-
 def _needed(
     backbone: LoadedModel, samples: Sequence[Sample], autocast: torch.dtype | None
 ) -> _Needed:
-    layers: list[Any] = _checkpointed(backbone.model)
+    layers: list[Any] = checkpointed_layers(backbone.model)
     once = _forward(backbone, samples, autocast, layers=())
     saved_bytes = sum(once.saved)
     room = sum(sorted(once.saved)[-2:])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from transferlab.core.batch import Batch, on_device
 from transferlab.core.lazy import nn, torch
@@ -18,6 +18,24 @@ if TYPE_CHECKING:
 
 TokenLoss: TypeAlias = "Callable[[Tensor, Tensor, Batch], Tensor]"
 """(n, vocab) logits, (n,) targets and their batch to the mean loss over the n tokens."""
+
+
+class Precision(NamedTuple):
+    """Of passes through the model."""
+
+    autocast: AbstractContextManager
+    """Of one forward pass; entered anew for each, as weights may change in between."""
+    scale: float
+    """What a loss is multiplied by before its backward pass, so that float16 can hold it."""
+
+
+EXACT = Precision(nullcontext(), 1.0)
+"""That of the weights."""
+
+
+def training_precision(trainer: TrainerView) -> Precision:
+    """That of the training steps."""
+    return Precision(trainer.autocast(), trainer.loss_scale)
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
@@ -100,7 +118,7 @@ def copy_gradients(trainer: TrainerView) -> list[Tensor]:
 
 
 def gradient(
-    trainer: TrainerView, batch: Batch, loss: TokenLoss = cross_entropy
+    trainer: TrainerView, batch: Batch, loss: TokenLoss = cross_entropy, *, again: bool = False
 ) -> tuple[float, list[Tensor]]:
     """The mean loss over a batch's supervised tokens, and its gradient.
 
@@ -110,12 +128,28 @@ def gradient(
         trainer: whose model, precision and micro-batches are used.
         batch: on the device.
         loss: of the logits of a micro-batch.
+        again: where a gradient overflows in float16, compute it again at half the scale. Only what
+            is measured once needs it; a step that overflows is followed by others.
 
     Returns:
         The loss, and one tensor per trainable parameter. In float16 a gradient that overflows is
         all zeros, as the scaler would leave out such a step.
     """
     scale = trainer.loss_scale
+    value, total = _scaled_gradient(trainer, batch, loss, scale)
+    while scale > 1.0 and not all(bool(t.isfinite().all()) for t in total):
+        if not again:
+            torch._foreach_zero_(total)
+            break
+        scale = max(1.0, scale / 2)
+        value, total = _scaled_gradient(trainer, batch, loss, scale)
+    return value, total
+
+
+def _scaled_gradient(
+    trainer: TrainerView, batch: Batch, loss: TokenLoss, scale: float
+) -> tuple[float, list[Tensor]]:
+    """The same, with the loss scaled for its backward passes and the gradient scaled back."""
     total, value = [torch.zeros_like(p) for p in trainer.trainable], 0.0
     tokens = batch.answer_tokens
     for start in range(0, len(batch), trainer.micro_batch_samples):
@@ -132,8 +166,6 @@ def gradient(
         torch._foreach_add_([t for t, _ in pairs], [g for _, g in pairs])
     if scale != 1.0:
         torch._foreach_div_(total, scale)
-        if not all(bool(t.isfinite().all()) for t in total):
-            torch._foreach_zero_(total)
     return value, total
 
 

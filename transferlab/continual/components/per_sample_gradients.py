@@ -8,9 +8,11 @@ tokens, which are an embedding and, where it is tied, the layer to the vocabular
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transferlab.core.batch import Batch, on_device
@@ -116,6 +118,75 @@ def record_calls(uses: Uses) -> Iterator[dict[nn.Module, list[Call]]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+class SampleGradients:
+    """Hands on every sample's own gradient of a parameter as soon as a backward pass has it.
+
+    What the layers made is not kept for it: with gradient checkpointing a pass takes no more memory
+    than a step of training.
+    """
+
+    def __init__(
+        self,
+        uses: Uses,
+        parameters: Mapping[str, nn.Parameter],
+        batch: Batch,
+        take: Callable[[str, Tensor], None],
+    ) -> None:
+        """``take``: called with a parameter's name and some samples' gradients of it, (some,
+        *shape) float32."""
+        self._uses, self._parameters, self._batch, self._take = uses, parameters, batch, take
+        self._anchor = torch.zeros((), device=batch.device, requires_grad=True)
+        self._calls: dict[str, dict[nn.Module, list[Call]]] = {}
+        self._expected: Counter[str] = Counter()
+        """By parameter: calls of the forward pass whose gradients have not come yet."""
+        self._forward = True
+        self.separable = True
+        """Whether the activations' rows can be told apart by sample; known after the forward."""
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """A forward pass and ``backward`` belong inside."""
+        handles = [
+            use.layer.register_forward_hook(partial(self._tapped, name))
+            for name, several in self._uses.items()
+            for use in several
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def backward(self, loss: Tensor) -> None:
+        """Hand on all gradients of a sum over the batch's samples."""
+        self._forward = False
+        torch.autograd.grad(loss, self._anchor, allow_unused=True)
+        for name in list(self._calls):  # of a layer whose output was not used each time
+            self._hand_on(name)
+
+    def _tapped(self, name: str, layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Any:
+        from transferlab.continual.output_tap import OutputTap
+
+        if self._forward:  # and not once more, for the backward pass
+            self._expected[name] += 1
+            owned = owners_of(output.shape[0], self._batch, output.device) is not None
+            self.separable &= output.dim() >= 3 and owned
+        show = partial(self._received, name, layer)
+        return OutputTap.apply(output, inputs[0].detach(), self._anchor, show)
+
+    def _received(self, name: str, layer: nn.Module, given: Tensor, grad_output: Tensor) -> None:
+        calls = self._calls.setdefault(name, {use.layer: [] for use in self._uses[name]})
+        calls[layer].append(Call(given, grad_output, grad_output))
+        self._expected[name] -= 1
+        if not self._expected[name]:
+            self._hand_on(name)
+
+    def _hand_on(self, name: str) -> None:
+        calls, parameter = self._calls.pop(name), self._parameters[name]
+        for several in gradients_by_sample(self._uses[name], calls, parameter, self._batch):
+            self._take(name, several)
 
 
 def owners_of(rows: int, batch: Batch, device: torch.device) -> Tensor | None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from transferlab.continual.components.gradients import batches_over, evaluation_mode, upcast
+from transferlab.continual.components.gradients import (
+    batches_over,
+    evaluation_mode,
+    gradient,
+    upcast,
+)
 from transferlab.core.batch import Batch
 from transferlab.core.lazy import nn, no_grad, torch
 
@@ -38,40 +43,40 @@ def signed_step(trainer: TrainerView, *, seed: int) -> tuple[float, Tensor]:
         dataset = dataset.subset(sorted(order[:SAMPLES].tolist()))
     batches = list(batches_over(trainer, dataset))
     parameters, size = trainer.trainable, trainer.settings.learning_rate
+    cost, tokens = 0.0, 0
     with evaluation_mode(trainer.model):
-        before, signs = _signs(trainer, batches, generator)
+        signs = _signs(trainer, batches, generator)
         values = [parameter.clone() for parameter in parameters]
-        torch._foreach_add_(parameters, signs, alpha=size)
-        costs = [
-            _divergence(old, _log_probs(trainer, batch))
-            for old, batch in zip(before, batches, strict=True)
-        ]
-        torch._foreach_copy_(parameters, values)
-    tokens = sum(len(one) for one in before)
-    return sum(costs) / tokens / size**2, torch.cat([one.reshape(-1).float() for one in signs])
+        for batch in batches:
+            # Read once more rather than kept for all: a row is as long as the vocabulary.
+            old = _log_probs(trainer, batch)
+            torch._foreach_add_(parameters, signs, alpha=size)
+            cost += _divergence(old, _log_probs(trainer, batch))
+            torch._foreach_copy_(parameters, values)
+            tokens += len(old)
+    return cost / tokens / size**2, torch.cat([one.reshape(-1).float() for one in signs])
 
 
 def _signs(
     trainer: TrainerView, batches: Sequence[Batch], generator: torch.Generator
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Each batch's (n, vocab) log-probabilities, and the signs of the gradient over all of them."""
-    before = []
+) -> list[Tensor]:
+    """The signs of the gradient over all batches."""
+
+    def loss(logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
+        log_probs = upcast(logits).log_softmax(dim=-1)
+        drawn = torch.multinomial(log_probs.detach().exp().cpu(), 1, generator=generator)
+        return nn.functional.nll_loss(log_probs, drawn.squeeze(1).to(log_probs.device))
+
     total = [torch.zeros_like(parameter) for parameter in trainer.trainable]
     for batch in batches:
-        with torch.enable_grad():
-            log_probs = _log_probs(trainer, batch)
-            drawn = torch.multinomial(log_probs.detach().exp().cpu(), 1, generator=generator)
-            loss = nn.functional.nll_loss(
-                log_probs, drawn.squeeze(1).to(log_probs.device), reduction="sum"
-            )
-            found = torch.autograd.grad(loss, trainer.trainable, allow_unused=True)
-        before.append(log_probs.detach())
-        pairs = [(t, g) for t, g in zip(total, found, strict=True) if g is not None]
-        torch._foreach_add_([t for t, _ in pairs], [g for _, g in pairs])
-    return before, list(torch._foreach_sign(total))
+        torch._foreach_add_(
+            total, gradient(trainer, batch, loss, again=True)[1], alpha=batch.answer_tokens
+        )
+    return list(torch._foreach_sign(total))
 
 
 def _log_probs(trainer: TrainerView, batch: Batch) -> Tensor:
+    # In the weights' precision: half of it would round away a step of the learning rate's length.
     return upcast(trainer.model(batch)).log_softmax(dim=-1)
 
 

@@ -31,7 +31,7 @@ def interference(
 
     def mean_gradient(samples: Sequence[Sample]) -> list[Tensor]:
         batch, _ = template.backbone.collate(samples)
-        return gradient(template, batch.to(template.device))[1]
+        return gradient(template, batch.to(template.device), again=True)[1]
 
     with evaluation_mode(template.model):
         own = mean_gradient(new)

@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from transferlab.continual.components.fisher import exact_fisher
-from transferlab.continual.components.gradients import batches_over
+from transferlab.continual.components.gradients import (
+    batches_over,
+    collate,
+    evaluation_mode,
+    gradient,
+    training_precision,
+)
 from transferlab.continual.components.quadratic_penalty import QuadraticPenalty, flatten
 from transferlab.continual.options.base import Needs, PositiveInt, Strength
 from transferlab.continual.options.penalty import TWO_NUMBERS, PenaltyOptions
@@ -118,27 +124,16 @@ class EWC(QuadraticPenalty):
         """The importance of every trainable parameter for the current experience, float32."""
         count = trainer.clock.train_exp_counter
         dataset = self._subset(trainer.experience.dataset, count)
-        if self.options.fisher == "batch":
-            from transferlab.continual.avalanche_api import EWCPlugin
-
-            stock = EWCPlugin(ewc_lambda=0.0)  # whose estimate is wanted, not its penalty
-            by_name = stock.compute_importances(
+        with evaluation_mode(trainer.model):
+            if self.options.fisher == "batch":
+                return _batch_fisher(trainer, dataset)
+            drawn = self.options.labels == "model"
+            return exact_fisher(
                 trainer.model,
-                trainer._criterion,
-                trainer.optimizer,
-                dataset,
-                trainer.device,
-                trainer.train_mb_size,
+                batches_over(trainer, dataset),
+                generator=self._generator(count, LABELS) if drawn else None,
+                precision=training_precision(trainer),
             )
-            trainer.optimizer.zero_grad()
-            return flatten([importance.data for importance in by_name.values()])
-        drawn = self.options.labels == "model"
-        trainer.model.eval()
-        return exact_fisher(
-            trainer.model,
-            batches_over(trainer, dataset),
-            generator=self._generator(count, LABELS) if drawn else None,
-        )
 
     def _subset(self, dataset: AvalancheDataset, experience: int) -> AvalancheDataset:
         limit = self.options.fisher_samples
@@ -149,3 +144,14 @@ class EWC(QuadraticPenalty):
 
     def _generator(self, experience: int, purpose: int) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, experience, purpose))
+
+
+def _batch_fisher(trainer: TrainerView, dataset: AvalancheDataset) -> Tensor:
+    """Squared gradients of mini-batch means, averaged over mini-batches of a step's size."""
+    total = torch.zeros_like(flatten(trainer.trainable))
+    starts = range(0, len(dataset), trainer.train_mb_size)
+    for start in starts:
+        rows = range(start, min(start + trainer.train_mb_size, len(dataset)))
+        batch = collate(trainer, dataset, rows)[0]
+        total += flatten(gradient(trainer, batch, again=True)[1]).square()
+    return total / len(starts)

@@ -123,5 +123,5 @@ class GSS(Replay):
 
 def direction(trainer: TrainerView, dataset: AvalancheDataset, row: int) -> Tensor:
     """(trainable parameters,) float32: one sample's gradient, of length 1 or 0."""
-    found = flatten(gradient(trainer, collate(trainer, dataset, [row])[0])[1])
+    found = flatten(gradient(trainer, collate(trainer, dataset, [row])[0], again=True)[1])
     return found / found.norm().clamp(min=1e-12)

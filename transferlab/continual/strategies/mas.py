@@ -18,6 +18,7 @@ from transferlab.continual.components.gradients import (
     evaluation_mode,
     gradient,
     per_sample,
+    training_precision,
     upcast,
 )
 from transferlab.continual.components.quadratic_penalty import QuadraticPenalty, flatten
@@ -83,6 +84,7 @@ def sensitivity(trainer: TrainerView) -> Tensor:
             batches_over(trainer, trainer.experience.dataset),
             loss=squared_norms,
             fold=torch.abs,
+            precision=training_precision(trainer),
         )
 
 
@@ -94,7 +96,7 @@ def stock(trainer: TrainerView) -> Tensor:
     total = torch.zeros_like(flatten(trainer.trainable))
     for start in starts:
         batch = collate(trainer, dataset, range(start, min(start + size, len(dataset))))[0]
-        total += flatten(gradient(trainer, batch, mean_squared_norm)[1]).abs()
+        total += flatten(gradient(trainer, batch, mean_squared_norm, again=True)[1]).abs()
     return total / len(starts)
 
 

@@ -91,7 +91,7 @@ def test_two_numbers_per_trainable_parameter_however_long_the_stream(mode, xray,
 def test_the_cap_draws_that_many_samples_with_the_seed(monkeypatch, xray):
     seen = []
 
-    def spy(module, batches, generator=None):
+    def spy(module, batches, generator=None, precision=None):
         seen.append([name for batch in batches for name in batch.sample_ids])
         return torch.zeros(sum(p.numel() for p in module.parameters()))
 
