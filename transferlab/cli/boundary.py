@@ -18,6 +18,7 @@ import typer
 from transferlab.cli.options import Session
 from transferlab.cli.output.terminal import complain, safe_messages, show_traceback
 from transferlab.core.files import advice, is_full, machine_error, why
+from transferlab.core.peak_memory import is_out_of_memory
 from transferlab.errors import (
     EnvironmentProblem,
     InputError,
@@ -118,14 +119,14 @@ def _as_ours(error: BaseException) -> TransferlabError | None:
         filename = getattr(error, "filename", None)
         reason = f"{filename}: {why(number)}" if filename else why(number)
         return EnvironmentProblem(f"{reason}; {advice(number)}, and give the same command again")
-    if isinstance(error, MemoryError):
-        return EnvironmentProblem("the memory is used up; lower train.batch_samples")
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return EnvironmentProblem(
             "the GPU's memory is used up; lower train.batch_samples or raise "
             "train.accumulation_steps, and evaluation.batch_samples"
         )
+    if isinstance(error, MemoryError) or (torch is not None and is_out_of_memory(error)):
+        return EnvironmentProblem("the memory is used up; lower train.batch_samples")
     return None
 
 

@@ -42,6 +42,12 @@ class TrainSection(Section):
     checkpoint_steps: PositiveInt | None = 100
     """How often the domain at hand is written down, in optimizer steps, so that a killed run goes
     on from there; None goes on from the last finished domain."""
+    grace_seconds: PositiveFloat = 20.0
+    """After a scheduler's SIGTERM, how long the step at hand may take to end and be written down
+    before the run leaves without it; Slurm and Kubernetes kill 30 seconds after it."""
+    max_nonfinite_steps: PositiveInt = 3
+    """A step whose loss or gradient is not a finite number is left out; after so many in a row
+    training ends and names the samples. 1 ends it at the first."""
     learning_rate: PositiveFloat = 1e-4
     """What LLaMA-Factory's examples take for LoRA on Qwen-VL; LLaVA-1.5's script takes 2e-4. A
     backbone of a few million parameters wants twenty times as much."""

@@ -1,6 +1,6 @@
 """A layer's input and the gradient of its output, met in the backward pass.
 
-Importing it loads torch, as ``avalanche_api`` loads Avalanche: what is read for its options must not.
+Importing it loads torch, as ``avalanche_api`` loads Avalanche; a file of options must not.
 """
 
 from __future__ import annotations

@@ -279,6 +279,8 @@ class StepReport:
     peak_memory_bytes: int
     losses: Sequence[float]
     """Task loss per optimizer step."""
+    left_out_steps: int = 0
+    """Steps that were not taken, as their loss or gradient was no finite number."""
     terms: Mapping[str, float] = field(default_factory=dict)
     """What strategies had beside the task loss, by name: the mean over the steps that had it."""
     strategy_bytes: int = 0

@@ -240,6 +240,7 @@ def _costs(stream: StreamOutcome, arms: Mapping[str, ArmOutcome]) -> list[dict[s
             "arm": arm,
             "domain": domain,
             "steps": report.steps,
+            "left_out_steps": report.left_out_steps,
             "samples_seen": report.samples_seen,
             "seconds": report.seconds,
             "samples_per_second": report.samples_per_second,

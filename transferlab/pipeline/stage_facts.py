@@ -25,6 +25,14 @@ SCORES, INTERFERENCE, CONTROLS = "scores", "interference", "controls"
 SIMILARITY, SIMILARITY_ADAPTED = "similarity", "similarity_adapted"
 """Before any adaptation; after the last step."""
 SEQUENTIAL, JOINT, SCRATCH = "sequential", "joint", "scratch"
+_TRAINED_ALIKE = {
+    "checkpoint_steps",
+    "grace_seconds",
+    "max_nonfinite_steps",
+    "per_domain",
+    "scratch_learning_rate",
+}
+"""Settings of training that are no part of how a domain is trained, or are hashed elsewhere."""
 _SCORING = ("split", "max_test_samples", "batch_samples", "max_new_tokens", "likelihood")
 
 
@@ -93,11 +101,9 @@ class StageFacts:
         return _hash(chosen)
 
     def _train(self, domain: str) -> str:
-        """Hash of how a domain is trained; how often it is written down decides nothing."""
+        """Hash of how a domain is trained; what is done when it is stopped decides nothing."""
         section = self._config.train
-        general = section.model_dump(
-            mode="json", exclude={"checkpoint_steps", "per_domain", "scratch_learning_rate"}
-        )
+        general = section.model_dump(mode="json", exclude=_TRAINED_ALIKE)
         own = section.per_domain.get(domain, TrainOverride()).model_dump(mode="json")
         return _hash([general, own])
 

@@ -44,6 +44,7 @@ def quantity_and_cost(report: StepReport) -> dict[str, float]:
         "data/train_samples": report.train_samples,
         "data/train_tokens": report.train_tokens,
         "data/samples_seen": report.samples_seen,
+        "cost/left_out_steps": report.left_out_steps,
         "cost/seconds": report.seconds,
         "cost/samples_per_second": report.samples_per_second,
         "cost/peak_memory_bytes": report.peak_memory_bytes,

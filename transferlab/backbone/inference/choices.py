@@ -17,6 +17,7 @@ from transferlab.backbone.model.parts import vision_towers
 from transferlab.backbone.model.view import TrainableView, innermost
 from transferlab.backbone.processing.collator import Collator
 from transferlab.core.batch import Batch, on_device
+from transferlab.core.peak_memory import is_out_of_memory
 from transferlab.core.records import Sample
 
 MAX_COPY_BYTES = 256 * 2**20
@@ -228,10 +229,10 @@ class ChoiceReader:
         """
         try:
             return self._model(**arguments)
-        except torch.OutOfMemoryError:
-            raise
         # Whatever of its arguments a model misses, it says in one of these.
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
             raise _NotContinuedError from error
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from transferlab.core.batch import Batch, on_device
 from transferlab.core.lazy import nn, torch
+from transferlab.core.peak_memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,16 +152,25 @@ def _scaled_gradient(
 ) -> tuple[float, list[Tensor]]:
     """The same, with the loss scaled for its backward passes and the gradient scaled back."""
     total, value = [torch.zeros_like(p) for p in trainer.trainable], 0.0
-    tokens = batch.answer_tokens
-    for start in range(0, len(batch), trainer.micro_batch_samples):
+    tokens, start = batch.answer_tokens, 0
+    while start < len(batch):
         piece = batch[start : start + trainer.micro_batch_samples]
         targets = piece.targets()
         share = len(targets) / tokens
-        with torch.enable_grad(), trainer.autocast():
-            mean = loss(trainer.model(piece), targets, piece)
-            found = torch.autograd.grad(
-                mean * (share * scale), trainer.trainable, allow_unused=True
-            )
+        try:
+            with torch.enable_grad(), trainer.autocast():
+                mean = loss(trainer.model(piece), targets, piece)
+                found = torch.autograd.grad(
+                    mean * (share * scale), trainer.trainable, allow_unused=True
+                )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or trainer.micro_batch_samples < 2:
+                raise
+            found = None
+        if found is None:  # nothing of the piece has been added
+            trainer.halve_micro_batches()
+            continue
+        start += len(piece)
         value += share * float(mean.detach())
         pairs = [(t, g) for t, g in zip(total, found, strict=True) if g is not None]
         torch._foreach_add_([t for t, _ in pairs], [g for _, g in pairs])

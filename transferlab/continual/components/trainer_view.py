@@ -138,6 +138,11 @@ class TrainerView(Protocol):
         """New samples that go through the model at once."""
         ...
 
+    def halve_micro_batches(self) -> None:
+        """Memory ran out in a pass of ``micro_batch_samples``, which are two at least: from here on
+        fewer go through at once."""
+        ...
+
     @property
     def loss_scale(self) -> float:
         """What a loss is multiplied by before its backward pass, so that float16 can hold it."""

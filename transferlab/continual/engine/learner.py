@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from transferlab.config.pipeline import StrategySpec, TrainOverride, TrainSection
 from transferlab.continual.avalanche_api import AvalancheDataset
 from transferlab.continual.components.strategy import Remembered, build_strategies
@@ -23,6 +21,7 @@ from transferlab.continual.engine.recorder import Recorder
 from transferlab.continual.engine.step_checkpoint import StepCheckpoint
 from transferlab.continual.engine.trainer import MLLMTrainer
 from transferlab.core.events import Listener, StageFinished, ignore
+from transferlab.core.peak_memory import is_out_of_memory
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import Sample, StepReport
 from transferlab.core.seeding import derive_seed, isolated_randomness
@@ -136,6 +135,7 @@ class Learner:
             samples_per_second=recorder.samples_per_second,
             peak_memory_bytes=recorder.peak_memory_bytes,
             losses=tuple(recorder.losses),
+            left_out_steps=recorder.left_out_steps,
             terms=recorder.mean_terms(),
             strategy_bytes=sum(strategy.state_bytes() for strategy in self._strategies),
             strategy_seconds=watch.seconds,
@@ -237,7 +237,9 @@ class Learner:
                     recorder=recorder,
                     step_checkpoint=step_checkpoint,
                 )
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             raise ModelError(
                 f"memory ran out at step {recorder.steps + 1} on domain '{settings.domain}'; raise "
                 "train.accumulation_steps or lower train.batch_samples"

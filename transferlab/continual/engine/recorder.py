@@ -13,7 +13,15 @@ from transferlab.core.batch import Batch
 from transferlab.core.events import Event, Listener, StageStarted, TrainStep
 from transferlab.core.peak_memory import peak_memory_bytes, reset_peak_memory
 
-STATE = ("losses", "samples_seen", "_peak_memory", "_stepping_seconds", "_term_sums")
+STATE = (
+    "losses",
+    "left_out_steps",
+    "left_out_in_a_row",
+    "samples_seen",
+    "_peak_memory",
+    "_stepping_seconds",
+    "_term_sums",
+)
 
 
 class Recorder:
@@ -23,6 +31,9 @@ class Recorder:
         self.stage = stage
         self.total_steps = 0
         self.losses: list[float] = []
+        self.left_out_steps = self.left_out_in_a_row = 0
+        """Of steps that were not taken, as a number was not finite: all, and since the last one
+        that was."""
         self.samples_seen = 0
         self._listener = listener
         self._device = device
@@ -110,6 +121,11 @@ class Recorder:
         """What strategies had beside the task loss, each averaged over the steps that had it."""
         return {name: total / count for name, (total, count) in self._term_sums.items()}
 
+    def leave_out_step(self) -> None:
+        """Count a step that is not taken; it is no step of the stage."""
+        self.left_out_steps += 1
+        self.left_out_in_a_row += 1
+
     def finish_step(
         self, *, loss: float, learning_rate: float, extra: tuple[tuple[str, float], ...]
     ) -> None:
@@ -117,6 +133,7 @@ class Recorder:
         self._stepping_seconds += now - self._resumed_at
         self._resumed_at = now
         self.losses.append(loss)
+        self.left_out_in_a_row = 0
         for name, value in extra:
             total, count = self._term_sums.get(name, (0.0, 0))
             self._term_sums[name] = [total + value, count + 1]

@@ -106,18 +106,24 @@ class StepCheckpoint:
                 set_aside(path, str(error))
             return None
 
-    def save_when_due(self, trainer: CheckpointedTrainer) -> None:
+    def save_when_due(self, trainer: CheckpointedTrainer, *, leaving: bool = False) -> None:
         """Called after every step; the last one's state is the caller's to keep.
 
         All processes that train one model have the same state, and the first one writes it.
+
+        Args:
+            trainer: whose state is written.
+            leaving: the process ends after this step, so that it is written whichever it is.
         """
         steps = trainer.recorder.steps
-        if self._path is None or self._every_steps is None or steps % self._every_steps:
+        if self._path is None or self._every_steps is None:
+            return
+        if steps % self._every_steps and not leaving:
             return
         if _sampler(trainer) is None:
             self._every_steps = None
             trainer.recorder.emit(Warned(text=_cannot_be_written(trainer.settings.domain)))
-        elif steps < trainer.recorder.total_steps and rank_and_size()[0] == 0:
+        elif (leaving or steps < trainer.recorder.total_steps) and rank_and_size()[0] == 0:
             save_checkpoint(self._path, state_of(trainer))
 
 
