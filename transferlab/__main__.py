@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 from transferlab.cli import main
+from transferlab.cli.cores import arrange_threads
 
 
 def run_process() -> int:
@@ -16,6 +18,7 @@ def run_process() -> int:
     while they are imported, which is two of twenty seconds of the smoke pipeline.
     """
     gc.set_threshold(20_000, 50, 50)
+    arrange_threads(os.environ)
     return main()
 
 

@@ -1,11 +1,12 @@
 """Few plain lines where nobody watches, bars where somebody does, and the same facts in both."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from transferlab.cli.output.progress import Bars, PlainLines, duration, progress
+from transferlab.cli.output.progress import Bars, PlainLines, StageState, duration, progress
 from transferlab.cli.output.terminal import is_watched
 from transferlab.core import events as core_events
 from transferlab.core.events import StageFinished, StageStarted, TrainStep, Warned, stage_events
@@ -107,6 +108,36 @@ def test_a_bar_shows_loss_speed_and_time_left_on_one_line(width):
     assert len(lines[0]) <= width
     for fact in ("sequential 1/2: [lec", "39/60", "loss 1.000", "93 samples/s", " left"):
         assert fact in lines[0]
+
+
+def left_after(monkeypatch, seconds_per_step, *, first=1, total=200):
+    """What plain lines and a bar say is left, after steps that took so long."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr("transferlab.cli.output.progress.time.monotonic", lambda: clock.now)
+    state = StageState(total_steps=total)
+    bars = Bars(Console(file=io.StringIO(), width=120, markup=False, force_terminal=True))
+    bars(StageStarted(stage=STAGE, total_steps=total))
+    for number, seconds in enumerate(seconds_per_step):
+        clock.now += seconds
+        event = TrainStep(
+            stage=STAGE, step=first + number, total_steps=total, loss=1.0, learning_rate=1e-3,
+            samples_per_second=1.0,
+        )  # fmt: skip
+        state.add(event)
+        bars(event)
+    assert bars.display.tasks[0].fields["left"] == state.seconds_left
+    return state.seconds_left
+
+
+def test_the_time_left_is_told_from_the_recent_rate(monkeypatch):
+    assert left_after(monkeypatch, [1.0] * 100) == pytest.approx(100)
+    assert left_after(monkeypatch, [1.0] * 90 + [10.0] * 10) == pytest.approx(1000)
+    assert left_after(monkeypatch, [10.0] * 10 + [1.0] * 90) == pytest.approx(100)
+    assert left_after(monkeypatch, [300.0, 100.0]) == pytest.approx(198 * 100)  # slower than a look
+
+
+def test_a_run_that_goes_on_has_not_taken_its_first_steps_since_it_began(monkeypatch):
+    assert left_after(monkeypatch, [2.0] * 3, first=101) == pytest.approx(97 * 2)
 
 
 def test_a_finished_stage_leaves_its_line_and_no_bar():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ LINES_PER_STAGE = 10
 WIDE_COLUMNS = 100
 SMOOTHING = 0.9
 """Weight of the past in the loss that is shown; single batches jump too much to be read."""
+RECENT_SECONDS = 60.0
+"""So far back the rate is looked at from which the time left is told."""
 
 
 @contextmanager
@@ -73,7 +76,8 @@ class StageState:
     weight: float = 0.0
     step: int = 0
     samples_per_second: float = 0.0
-    started: float = field(default_factory=time.monotonic)
+    recent: deque[float] = field(default_factory=lambda: deque([time.monotonic()]))
+    """When the last steps ended, and the one before them, or the stage's beginning."""
 
     def add(self, event: TrainStep) -> None:
         if self.first_loss is None:
@@ -82,6 +86,9 @@ class StageState:
         self.weight = SMOOTHING * self.weight + (1 - SMOOTHING)
         self.step = event.step
         self.samples_per_second = event.samples_per_second
+        self.recent.append(time.monotonic())
+        while len(self.recent) > 2 and self.recent[1] < self.recent[-1] - RECENT_SECONDS:
+            self.recent.popleft()
 
     @property
     def loss(self) -> float:
@@ -90,7 +97,10 @@ class StageState:
 
     @property
     def seconds_left(self) -> float:
-        return (time.monotonic() - self.started) / self.step * (self.total_steps - self.step)
+        """At the recent rate: a machine that others use too is not as fast all the time, and a run
+        that goes on has not taken its first steps since it began."""
+        seconds_per_step = (self.recent[-1] - self.recent[0]) / max(1, len(self.recent) - 1)
+        return seconds_per_step * (self.total_steps - self.step)
 
     def closing_words(self, event: StageFinished) -> str:
         words = [f"{duration(event.seconds)}"]
@@ -173,7 +183,8 @@ class Bars:
             state, task = self._start(event.stage, event.total_steps)
             state.add(event)
             numbers = f"loss {state.loss:.3f} {event.samples_per_second:3.0f} samples/s"
-            self.display.update(task, completed=event.step, numbers=numbers)
+            left = state.seconds_left
+            self.display.update(task, completed=event.step, numbers=numbers, left=left)
         elif isinstance(event, Progressed):
             _, task = self._start(event.stage, event.total)
             self.display.update(task, completed=event.done, total=event.total)
@@ -184,7 +195,9 @@ class Bars:
 
     def _start(self, stage: str, total_steps: int) -> tuple[StageState, TaskID]:
         if stage not in self._stages:
-            task = self.display.add_task(make_safe(stage), total=total_steps or None, numbers="")
+            task = self.display.add_task(
+                make_safe(stage), total=total_steps or None, numbers="", left=None
+            )
             self._stages[stage] = (StageState(total_steps=total_steps), task)
         return self._stages[stage]
 
@@ -221,5 +234,5 @@ class _Left(ProgressColumn):
     def render(self, task: Task) -> Text:
         if task.total is None:
             return Text(duration(task.elapsed or 0.0), style="dim")
-        left = task.time_remaining
+        left = task.time_remaining if task.fields["left"] is None else task.fields["left"]
         return Text("" if left is None else f"{duration(left)} left", style="cyan")
