@@ -238,6 +238,11 @@ class HFBackbone:
             longest = max(longest, self._longest_choice[key])
         return len(prompt.ids) + longest - 1
 
+    def answer_tokens(self, answer: str) -> int:
+        """The tokens of an answer and of its end, as it would be written."""
+        chat = self.collator.chat
+        return len(chat.tokens(answer)) - len(chat.tokens("")) + 1
+
     def preview_images(self, ref: MediaRef) -> list[np.ndarray]:
         """(H, W, 3) uint8 per tile: the processor's pixels with its normalisation undone.
 

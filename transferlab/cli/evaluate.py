@@ -14,7 +14,6 @@ from transferlab.cli.options import (
     Debug,
     Device,
     Domains,
-    MaxNewTokens,
     TrustRemoteCode,
 )
 from transferlab.cli.output.terminal import output, say, say_json
@@ -34,7 +33,10 @@ def evaluate(
     backbone: AdapterBase = None,
     device: Device = "auto",
     batch_samples: BatchSamples = 8,
-    max_new_tokens: MaxNewTokens = 48,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of a free answer; default: the longest reference in training."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of what controls draw.")] = 0,
     trust_remote_code: TrustRemoteCode = False,
     as_json: AsJson = False,

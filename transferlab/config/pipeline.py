@@ -104,7 +104,9 @@ class EvaluationSection(Section):
     """Per task, chosen by a hash of groups and ids, the same for every seed; None scores all."""
     batch_samples: PositiveInt = 8
     """At once; it changes memory and time, not what is scored."""
-    max_new_tokens: PositiveInt = 48
+    max_new_tokens: PositiveInt | None = None
+    """Of an answer that is written; None takes the longest reference of the domain's training
+    split. References that are longer are said before anything runs."""
     likelihood: Literal["auto"] | LikelihoodRule = "auto"
     """The rule by which choices are answered: their summed log-likelihood; its mean per token; the
     sum less that after the same question without its media, or after a question that says nothing;

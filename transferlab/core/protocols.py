@@ -140,6 +140,10 @@ class Backbone(Protocol):
         """
         ...
 
+    def answer_tokens(self, answer: str) -> int:
+        """The tokens of an answer and of its end, as it would be written."""
+        ...
+
     def preview_images(self, ref: MediaRef) -> list[np.ndarray]:
         """(H, W, 3) uint8 per tile: what it sees of a medium; empty where that shows nothing.
 

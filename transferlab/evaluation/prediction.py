@@ -13,6 +13,9 @@ from transferlab.core.records import DomainData, Prediction, Sample, SplitName
 from transferlab.errors import DataError, ModelError
 from transferlab.metrics.retrieval import distinct, rank_of
 
+NEW_TOKENS = 48
+"""Of an answer at most, where there is no training reference to tell from."""
+
 
 def select_samples(samples: Sequence[Sample], *, limit: int | None) -> tuple[Sample, ...]:
     """At most ``limit`` samples of each task, in their first order.
@@ -101,7 +104,9 @@ def predict(
         answers += backbone.score_choices(closed, batch_samples=section.batch_samples)
     if free:
         answers += backbone.generate(
-            free, batch_samples=section.batch_samples, max_new_tokens=section.max_new_tokens
+            free,
+            batch_samples=section.batch_samples,
+            max_new_tokens=section.max_new_tokens or NEW_TOKENS,
         )
     expected = [_key(sample) for sample in [*closed, *free]]
     if [_key(answer.sample) for answer in answers] != expected:

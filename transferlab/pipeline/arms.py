@@ -166,7 +166,7 @@ def control_scores(
                 backbone,
                 parts.domains[domain],
                 parts.train[domain],
-                section=parts.config.evaluation,
+                section=parts.evaluation(domain),
                 decode=parts.decode,
                 seed=parts.config.seed,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +11,12 @@ from transferlab.backbone.base.pretrained_source import fingerprint
 from transferlab.backbone.hf import HFBackbone
 from transferlab.backbone.loader import load_backbone
 from transferlab.backbone.processing.media_store import MediaStore
-from transferlab.config.pipeline import PipelineConfig, StrategySpec, TrainSection
+from transferlab.config.pipeline import (
+    EvaluationSection,
+    PipelineConfig,
+    StrategySpec,
+    TrainSection,
+)
 from transferlab.continual.engine.learner import Learner
 from transferlab.continual.engine.precision import autocast_dtype
 from transferlab.core.events import Event, Listener, Warned, ignore, stage_events
@@ -45,12 +50,20 @@ class Parts:
     store: MediaStore | None
     """Processed media on disk; None where the pipeline keeps none."""
     stages: StageStore
+    new_token_limits: Mapping[str, int] = field(default_factory=dict)
+    """By domain, how long an answer that is written may become; measured with the backbone."""
     tracker: Tracker
     listener: Listener
 
     @property
     def columns(self) -> list[str]:
         return list(self.domains)
+
+    def evaluation(self, domain: str) -> EvaluationSection:
+        """How a domain is scored."""
+        section = self.config.evaluation
+        limit = self.new_token_limits.get(domain, section.max_new_tokens)
+        return section.model_copy(update={"max_new_tokens": limit})
 
     def backbone(self, *, fresh: bool = False, sharing: Backbone | None = None) -> Backbone:
         """The pretrained backbone with a new adapter, or the same architecture from scratch.

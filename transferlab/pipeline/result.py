@@ -68,7 +68,11 @@ def assemble(
         "schema_version": SCHEMA_VERSION,
         "pipeline": loggable(config),
         "seed": config.seed,
-        "scoring": {"version": SCORING_VERSION, "likelihood": config.evaluation.likelihood},
+        "scoring": {
+            "version": SCORING_VERSION,
+            "likelihood": config.evaluation.likelihood,
+            "max_new_tokens": dict(parts.new_token_limits),
+        },
         "domains": _domains(parts),
         "scores": matrix.to_records(),
         "summary": matrix.summary(

@@ -14,7 +14,11 @@ from transferlab.pipeline.build import build
 from transferlab.pipeline.exports.of_run import export_models
 from transferlab.pipeline.publication import publish, publish_inputs
 from transferlab.pipeline.result import assemble, retire_result, write_result
-from transferlab.pipeline.sample_validation import check_answerable, validate_samples
+from transferlab.pipeline.sample_validation import (
+    check_answerable,
+    limit_answers,
+    validate_samples,
+)
 from transferlab.pipeline.sequential import run_stream
 from transferlab.pipeline.stages import alone_in
 from transferlab.pipeline.validation import notes
@@ -45,7 +49,7 @@ def run(
             parts.listener(Warned(text=sentence))
         backbone = parts.backbone()
         check_answerable(backbone, parts.domains, split=config.evaluation.split)
-        parts = validate_samples(parts, backbone)
+        parts = limit_answers(validate_samples(parts, backbone), backbone)
         publish_inputs(parts, out)
         stream = run_stream(parts, backbone)
         arms = run_arms(parts, stream)

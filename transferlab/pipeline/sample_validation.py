@@ -9,7 +9,7 @@ from itertools import count
 from transferlab.backbone.base.model_type import cannot_write
 from transferlab.backbone.loader import load_backbone
 from transferlab.config.backbone import BackboneSection
-from transferlab.core.events import stage_events
+from transferlab.core.events import Warned, stage_events
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import DomainData, Quarantined, Sample, SplitName
 from transferlab.domain.base.media_error import UnreadableMedium
@@ -21,6 +21,7 @@ from transferlab.errors import DataError, InputError
 from transferlab.evaluation.prediction import candidates_of, select_samples
 from transferlab.evaluation.scoring import calibration_samples
 from transferlab.metrics.answers import ANSWERS
+from transferlab.pipeline.answer_lengths import new_token_limits, too_long_references
 from transferlab.pipeline.build import Parts
 
 NAMED = 20
@@ -66,6 +67,21 @@ def validate_samples(parts: Parts, backbone: Backbone) -> Parts:
     for name in rejected:
         _require_some(domains[name], train[name])
     return dataclasses.replace(parts, domains=domains, train=train)
+
+
+def limit_answers(parts: Parts, backbone: Backbone) -> Parts:
+    """Say which references are longer than any answer may become.
+
+    Returns:
+        The same parts with the limit of each domain, for a backbone that writes.
+    """
+    if not backbone.writes:
+        return parts
+    section, tokens_of = parts.config.evaluation, backbone.answer_tokens
+    limits = new_token_limits(section, parts.domains, tokens_of)
+    for sentence in too_long_references(section, parts.domains, limits, tokens_of):
+        parts.listener(Warned(text=sentence))
+    return dataclasses.replace(parts, new_token_limits=limits)
 
 
 def _rejected_samples(
@@ -168,6 +184,7 @@ def ruler_of(section: BackboneSection) -> Ruler:
     return Ruler(
         length_tokens=backbone.length_tokens,
         limit_tokens=section.max_length_tokens,
+        answer_tokens=backbone.answer_tokens if backbone.writes else None,
     )
 
 

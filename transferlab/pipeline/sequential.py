@@ -61,7 +61,7 @@ def score_all(
                     scores[name] = score_domain(
                         backbone,
                         parts.domains[name],
-                        parts.config.evaluation,
+                        parts.evaluation(name),
                         trained=name in trained,
                         split=parts.config.evaluation.split,
                     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -10,16 +10,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from transferlab.cli.output.terminal import output, say_json
+from transferlab.cli.output.terminal import complain, output, say_json
 from transferlab.config.pipeline import BackboneSection, PipelineConfig
 from transferlab.core.records import SPLITS
 from transferlab.core.text.sanitizers import sanitize_line
 from transferlab.domain.catalog import DomainEntry, find_domains
 from transferlab.domain.sources.generated import at_most
 from transferlab.domain.validation.counts import shorten
-from transferlab.domain.validation.domain_check import BAD_ROWS, check_stream
+from transferlab.domain.validation.domain_check import BAD_ROWS, Ruler, check_stream
 from transferlab.domain.validation.findings import CheckReport, Problem, StreamReport
 from transferlab.errors import DataError, InputError
+from transferlab.metrics.answers import ANSWERS
 
 ALIAS = "in the order of paths"
 """Where messages number files instead of naming them."""
@@ -35,7 +36,7 @@ def check_and_show(
     strict: bool = False,
     as_json: bool = False,
     left_out: Collection[str] = (),
-) -> None:
+) -> Ruler | None:
     """Check domains alone and together, and print what was found.
 
     Args:
@@ -45,6 +46,9 @@ def check_and_show(
         strict: whether warnings count as errors.
         as_json: print JSON.
         left_out: kinds of problems whose rows the run would leave out.
+
+    Returns:
+        What samples were measured with.
 
     Raises:
         InputError: one of them is named twice.
@@ -70,6 +74,7 @@ def check_and_show(
     if count:
         subject = f"domain '{names[0]}' is" if len(names) == 1 else f"{', '.join(names)} are"
         raise DataError(f"{subject} not fit to be trained on: {count} problem(s)")
+    return ruler
 
 
 def check_pipeline_data(config: PipelineConfig, *, domains: Sequence[Path]) -> None:
@@ -81,12 +86,33 @@ def check_pipeline_data(config: PipelineConfig, *, domains: Sequence[Path]) -> N
     named = [*([config.source] if config.source else []), *config.stream]
     known = find_domains(domains, needed=named)
     most = config.data.max_generated_samples
-    check_and_show(
+    ruler = check_and_show(
         [at_most(known[name], most) for name in named],
         data_root=config.data_root,
         backbone=config.backbone,
         left_out=BAD_ROWS if config.data.on_bad_sample == "quarantine" else (),
     )
+    free = any(
+        ANSWERS[task.kind] == "free"
+        for name in named
+        for key, task in known[name].config.tasks.items()
+        if key in config.data.tasks.get(name, [key])
+    )
+    if free and ruler is not None and ruler.answer_tokens is not None:
+        _show_long_references(config, domains, ruler.answer_tokens)
+
+
+def _show_long_references(
+    config: PipelineConfig, domains: Sequence[Path], tokens_of: Callable[[str], int]
+) -> None:
+    """A note for each task with references longer than an answer may become."""
+    from transferlab.pipeline.answer_lengths import new_token_limits, too_long_references
+    from transferlab.pipeline.build import load_domains
+
+    loaded, section = load_domains(config, domains), config.evaluation
+    limits = new_token_limits(section, loaded, tokens_of)
+    for sentence in too_long_references(section, loaded, limits, tokens_of):
+        complain(f"note: {sentence}")
 
 
 def show_stream(console: Console, found: StreamReport) -> None:

@@ -45,8 +45,10 @@ class Ruler:
     """How long samples are for a backbone, and how long they may be."""
 
     length_tokens: Callable[[Sample], int]
-    """Of prompt, media and answer. Raises DataError where the backbone cannot take the sample."""
+    """Of prompt, media and answer; raises DataError where the backbone cannot take it."""
     limit_tokens: int
+    answer_tokens: Callable[[str], int] | None = None
+    """Of an answer that is written; None where none is."""
 
 
 def check_domain(
@@ -193,13 +195,8 @@ class _SampleReader:
             for name, fitting in self._fitting.items()
             if not fitting and self.rows and not self.all_bad
         ]
-        return [
-            *self._found,
-            *unfit,
-            *self._one_answer(),
-            *self._left_out(),
-            *self._lengths.problems,
-        ]
+        more = [*self._one_answer(), *self._left_out(), *self._lengths.problems]
+        return [*self._found, *unfit, *more]
 
     def _build(self, row: Row) -> None:
         fits = [name for name, task in self._entry.config.tasks.items() if selected(task, row)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.config.pipeline import EvaluationSection
-from transferlab.core.events import Listener, stage_events
+from transferlab.core.events import Listener, Warned, stage_events
 from transferlab.core.records import SCORING_VERSION, DomainData
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.catalog import find_entry
@@ -17,6 +17,7 @@ from transferlab.errors import InputError
 from transferlab.evaluation.control import score_controls
 from transferlab.evaluation.records import arms_record, controls_record
 from transferlab.evaluation.scoring import score_domain
+from transferlab.pipeline.answer_lengths import new_token_limits, too_long_references
 from transferlab.pipeline.sample_validation import check_answerable
 from transferlab.pipeline.sampling import only_tasks
 from transferlab.pipeline.use.opening import NamedModel
@@ -60,6 +61,12 @@ def evaluate(
     with stage_events(listener, "loading the model"):
         backbone = named.load()
     check_answerable(backbone, {data.name: data}, split=section.split)
+    if backbone.writes:
+        known, tokens_of = {data.name: data}, backbone.answer_tokens
+        limits = new_token_limits(section, known, tokens_of)
+        for sentence in too_long_references(section, known, limits, tokens_of):
+            listener(Warned(text=sentence))
+        section = section.model_copy(update={"max_new_tokens": limits.get(data.name)})
     with stage_events(listener, f"scoring {data.name}"):
         score = score_domain(backbone, data, section, trained=trained, split=section.split)
     controls = {}

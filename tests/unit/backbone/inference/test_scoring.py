@@ -183,3 +183,12 @@ def test_what_was_measured_serves_the_arms_that_share_media_and_adapter():
     assert again.choice_reader.continues == backbone.choice_reader.continues != {}
     other = tiny(sharing=backbone, adapter=None)
     assert other.choice_reader.continues == {}
+
+
+def test_an_answer_is_as_long_as_it_is_after_its_prompt(any_backbone):
+    """Without media, which decide nothing about it; a template may join a blank to a word."""
+    for text in ("no", "a large pleural effusion on the left, no pneumothorax"):
+        one = sample(0, answer=text)
+        exact = len(any_backbone.collator.answer(one, text))
+        assert abs(any_backbone.answer_tokens(text) - exact) <= 1
+        assert any_backbone.answer_tokens(text) > len(text.split())
