@@ -54,6 +54,26 @@ class MediaRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LearnerHistory:
+    """Who is asked which item, and what that learner had answered before: what controls learn
+    from. A model sees of it what the prompt shows."""
+
+    learner: str
+    """Salted id, the same on every side of a split by time."""
+    item: str
+    past_answers: int
+    """Of this learner, at an earlier time."""
+    past_right: int
+    """Of those."""
+    recent: tuple[tuple[str, bool], ...]
+    """The latest of those, the last one last: item, and whether it was right."""
+    shown: str
+    """How a prompt says what is in ``recent``."""
+    nothing: str
+    """How a prompt says that there was nothing before."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     """One exchange: a prompt with media slots, and its answer, before any tokenizer has seen it."""
 
@@ -76,6 +96,8 @@ class Sample:
     """What was said before the prompt: system text and earlier turns."""
     role: Role = "user"
     """Whose turn the prompt is: user or tool."""
+    learner_history: LearnerHistory | None = None
+    """Of questions that learners answered: what was known before the answer."""
 
     def __post_init__(self) -> None:
         slots = self.full_prompt.count(MEDIA_SLOT)
@@ -121,6 +143,13 @@ class Sample:
         """The same question with its media and their slots taken away: the text-only control."""
         history = tuple(replace(turn, text=_without_slots(turn.text)) for turn in self.history)
         return replace(self, media=(), prompt=_without_slots(self.prompt), history=history)
+
+    def without_learner_history(self) -> Sample:
+        """The same question as to somebody of whom nothing is known."""
+        if self.learner_history is None:
+            return self
+        shown, nothing = self.learner_history.shown, self.learner_history.nothing
+        return replace(self, prompt=self.prompt.replace(shown, nothing) if shown else self.prompt)
 
 
 def _without_slots(text: str) -> str:
