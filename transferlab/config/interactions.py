@@ -19,6 +19,9 @@ class JoinSection(Section):
     """Its column that holds the key."""
     encoding: Encoding = "utf-8"
     """Of a CSV or TSV file, e.g. cp1252."""
+    normalise: Literal["number"] | None = None
+    """number: leading zeros and a final ".0", which spreadsheets take away or add, make no
+    difference; two rows that would then have one key are refused."""
     optional: bool = False
     """Keep an answer without such a row, with empty columns; otherwise it is a bad row."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from transferlab.config.interactions import InteractionsOptions, JoinSection
 from transferlab.domain.base.file_tree import walk
+from transferlab.domain.base.join_keys import as_number
 from transferlab.domain.base.rows import WHERE, BadItem, BadRow, Row
 from transferlab.domain.base.template import check_columns, value
 from transferlab.domain.rows.source import SourceContext
@@ -50,8 +51,15 @@ def shuffled(names: Collection[str], *, seed: int) -> list[str]:
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}\x1f{name}".encode()).digest())
 
 
+def join_key(section: JoinSection | None, written: str) -> str:
+    """A key as the rows of a joined table are found by it; as written where none is joined."""
+    key = written.strip()
+    return as_number(key) if section is not None and section.normalise == "number" else key
+
+
 def read_join(context: SourceContext, section: JoinSection, *, key: str) -> dict[str, Row]:
-    """The rows of a joined table by their key, without where they stand.
+    """The rows of a joined table by their key, without where they stand; rows whose key is empty
+    belong to nothing and are left out.
 
     Raises:
         InputError: it has no such column.
@@ -64,7 +72,9 @@ def read_join(context: SourceContext, section: JoinSection, *, key: str) -> dict
         if not rows:
             known = f"{context.entry.file}: source.options.{key}.column"
             check_columns([section.column], row, where=known)
-        own = row.get(section.column, "").strip()
+        own = join_key(section, row.get(section.column, ""))
+        if not own:
+            continue
         if own in rows:
             raise DataError(f"{path.parent}: {where}: is the second with its key; keep one of them")
         rows[own] = row
@@ -135,7 +145,10 @@ class AnswerReader:
         if most is None:
             return None
         if self._options.learner is None:
-            everyone = {self._pseudonym(path.name.partition(".")[0]) for path in self._tables()}
+            everyone = {
+                self._pseudonym(join_key(self._options.learners, path.name.partition(".")[0]))
+                for path in self._tables()
+            }
         else:
             everyone = {self._pseudonym(learner) for learner, _ in self._rows()}
         return set(shuffled(everyone, seed=self._options.split_seed)[:most])
@@ -144,12 +157,17 @@ class AnswerReader:
         """Every row with its learner, as written."""
         options, checked = self._options, False
         for learner, row in self._own_rows():
-            if options.answers is not None and options.answer is not None:
-                row = self._more.get(row.get(options.answer, "").strip(), {}) | row
+            if options.answers is not None:
+                row = self._more.get(self._number(row), {}) | row
             if not checked:
                 self._check(row)
                 checked = True
-            yield (row.get(options.learner, "").strip() if options.learner else learner), row
+            own = row.get(options.learner, "") if options.learner else learner
+            yield join_key(options.learners, own), row
+
+    def _number(self, row: Row) -> str:
+        """The key of ``answers`` that a row names."""
+        return join_key(self._options.answers, row.get(self._options.answer or "", ""))
 
     def _own_rows(self) -> Iterator[tuple[str, Row]]:
         section = self._context.section
@@ -213,10 +231,9 @@ class AnswerReader:
         if not raw_learner:
             raise BadRow("it names no learner")
         joined = options.answers
-        number = row.get(options.answer or "", "").strip()
-        if joined is not None and not joined.optional and number not in self._more:
+        if joined is not None and not joined.optional and self._number(row) not in self._more:
             raise BadRow(f"its answer is not in {joined.path}")
-        item = value(row, options.item).strip()
+        item = join_key(options.items, value(row, options.item))
         if not item:
             raise BadRow("it names no item")
         time = value(row, options.time).strip()
