@@ -38,7 +38,7 @@ def find_future(
         own.sort(key=lambda one: one.at)
     asked: list[tuple[LearnerAnswer, str]] = []
     for row in rows:
-        answer, history, side = by_place.get(row[WHERE]), history_of_row(row), row["split"]
+        answer, history, side = by_place.get(row[WHERE]), history_of_row(row), row.get("split", "")
         if answer is None or history is None:
             yield BadItem(row[WHERE], "is no answer of the table, so its past cannot be told")
             continue
@@ -66,13 +66,13 @@ def _differs(
     if (history.learner, history.item) != (answer.learner, answer.item):
         return "its history is that of another learner or item"
     counts = (len(earlier), sum(one.right for one in earlier))
-    shown = (row["past_answers"], row["past_right"])
+    shown = (row.get("past_answers"), row.get("past_right"))
     if (history.past_answers, history.past_right) != counts or shown != tuple(map(str, counts)):
         return "its counts are not those of the learner's answers at an earlier time"
     latest = earlier[len(earlier) - len(history.recent) :]
     if list(history.recent) != [(one.item, one.right) for one in latest]:
         return "its history is not that of the learner's latest answers at an earlier time"
-    if render is not None and row["history"] != render(latest):
+    if render is not None and row.get("history") != render(latest):
         return (
             "its history says something else than the learner's latest answers at an earlier time"
         )
