@@ -27,7 +27,11 @@ class JoinSection(Section):
 
 
 class InteractionsOptions(Section):
-    """Which columns say who answered what, when and how; what of it is shown, and who is where."""
+    """Which columns say who answered what, when and how; what of it is shown, and who is where.
+
+    Where a column holds a JSON object, a dotted name looks into it: ``actor.account.name``,
+    ``object.id``, ``result.success``, ``verb.id`` of xAPI statements.
+    """
 
     learner: str | None = None
     """Column of the learner; None: ``source.path`` is a folder with one table per learner, which is
@@ -47,6 +51,9 @@ class InteractionsOptions(Section):
     answer: str | None = None
     """Column that numbers the answers: rows of one number are one answer, as where a row is
     repeated for each skill; what they say beside is put together. Also the key of ``answers``."""
+    only: dict[str, list[str]] = {}
+    """Rows whose column has one of these values are answers, the others are none, as where a log
+    has views and lectures beside them."""
     items: JoinSection | None = None
     """Texts, media and the like of every item, by ``item``."""
     learners: JoinSection | None = None

@@ -11,7 +11,8 @@ from itertools import groupby
 from transferlab.config.interactions import InteractionsOptions
 from transferlab.core.records import LearnerHistory, SplitName
 from transferlab.domain.base.rows import HISTORY, Row
-from transferlab.domain.rows.learner_answers import LearnerAnswer, shuffled
+from transferlab.domain.rows.answer_tables import shuffled
+from transferlab.domain.rows.learner_answers import LearnerAnswer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,8 +18,9 @@ from transferlab.domain.base.template import check_columns, columns_of, fill
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.privacy.guard import KNOWN, media_columns, shown_columns
 from transferlab.domain.privacy.known_identifiers import Identifiers
+from transferlab.domain.rows.answer_tables import read_join
 from transferlab.domain.rows.history_check import find_future
-from transferlab.domain.rows.learner_answers import AnswerReader, LearnerAnswer, read_join
+from transferlab.domain.rows.learner_answers import AnswerReader, LearnerAnswer
 from transferlab.domain.rows.learner_history import AskedAnswer, LearnerSplits, asked_answers
 from transferlab.domain.rows.source import Source, SourceContext
 from transferlab.domain.sources.generated import generate

@@ -1,6 +1,7 @@
 """Learners' answers: what a row knows is earlier, who is where, and nobody is named."""
 
 import csv
+import json
 import random
 from collections import defaultdict
 from dataclasses import replace
@@ -397,6 +398,43 @@ def test_rows_of_one_number_are_one_answer(tmp_path):
     assert len(found) == 18
     assert {row["skill"] for row in found if row["item"] == "q1"} == {"sums; angles"}
     assert {row["past_answers"] for row in found if row["item"] == "q2"} == {"2"}
+
+
+def test_xapi_statements_are_read_as_they_are(tmp_path):
+    answered, viewed = (f"http://adlnet.gov/expapi/verbs/{verb}" for verb in ("answered", "viewed"))
+    statements = [
+        {
+            "actor": {"account": {"homePage": "https://lms", "name": row["student"]}},
+            "verb": {"id": verb, "display": {"en": "did"}},
+            "object": {"objectType": "Activity", "id": row["question"]},
+            "timestamp": f"{row['when'].replace(' ', 'T')}Z",
+        }
+        | ({"result": {"success": row["correct"] == "1"}} if verb == answered else {})
+        for row in answer_rows()
+        for verb in (viewed, answered)
+    ]
+    options = {
+        "learner": "actor.account.name",
+        "item": "object.id",
+        "time": "timestamp",
+        "right": "result.success",
+        "only": {"verb.id": [answered]},
+    }
+    entry = write_learners(tmp_path, options=options)
+    source = entry.config.source.model_copy(update={"path": "statements.json"})
+    entry = replace(entry, config=entry.config.model_copy(update={"source": source}))
+    (tmp_path / "statements.json").write_text(json.dumps(statements))
+    table = rows_of(write_learners(tmp_path / "table"))
+    kept = ("learner", "item", "right", "history", "past_answers", "split")
+    assert sorted([row[key] for key in kept] for row in rows_of(entry)) == sorted(
+        [row[key] for key in kept] for row in table
+    )
+    del statements[1]["result"]
+    statements[3]["result"] = "none"
+    (tmp_path / "statements.json").write_text(json.dumps(statements))
+    bad = [one for one in rows_of(entry) if isinstance(one, BadItem)]
+    assert [one.where for one in bad] == ["statements.json item 2", "statements.json item 4"]
+    assert {one.reason for one in bad} == {"the column 'result.success' is missing"}
 
 
 def test_so_many_learners_are_drawn(tmp_path):
