@@ -76,7 +76,7 @@ def known_items(cache):
 def new_items(cache):
     """With 300 learners, so that differences of AUROC are more than luck."""
     entry = find_domains()["learners-new-items"]
-    options = entry.config.source.options | {"samples": 12_000}
+    options = entry.config.source.options | {"samples": 12_000, "seed": 0}
     source = entry.config.source.model_copy(update={"options": options})
     larger = replace(entry, config=entry.config.model_copy(update={"source": source}))
     return load_domain(larger, cache_root=cache)
