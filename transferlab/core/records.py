@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from transferlab.core.text.conversation import Role, Turn, flatten_turns, turns_before
+from transferlab.core.text.learner_history import LearnerHistory
 from transferlab.errors import DataError
 
 MEDIA_SLOT = "<image>"
@@ -51,26 +52,6 @@ class MediaRef:
     """What the medium is called in messages: its row. File names may hold the names of people."""
     mask_text: bool = False
     """Whether what looks like text is painted over before anything else sees the pixels."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LearnerHistory:
-    """Who is asked which item, and what that learner had answered before: what controls learn
-    from. A model sees of it what the prompt shows."""
-
-    learner: str
-    """Salted id, the same on every side of a split by time."""
-    item: str
-    past_answers: int
-    """Of this learner, at an earlier time."""
-    past_right: int
-    """Of those."""
-    recent: tuple[tuple[str, bool], ...]
-    """The latest of those, the last one last: item, and whether it was right."""
-    shown: str
-    """How a prompt says what is in ``recent``."""
-    nothing: str
-    """How a prompt says that there was nothing before."""
 
 
 @dataclass(frozen=True, kw_only=True)

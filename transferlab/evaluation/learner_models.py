@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferlab.core.records import LearnerHistory, Prediction, Sample
+from transferlab.core.records import Prediction, Sample
+from transferlab.core.text.learner_history import LearnerHistory
 
 YES, NO = "yes", "no"
 PRIOR_ANSWERS = 2.0
@@ -58,7 +59,7 @@ class ItemResponse:
 
 def history_of(sample: Sample) -> LearnerHistory:
     """The history of a sample that has one."""
-    assert sample.learner_history is not None, "controls of learners are asked of learners' tasks alone"
+    assert sample.learner_history is not None, "of learners' tasks alone"
     return sample.learner_history
 
 

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from transferlab.config.pipeline import EvaluationSection
-from transferlab.core.records import LearnerHistory
+from transferlab.core.text.learner_history import LearnerHistory
 from transferlab.domain.catalog import find_domains
 from transferlab.domain.loader import load_domain
 from transferlab.domain.privacy.ids import salted_id

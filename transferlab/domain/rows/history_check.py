@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-from transferlab.core.records import LearnerHistory
+from transferlab.core.text.learner_history import LearnerHistory
 from transferlab.domain.base.rows import WHERE, BadItem, Row
 from transferlab.domain.rows.learner_answers import LearnerAnswer
 from transferlab.domain.rows.learner_history import history_of_row

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from transferlab.config.interactions import InteractionsOptions
-from transferlab.core.records import LearnerHistory, SplitName
+from transferlab.core.records import SplitName
+from transferlab.core.text.learner_history import LearnerHistory
 from transferlab.domain.base.rows import HISTORY, Row
 from transferlab.domain.rows.answer_tables import shuffled
 from transferlab.domain.rows.learner_answers import LearnerAnswer
