@@ -108,17 +108,19 @@ class SourceSection(Section):
     """Where the rows come from."""
 
     kind: str
-    """table, dicom, chat, video, files, webdataset, huggingface or generated; or a third party's:
-    the name of its entry point (group ``transferlab.sources``), or ``module:Class``."""
+    """table, dicom, chat, video, files, webdataset, huggingface, interactions or generated; or a
+    third party's: the name of its entry point (group ``transferlab.sources``), or
+    ``module:Class``."""
     path: str = "metadata.csv"
-    """Relative to the domain's data root. Table and generated: the table; CSV, TSV, JSON, JSONL or
-    Parquet by its ending. Chat: the JSON or JSONL file. Dicom: a folder ("." for the root) or a
-    DICOMDIR. Video and files: a folder. Webdataset: a .tar shard, or a folder of them. Huggingface:
-    a folder that `save_to_disk` wrote. Left out: metadata.csv of a table, else the data root."""
+    """Relative to the domain's data root. Table, interactions and generated: the table; CSV, TSV,
+    JSON, JSONL or Parquet by its ending. Chat: the JSON or JSONL file. Dicom: a folder ("." for the
+    root) or a DICOMDIR. Video and files: a folder. Webdataset: a .tar shard, or a folder of them.
+    Huggingface: a folder that `save_to_disk` wrote. Interactions may have a folder, too. Left out:
+    metadata.csv of a table, else the data root."""
     hub: HubSection | None = None
     """Huggingface: a dataset on the hub instead of ``path``."""
     encoding: Encoding = "utf-8"
-    """Table: of CSV and TSV files, e.g. cp1252."""
+    """Table and interactions: of CSV and TSV files, e.g. cp1252."""
     pattern: str = "*"
     """Files: which names count, e.g. "*.xml"; domain.py makes rows of them. Webdataset: which
     shards, e.g. "train-*.tar"."""
@@ -136,10 +138,10 @@ class SourceSection(Section):
     transcript: TranscriptSection | None = None
     """Table and generated: rows are videos, and these are their transcripts."""
     generator: str | None = None
-    """Generated only: which built-in world writes the table and its media."""
+    """Which built-in world writes the table and its media: generated; interactions may have one."""
     options: dict[str, Any] = {}
     """Generated: options of the generator, e.g. samples and seed. Chat: ``answers``, those that are
-    learned (each, last, all). A third party's kind: its own."""
+    learned (each, last, all). Interactions, and a third party's kind: its own."""
 
     @model_validator(mode="before")
     @classmethod
@@ -147,7 +149,7 @@ class SourceSection(Section):
         """Kinds that read a folder look at the data root, unless told otherwise."""
         if not isinstance(given, dict) or {"path", "hub"} & set(given):
             return given
-        of_a_file = given.get("kind") in ("table", "generated", "chat")
+        of_a_file = given.get("kind") in ("table", "generated", "chat", "interactions")
         return given if of_a_file else given | {"path": "."}
 
     @model_validator(mode="after")
@@ -162,8 +164,11 @@ class SourceSection(Section):
             )
         if self.hub is not None and (self.kind != "huggingface" or "path" in self.model_fields_set):
             raise ValueError("hub: only with kind 'huggingface', and instead of path")
-        if self.kind != "table" and "encoding" in self.model_fields_set:
-            raise ValueError("encoding: only with kind 'table', and under reports")
+        with_encoding = self.kind in ("table", "interactions")
+        if not with_encoding and "encoding" in self.model_fields_set:
+            raise ValueError(
+                "encoding: only with kind 'table' or 'interactions', and under reports"
+            )
         if self.parts and (self.kind != "table" or "path" in self.model_fields_set):
             raise ValueError("parts: only with kind 'table', and instead of path")
         if self.kind == "chat" and set(self.media) - {"image", "video"}:
@@ -174,8 +179,8 @@ class SourceSection(Section):
 
     @model_validator(mode="after")
     def _generator_given(self) -> "SourceSection":
-        if (self.kind == "generated") != (self.generator is not None):
-            raise ValueError("generator: needed with kind 'generated', and only there")
+        if self.kind != "interactions" and (self.kind == "generated") != bool(self.generator):
+            raise ValueError("generator: needed with kind 'generated'; else only 'interactions'")
         return self
 
 

@@ -27,6 +27,9 @@ class PrivacySection(Section):
     that is found on it is painted over."""
     searched_pictures: Annotated[int, Field(ge=0)] | None = None
     """How many pictures `domains check` searches for burned-in text; None searches all."""
+    ids: Literal["keyed"] | None = None
+    """Make ids of patients and learners with the secret key and keep file names out of messages,
+    also where neither elements nor texts are treated."""
     text: Literal["scrub"] | None = None
     """Remove names, dates, record numbers, phones and addresses from prompts and answers."""
     text_model: str = TEXT_MODEL
@@ -37,7 +40,7 @@ class PrivacySection(Section):
     @property
     def active(self) -> bool:
         """Whether anything is protected."""
-        return self.dicom is not None or self.text is not None
+        return any(one is not None for one in (self.dicom, self.ids, self.text))
 
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> "PrivacySection":

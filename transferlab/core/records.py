@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from transferlab.core.text.conversation import Role, Turn, flatten_turns, turns_before
+from transferlab.core.text.learner_history import LearnerHistory
 from transferlab.errors import DataError
 
 MEDIA_SLOT = "<image>"
@@ -76,6 +77,8 @@ class Sample:
     """What was said before the prompt: system text and earlier turns."""
     role: Role = "user"
     """Whose turn the prompt is: user or tool."""
+    learner_history: LearnerHistory | None = None
+    """Of questions that learners answered: what was known before the answer."""
 
     def __post_init__(self) -> None:
         slots = self.full_prompt.count(MEDIA_SLOT)
@@ -121,6 +124,13 @@ class Sample:
         """The same question with its media and their slots taken away: the text-only control."""
         history = tuple(replace(turn, text=_without_slots(turn.text)) for turn in self.history)
         return replace(self, media=(), prompt=_without_slots(self.prompt), history=history)
+
+    def without_learner_history(self) -> Sample:
+        """The same question as to somebody of whom nothing is known."""
+        if self.learner_history is None:
+            return self
+        shown, nothing = self.learner_history.shown, self.learner_history.nothing
+        return replace(self, prompt=self.prompt.replace(shown, nothing) if shown else self.prompt)
 
 
 def _without_slots(text: str) -> str:

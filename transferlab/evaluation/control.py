@@ -42,6 +42,11 @@ class ControlTask:
     thumbnails: PixelVectors
     seed: int
 
+    @property
+    def of_learners(self) -> bool:
+        """Whether learners are asked, of each of whom it is known what they answered before."""
+        return all(one.learner_history is not None for one in [*self.train, *self.test])
+
 
 Control = Callable[[ControlTask], "Sequence[Prediction] | str"]
 """An answer per test sample, in order; or why the control has no value, in words."""
@@ -55,13 +60,18 @@ class ControlFacts:
     """The kinds of task that it stands beside."""
     learns: bool = False
     """It needs training samples."""
+    learners: bool = False
+    """It stands beside tasks of learners' answers only: all samples have a history."""
 
 
-def control(*answers: Answers, learns: bool = False) -> Callable[[Control], Control]:
+def control(
+    *answers: Answers, learns: bool = False, learners: bool = False
+) -> Callable[[Control], Control]:
     """Say what a control is for; see ``ControlFacts``."""
 
     def noted(function: Control) -> Control:
-        function.facts = ControlFacts(answers=frozenset(answers), learns=learns)  # type: ignore[attr-defined]
+        facts = ControlFacts(answers=frozenset(answers), learns=learns, learners=learners)
+        function.facts = facts  # type: ignore[attr-defined]
         return function
 
     return noted
@@ -139,7 +149,7 @@ def _measured(task: ControlTask, name: str, metric: str) -> Controls:
     for one in CONTROLS.names():
         answer = CONTROLS.get(one)
         facts: ControlFacts = answer.facts
-        if task.answers not in facts.answers:
+        if task.answers not in facts.answers or (facts.learners and not task.of_learners):
             continue
         given = NOT_TRAINED if facts.learns and not task.train else answer(task)
         if isinstance(given, str):

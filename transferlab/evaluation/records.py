@@ -140,8 +140,9 @@ def controls_record(controls: Mapping[str, Mapping[str, Controls]]) -> dict[str,
         By domain and task ``{"metric", "reasons": {control: why it is None}}``, for retrieval
         ``candidates`` (how many answers there are to choose among), and a score per control in the
         task's primary metric. Ours are, for closed tasks, ``majority``, ``no_image`` and
-        ``pixels``; for free text ``copied_answer`` and ``frequent_answer``; for retrieval
-        ``chance``, ``frequent_answer`` and ``no_image``.
+        ``pixels``, and of learners' answers ``item_mean``, ``learner_mean``, ``item_response``,
+        ``answer_counts`` and ``no_history``; for free text ``copied_answer`` and
+        ``frequent_answer``; for retrieval ``chance``, ``frequent_answer`` and ``no_image``.
     """
     return {
         domain: {task: _controls_of(one) for task, one in tasks.items()}

@@ -18,7 +18,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 ARMS = ("zero_shot", "scratch", "single", "sequential", "joint")
 """In the order in which they are drawn; each keeps its colour in every figure."""
-CONTROL_LINES: tuple[Any, ...] = (":", "--", "-", "-.", (0, (1, 3)), (0, (5, 5)))
+CONTROL_LINES: tuple[Any, ...] = (
+    *(":", "--", "-", "-.", (0, (1, 3)), (0, (5, 5))),
+    *((0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2, 6, 2)), (0, (1, 6))),
+)
 """Line styles, in the order of the controls' names; they are drawn in black over the arms' bars."""
 DARK = COLOURS[:3]
 """Bars of these colours are dark enough for white figures."""

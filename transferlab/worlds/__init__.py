@@ -5,6 +5,7 @@ from transferlab.core.registry import Registry
 GENERATORS = Registry(
     "generator",
     {
+        "learners": "transferlab.worlds.learners.world:write",
         "lectures": "transferlab.worlds.lectures.world:write",
         "radiographs": "transferlab.worlds.radiographs.world:write",
         "scenes": "transferlab.worlds.scenes.world:write",

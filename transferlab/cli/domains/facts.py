@@ -64,7 +64,7 @@ def brief_of(entry: DomainEntry) -> dict[str, Any]:
         "version": config.version,
         "title": config.title,
         "field": config.field,
-        "data": "generated" if config.source.kind == "generated" else f"files ({config.data_root})",
+        "data": "generated" if config.source.generator else f"files ({config.data_root})",
         "tasks": list(config.tasks),
         "licence": config.licence,
     }

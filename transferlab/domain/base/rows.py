@@ -17,6 +17,9 @@ WHERE = "_where"
 LISTED = "_media"
 """Reserved column of conversations: a JSON list of [kind, path] for the slots of their text."""
 
+HISTORY = "_history"
+"""Reserved column of learners' answers: the JSON of what the learner had answered before."""
+
 TURNS = "_turns"
 """Reserved column of conversations: what was said before an answer, as ``turns_to_json`` writes it.
 The last turn is the prompt: its text is empty here, and stands in the column ``prompt``."""

@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from transferlab.config.domain import DomainConfig
-from transferlab.domain.base.rows import LISTED, TURNS, WHERE, Row, turns_from_json, turns_to_json
+from transferlab.domain.base.rows import (
+    HISTORY,
+    LISTED,
+    TURNS,
+    WHERE,
+    Row,
+    turns_from_json,
+    turns_to_json,
+)
 from transferlab.domain.base.template import columns_of
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.data_root import data_folder
@@ -19,7 +27,7 @@ from transferlab.errors import InputError
 
 KNOWN = "_known"
 """Reserved column: the ``Identifiers`` that the row's own file states, as JSON."""
-RESERVED = frozenset([KNOWN, LISTED, TURNS, WHERE])
+RESERVED = frozenset([HISTORY, KNOWN, LISTED, TURNS, WHERE])
 """Columns that domain.yaml cannot name."""
 
 

@@ -72,6 +72,10 @@ class Source(ABC):
     file_columns: ClassVar[frozenset[str]] = frozenset()
     """Columns that hold file names, which a domain that asks for privacy may not show."""
 
+    repeats_items: ClassVar[bool] = False
+    """Whether the same items, with their texts and media, are meant to be on every side: many
+    learners answer one question. Leaks and repeats of items are then not looked for."""
+
     def __init__(self, context: SourceContext) -> None:
         """
         Raises:
@@ -111,6 +115,14 @@ class Source(ABC):
     def file_of(self, where: str) -> Path | None:
         """The file that the ``where`` of a row or ``BadItem`` stands for; None where rows tell."""
         return None
+
+    def find_problems(self, rows: Iterable[Row]) -> Iterator[BadItem]:
+        """What is wrong with rows beside what their samples show, as a check reports it.
+
+        Args:
+            rows: all that can be used, as samples are made of them.
+        """
+        return iter(())
 
     @classmethod
     def read_options(cls, entry: DomainEntry) -> Any:

@@ -24,6 +24,7 @@ from transferlab.domain.base.template import (
 )
 from transferlab.domain.media.resolver import MediaResolver
 from transferlab.domain.privacy.guard import RESERVED, Guard
+from transferlab.domain.rows.learner_history import history_of_row
 from transferlab.errors import DataError, InputError
 
 ANY = "*"
@@ -158,6 +159,7 @@ class SampleBuilder:
             choices=choices,
             group=self._guard.id(["group", group]),
             attributes={column: row[column] for column in config.attributes if row.get(column)},
+            learner_history=history_of_row(row),
         )
         stratify = config.splits.stratify
         return BuiltSample(

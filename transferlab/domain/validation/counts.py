@@ -105,3 +105,18 @@ def empty_splits(sample_index: SampleIndex, domain: int, entry: DomainEntry) -> 
         for split in ("train", "test")
         if (task, SPLITS.index(split)) not in there
     ]
+
+
+def single_label_tasks(sample_index: SampleIndex, domain: int, entry: DomainEntry) -> list[Problem]:
+    """Tasks whose labels are collected, and that have only one."""
+    query = "SELECT count(DISTINCT label) FROM samples WHERE domain = ? AND task = ?"
+    return [
+        Problem(
+            kind="task",
+            where=f"tasks.{name}",
+            reason="has only one answer in the data; nothing to classify",
+        )
+        for name, task in entry.config.tasks.items()
+        if task.kind == "classify" and task.choices is None
+        if sample_index.one(query, domain, name) == 1
+    ]

@@ -23,6 +23,7 @@ from transferlab.domain.validation.counts import (
     count_labels,
     count_samples,
     empty_splits,
+    single_label_tasks,
     thin_labels,
 )
 from transferlab.domain.validation.display_notes import find_display_notes
@@ -118,6 +119,7 @@ def _check(
         *find_setting_problems(entry.config),
         *sample_reader.problems,
         *find_repeats(sample_index, domain),
+        *_source_problems(handle),
     ]
     problems += find_display_notes(sample_index, domain)
     problems += find_shared_instances(sample_index, domain)
@@ -132,6 +134,8 @@ def _check(
         labels = count_labels(sample_index, domain, entry)
         problems += find_label_spellings(labels)
         problems += find_trivial_tasks(sample_index, domain)
+    if handle.source.repeats_items:
+        problems = [one for one in problems if not one.about_items]
     return CheckReport(
         domain=entry.name,
         rows=sample_reader.rows,
@@ -142,6 +146,13 @@ def _check(
         problems=(*problems, *thin_labels(labels), *sample_reader.burned_in.problems),
         removed=dict(handle.guard.removed),
     )
+
+
+def _source_problems(handle: DomainHandle) -> list[Problem]:
+    """What the source itself finds wrong with its rows."""
+    usable = (row for row in RowSource(handle.source) if not isinstance(row, Quarantined))
+    found = handle.source.find_problems(usable)
+    return [Problem(kind="source", where=one.where, reason=one.reason) for one in found]
 
 
 class _SampleReader:
@@ -195,8 +206,13 @@ class _SampleReader:
             for name, fitting in self._fitting.items()
             if not fitting and self.rows and not self.all_bad
         ]
-        more = [*self._one_answer(), *self._left_out(), *self._lengths.problems]
-        return [*self._found, *unfit, *more]
+        return [
+            *self._found,
+            *unfit,
+            *single_label_tasks(self._sample_index, self._domain, self._entry),
+            *self._left_out(),
+            *self._lengths.problems,
+        ]
 
     def _build(self, row: Row) -> None:
         fits = [name for name, task in self._entry.config.tasks.items() if selected(task, row)]
@@ -249,20 +265,6 @@ class _SampleReader:
 
     def _add(self, problem: Problem) -> None:
         self._found[problem] = None
-
-    def _one_answer(self) -> list[Problem]:
-        """Tasks whose labels are collected, and that have only one."""
-        query = "SELECT count(DISTINCT label) FROM samples WHERE domain = ? AND task = ?"
-        return [
-            Problem(
-                kind="task",
-                where=f"tasks.{name}",
-                reason="has only one answer in the data; nothing to classify",
-            )
-            for name, task in self._entry.config.tasks.items()
-            if task.kind == "classify" and task.choices is None
-            if self._sample_index.one(query, self._domain, name) == 1
-        ]
 
     def _left_out(self) -> list[Problem]:
         """A warning where rows fit no task: they and their media are not looked at."""

@@ -13,6 +13,11 @@ Severity = Literal["error", "warning"]
 Labels = Mapping[str, Mapping[str, Mapping[SplitName, int]]]
 """By classify task with one label set for all rows, then by label: samples per split."""
 
+_ABOUT_ITEMS = (
+    *("duplicate", "contradiction"),
+    *("identical_medium", "near_duplicate_picture", "near_duplicate_text"),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -25,6 +30,11 @@ class Problem:
     reason: str
     severity: Severity = "error"
     """Errors make a domain unfit to be trained on; a warning asks the user to look."""
+
+    @property
+    def about_items(self) -> bool:
+        """Whether it is none where a source means to repeat its items on every side."""
+        return self.kind in _ABOUT_ITEMS
 
 
 @dataclass(frozen=True, kw_only=True)

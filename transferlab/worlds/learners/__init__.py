@@ -1,0 +1,1 @@
+"""Made-up learners who answer questions about slides of made-up lectures."""
