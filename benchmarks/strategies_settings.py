@@ -35,6 +35,7 @@ CATALOGUE: dict[str, Specs] = {
     "inflora": [{"inflora": {"rank_per_domain": 4}}],
     "keeplora": [{"keeplora": {"rank_per_domain": 4}}],
     "mr_lora": [{"mr_lora": {}}],
+    "cl_moe": [{"cl_moe": {}}],
     "hide": [{"hide": {"rank_per_domain": 4}}],
     "reglora": [{"reglora": {"rank_per_domain": 4}}],
     "moe_lora": [{"moe_lora": {}}],
@@ -50,6 +51,7 @@ ADAPTERS = {
     "o_lora": {"train_embeddings": False},  # trains ranks, and token embeddings have none
     "inflora": {"train_embeddings": False},
     "keeplora": {"train_embeddings": False},
+    "cl_moe": {"experts": 4},
     "hide": {"train_embeddings": False},
     "reglora": {"train_embeddings": False},
     "moe_lora": {"experts": 4},
@@ -81,6 +83,7 @@ KNOBS: dict[str, tuple[str, list[Any]]] = {
     "o_lora": ("strength", [0.05, 5.0]),
     "inflora": ("energy", [0.8, 0.99]),
     "keeplora": ("weight_energy", [0.2, 0.85]),
+    "cl_moe": ("momentum", [0.5, 0.9]),
     "hide": ("temperature", [0.01, 1.0]),
     "mr_lora": ("router_epochs", [5, 20]),
     "reglora": ("strength", [250.0, 25000.0]),

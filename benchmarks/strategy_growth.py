@@ -56,6 +56,7 @@ CASES: dict[str, dict[str, Any]] = {
     "keeplora": {"rank_per_domain": 2, "subspace_samples": 12},
     "hide": {"rank_per_domain": 2},
     "mr_lora": {"samples_per_domain": 12, "router_epochs": 3},
+    "cl_moe": {"share_samples": 12},
     "reglora": {"rank_per_domain": 2},
     "moe_lora": {"experts_per_domain": 1},
     "osf": {"share_per_domain": 0.05},
@@ -65,7 +66,11 @@ HEAD = [
     "strategy", "step after 1 domain (ms)", "after 4 (ms)", "ratio", "beside steps (ms)",
     "kept (MB)", "peak (MB)", "what it says grows",
 ]  # fmt: skip
-ADAPTERS = {"osf": AdapterSection(kind="osf"), "moe_lora": AdapterSection(experts=8)}
+ADAPTERS = {
+    "osf": AdapterSection(kind="osf"),
+    "moe_lora": AdapterSection(experts=8),
+    "cl_moe": AdapterSection(experts=8),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

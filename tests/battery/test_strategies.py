@@ -70,6 +70,7 @@ OPTIONS = {
     "keeplora": {"rank_per_domain": 8, "subspace_samples": 2},
     "hide": {"rank_per_domain": 8},
     "mr_lora": {"samples_per_domain": 2, "router_epochs": 1},
+    "cl_moe": {"share_samples": 2},
     "reglora": {"rank_per_domain": 8},
     "moe_lora": {"experts_per_domain": 2},
     "pseudo_replay": {"pseudo_samples": 2, "max_new_tokens": 4, "memory_batch_samples": 2},
@@ -79,7 +80,10 @@ OPTIONS = {
 COMBINATIONS = [[name] for name in STRATEGIES.names()] + [["ewc", "replay", "agem"]]
 KEEPS_NOTHING = {"naive", "plugin", "ema", "interpolate", "pseudo_replay"}
 KEEPS_NOTHING |= {"o_lora", "moe_lora", "osf"}  # what they protect is in the adapter
-ADAPTERS = {"osf": AdapterSection(kind="osf"), "moe_lora": AdapterSection(rank=8, experts=4)}
+ADAPTERS = {
+    "osf": AdapterSection(kind="osf"),
+    **dict.fromkeys(("moe_lora", "cl_moe"), AdapterSection(rank=8, experts=4)),
+}
 """Of the strategies that need another than the default."""
 
 

@@ -24,7 +24,7 @@ GIVEN = {
 }
 NEED_A_WRITER = {"der", "er_ace", "feature_distillation", "pseudo_replay", "self_distillation"}
 NEED_A_WRITER |= {"hide", "mr_lora"}
-NEED_ANOTHER_ADAPTER = {"moe_lora", "osf"}
+NEED_ANOTHER_ADAPTER = {"moe_lora", "cl_moe", "osf"}
 
 
 @pytest.fixture(scope="module")

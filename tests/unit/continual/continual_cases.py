@@ -254,6 +254,10 @@ class TwoBlockBackbone(AdaptedBackbone):
         return [one.as_layer(f"layers.{at}.linear") for at, one in enumerate(blocks)]
 
 
+class MixtureBackbone(ExpertBackbone, AnyBackbone):
+    """Experts, and features."""
+
+
 BACKBONES = {
     "o_lora": LoRABackbone,
     "inflora": AdaptedBackbone,
@@ -261,6 +265,7 @@ BACKBONES = {
     "reglora": AdaptedBackbone,
     "hide": TwoBlockBackbone,
     "moe_lora": ExpertBackbone,
+    "cl_moe": MixtureBackbone,
     "osf": SplitBackbone,
 }
 """Of the strategies that need an adapter of their own."""

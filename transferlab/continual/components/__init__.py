@@ -1,1 +1,1 @@
-"""What strategies share: buffer, teacher, penalty, Fisher, per-sample gradients."""
+"""What strategies share: buffer, teacher, penalty, Fisher, per-sample gradients, LoRA."""

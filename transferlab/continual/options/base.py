@@ -67,7 +67,8 @@ class Needs:
     """It puts other values into the parameters before a domain; where to, and when."""
     backbone_method: str = ""
     """A method of the backbone that not every one has: ``merge`` (``MergesAdapters``),
-    ``split_weights`` (``SplitsWeights``) or ``expert_layers`` (``HasExperts``)."""
+    ``split_weights`` (``SplitsWeights``), ``expert_layers`` (``HasExperts``) or ``lora_layers``
+    (``HasLoRALayers``)."""
     writes: bool = False
     """It needs a backbone that writes answers token by token; one that compares pictures with given
     answers has no vocabulary to hold and nothing to say."""

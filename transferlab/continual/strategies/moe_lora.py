@@ -98,10 +98,11 @@ class MoELoRA(OwnBlocks):
     def blocks(self, trainer: TrainerView) -> Blocks:
         if self.options.experts_per_domain is None:
             return []
-        return [pair for one in self._layers for pair in _by_expert(one)]
+        return [pair for one in self._layers for pair in by_expert(one)]
 
 
-def _by_expert(layer: ExpertLayer) -> Blocks:
+def by_expert(layer: ExpertLayer) -> Blocks:
+    """A layer's parameters with its experts in the first dimension: down, up and gate."""
     experts = layer.gate.shape[0]
 
     def ranks_first(rows: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import torch
-from continual_cases import ToyBackbone
+from continual_cases import BACKBONES, AnyBackbone, ToyBackbone
 from torch import distributed as dist
 
 from transferlab.core import distributed
@@ -24,6 +24,12 @@ STRATEGIES = [
     {"er_ace": {}},
     {"agem": {}},
     {"ewc": {"strength": 3.0, "mode": "separate"}},
+    {"inflora": {"rank_per_domain": 2, "energy": 0.5}},
+    {"keeplora": {"rank_per_domain": 2, "weight_energy": 0.2, "domain_energy": 0.3}},
+    {"reglora": {"rank_per_domain": 2, "key_share": 0.2}},
+    {"hide": {"rank_per_domain": 2}},
+    {"cl_moe": {}},
+    {"mr_lora": {"samples_per_domain": 3, "router_epochs": 2}},
 ]
 
 
@@ -31,7 +37,7 @@ def train_all(make_learner, xray, lecture):
     """Per list of strategies: losses, terms and the parameters at the end."""
     found = []
     for options in STRATEGIES:
-        backbone = ToyBackbone(torch.float64)
+        backbone = BACKBONES.get(next(iter(options)), AnyBackbone)(torch.float64)
         learner = make_learner(backbone, train=TRAIN, **options)
         learner.train(xray, domain="xray", stage="one")
         report = learner.train(lecture, domain="lecture", stage="two")

@@ -135,6 +135,12 @@ def pipeline(**changes):
             {"backbone": {"adapter": {"experts": 4}}},
             ["strategy.moe_lora.experts_per_domain", "experts 6", "it is 4"],
         ),
+        (spec("cl_moe"), {}, ["strategy.cl_moe", "experts: 4"]),
+        (
+            spec("cl_moe", chosen_experts=4),
+            {"backbone": {"adapter": {"experts": 4}}},
+            ["strategy.cl_moe.chosen_experts", "4 of 4 experts"],
+        ),
         (
             spec("hide", rank_per_domain=2),
             {"export": ["adapter"]},

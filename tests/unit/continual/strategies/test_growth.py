@@ -30,6 +30,7 @@ CASES = {
     "keeplora": {"rank_per_domain": 1, "weight_energy": 0.2, "domain_energy": 0.3},
     "hide": {"rank_per_domain": 1},
     "mr_lora": {"samples_per_domain": 3, "router_epochs": 1},
+    "cl_moe": {},
     "reglora": {"rank_per_domain": 1},
     "moe_lora": {"experts_per_domain": 1},
     "osf": {},
