@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from transferlab.config.domain import Encoding
 from transferlab.config.section import MAX_SEED, Section
+from transferlab.config.source import Encoding
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 

@@ -14,7 +14,7 @@ from domain_cases import write_dicom
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transferlab.config.domain import SourceSection
+from transferlab.config.source import SourceSection
 from transferlab.core.paths import safe_join
 from transferlab.core.records import MediaRef
 from transferlab.domain.media.decoder import decode

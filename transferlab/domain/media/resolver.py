@@ -8,8 +8,8 @@ import math
 from pathlib import Path
 from typing import cast
 
-from transferlab.config.domain import MediaSection
 from transferlab.config.privacy import PrivacySection
+from transferlab.config.source import MediaSection
 from transferlab.core.paths import data_path
 from transferlab.core.records import MediaKind, MediaRef
 from transferlab.domain.base.archive_members import open_medium

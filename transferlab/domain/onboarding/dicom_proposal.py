@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from transferlab.config.domain import SourceSection
+from transferlab.config.source import SourceSection
 from transferlab.domain.base.join_keys import as_number, clash, merge_report
 from transferlab.domain.base.rows import BadRow, Row
 from transferlab.domain.base.template import columns_of

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from transferlab.config.domain import SourceSection
+from transferlab.config.source import SourceSection
 from transferlab.domain.base.archive_members import SHARD
 from transferlab.domain.base.rows import Row
 from transferlab.domain.base.template import is_nameable

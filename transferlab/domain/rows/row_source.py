@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from transferlab.config.domain import TranscriptSection
+from transferlab.config.source import TranscriptSection
 from transferlab.core.records import Quarantined
 from transferlab.domain.base.disk_index import FirstOccurrences
 from transferlab.domain.base.rows import WHERE, BadItem, BadRow, Row

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from transferlab.config.domain import SourceSection
 from transferlab.config.problems import dotted, explain
 from transferlab.config.section import Section
+from transferlab.config.source import SourceSection
 from transferlab.config.yaml_sections import locate
 from transferlab.core.paths import safe_join
 from transferlab.domain.base.rows import BadItem, Row

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from webvtt.errors import MalformedCaptionError, MalformedFileError
 
-from transferlab.config.domain import TranscriptSection
+from transferlab.config.source import TranscriptSection
 from transferlab.core.paths import data_path
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadRow, Row

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydicom.tag import BaseTag
 
-from transferlab.config.domain import SourceSection
+from transferlab.config.source import SourceSection
 from transferlab.domain.base.disk_index import Reports
 from transferlab.domain.base.join_keys import merge_report
 from transferlab.domain.base.media_error import UnreadableMedium

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from transferlab.config.domain import HubSection, SourceSection
+from transferlab.config.source import HubSection, SourceSection
 from transferlab.core.files import advice, machine_error, why
 from transferlab.core.lazy import require
 from transferlab.core.paths import safe_join

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from transferlab.config.domain import MediaSection
 from transferlab.config.privacy import PrivacySection
+from transferlab.config.source import MediaSection
 from transferlab.core.records import MEDIA_SLOT, MediaKind, Sample, TaskKind
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.base.rows import WHERE, BadRow, Row

@@ -3,7 +3,7 @@
 import pytest
 from domain_cases import write_film
 
-from transferlab.config.domain import TranscriptSection
+from transferlab.config.source import TranscriptSection
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE
 from transferlab.domain.onboarding.proposal import propose

@@ -1,6 +1,6 @@
 import pytest
 
-from transferlab.config.domain import TranscriptSection
+from transferlab.config.source import TranscriptSection
 from transferlab.domain.base.media_error import UnreadableMedium
 from transferlab.domain.base.rows import WHERE, BadRow
 from transferlab.domain.rows.transcript import explode, read_cues

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from transferlab.config.domain import TranscriptSection
+from transferlab.config.source import TranscriptSection
 from transferlab.domain.base.rows import WHERE, BadRow
 from transferlab.domain.rows.transcript import explode
 

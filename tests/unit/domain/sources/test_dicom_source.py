@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from domain_cases import write_dicom, write_settings
 
-from transferlab.config.domain import SourceSection
+from transferlab.config.source import SourceSection
 from transferlab.core.records import SPLITS
 from transferlab.domain.base.rows import WHERE
 from transferlab.domain.handle import open_domain

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from transferlab.config.domain import SourceSection
+from transferlab.config.source import SourceSection
 from transferlab.domain.base.rows import WHERE
 from transferlab.domain.tables import json_items, reader, text_file
 from transferlab.domain.tables.reader import read_table, stream_table
