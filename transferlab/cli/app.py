@@ -13,6 +13,7 @@ from transferlab.cli import (
     models,
     pipelines,
     predict,
+    serve,
     similarity,
     strategies,
 )
@@ -36,6 +37,7 @@ app.command()(models.models)
 app.command()(models.export)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
+app.command()(serve.serve)
 app.command()(analysis.report)
 app.command()(analysis.compare)
 app.command()(similarity.similarity)

@@ -48,7 +48,7 @@ def serve(uri: str, port: int) -> int:
             f"there is no tracking store at {store} yet; run a pipeline first, or name another "
             "store with --tracking-uri"
         )
-    _check_port(port)
+    check_port(port)
     _mend(store)
     pages = links(store, port)
     process = subprocess.Popen(
@@ -58,7 +58,7 @@ def serve(uri: str, port: int) -> int:
     print(f"MLflow UI of {location}: http://{HOST}:{port} (Ctrl-C stops it)")
     for name, link in pages:
         print(f"runs of {sanitize_line(name)}: {link}")
-    return _wait(process)
+    return wait_for(process)
 
 
 def command(store: str, port: int) -> list[str]:
@@ -112,7 +112,11 @@ def _environment(store: str) -> dict[str, str]:
     }
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
+    """
+    Raises:
+        EnvironmentProblem: it cannot be listened on.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -123,8 +127,15 @@ def _check_port(port: int) -> None:
             ) from error
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the UI, and pass Ctrl-C and termination on to it and to what it started."""
+def wait_for(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a server, and pass Ctrl-C and termination on to it and to what it started.
+
+    Args:
+        process: the leader of a session of its own.
+
+    Returns:
+        Its exit code; 0 where it was told to stop.
+    """
     stopped = threading.Event()
 
     def pass_on(number: int, frame: FrameType | None) -> None:
