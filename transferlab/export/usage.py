@@ -123,11 +123,13 @@ def _loading(backbone: Mapping[str, Any], *, adapter: bool) -> str:
 
 
 def _questions(prompts: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Domain, task and question of those that show one medium and can be put in one picture."""
+    """Domain, task and question of those that show one medium and can be put in one picture, with
+    choices that are not each sample's own."""
     for domain, tasks in prompts.items():
         for task, question in tasks.items():
             shows_one = len(_MARK.findall(question.get("prompt") or "")) == 1
-            if shows_one and question["kind"] != "retrieve":
+            closed = question["kind"] != "classify" or question.get("choices")
+            if shows_one and closed and question["kind"] != "retrieve":
                 yield domain, task, question
 
 
@@ -139,7 +141,8 @@ def _asking(domain: str, task: str, question: Mapping[str, Any]) -> str:
         f"[{json.dumps(domain)}][{json.dumps(task)}]",
         'prompt = question["prompt"]',
         *(
-            f'prompt = prompt.replace("{{{column}}}", "...")  # the {column} of your case'
+            # The name is a stranger's: as JSON it is a literal of Python, and nothing else.
+            f"prompt = prompt.replace({json.dumps(f'{{{column}}}')}, \"...\")  # of your case"
             for column in columns
         ),
         f'before, after = prompt.split("<{mark}>")',

@@ -119,6 +119,17 @@ def test_a_backbone_that_is_best_untouched_is_not_exported():
         best_arm(result, None)
 
 
+def test_of_the_stream_the_best_on_a_domain_is_the_model_that_was_scored():
+    """Its score on a domain is that after the last step, not that after the domain's own."""
+    result = a_result()
+    result["arms"]["sequential"] = scored(chest=0.85, films=0.6, scenes=1.0)
+    assert names(select(result, best=True, domain="chest")) == ["sequential-2-films"]
+    assert names(select(result, best=True, domain="scenes")) == ["sequential-2-films"]
+    routed = result["pipeline"] | {"strategy": [{"name": "per_domain"}]}
+    chosen = select(result | {"pipeline": routed}, best=True, domain="chest")
+    assert names(chosen) == ["sequential-1-chest"]
+
+
 def test_an_arm_that_was_the_same_training_is_the_streams_model():
     result = a_result(same_training={"single": "sequential"})
     assert names(select(result, arm="single")) == ["sequential-2-films"]

@@ -82,7 +82,7 @@ def question_of(
 
     Raises:
         InputError: there is no such task, there are several, it shows another kind of medium, none
-            or several, or it has no answer of its own (retrieval).
+            or several, or it has no answer (retrieval) or no choices of its own.
     """
     name, label, entry = _entry(prompts, domain, task)
     where = f"task '{label}' of '{name}'"
@@ -95,6 +95,10 @@ def question_of(
     if entry["kind"] == "retrieve":
         raise InputError(
             f"{where}: finds its answer among those of a whole split; ask with --prompt"
+        )
+    if entry["kind"] == "classify" and not entry.get("choices"):
+        raise InputError(
+            f"{where}: each of its samples has its own choices; ask with --prompt and --choice"
         )
     try:
         (shown,) = media.values()
