@@ -142,7 +142,7 @@ def _asking(domain: str, task: str, question: Mapping[str, Any]) -> str:
         'prompt = question["prompt"]',
         *(
             # The name is a stranger's: as JSON it is a literal of Python, and nothing else.
-            f"prompt = prompt.replace({json.dumps(f'{{{column}}}')}, \"...\")  # of your case"
+            f'prompt = prompt.replace({json.dumps(f"{{{column}}}")}, "...")  # of your case'
             for column in columns
         ),
         f'before, after = prompt.split("<{mark}>")',

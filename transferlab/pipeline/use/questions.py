@@ -15,6 +15,7 @@ from transferlab.core.records import MEDIA_SLOT, MediaKind, Sample, TaskKind
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.base.rows import WHERE, BadRow, Row
 from transferlab.domain.base.template import columns_of, fill, with_slots
+from transferlab.domain.media.dicom_files import list_dicom_files
 from transferlab.domain.media.resolver import MediaResolver
 from transferlab.errors import InputError
 
@@ -24,12 +25,12 @@ OWN = "own"
 """Domain and task of a question that somebody typed."""
 _PLACEHOLDER = "?"
 """Stands where a sample has its answer, which nobody knows yet and nothing reads."""
-_SUFFIXES: dict[MediaKind, tuple[str, ...]] = {
+_SUFFIXES: dict[str, tuple[str, ...]] = {
     "image": (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-    "dicom": (".dcm", ".dicom", ""),
     "video": (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ogv"),
 }
-"""Files of a folder that are looked at as a kind of medium; DICOM files often have no suffix."""
+"""Files of a folder that are looked at as a kind of medium. DICOM files are known otherwise: an
+archive names them by their UID, which has no suffix or ends in a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,14 @@ class Question:
     @property
     def identity(self) -> list[Any]:
         """What tells it from other questions, as plain data."""
-        return [self.domain, self.task, self.prompt, self.choices, self.media.model_dump()]
+        return [
+            self.domain,
+            self.task,
+            self.prompt,
+            self.choices,
+            self.media.model_dump(),
+            self.privacy.burned_in,
+        ]
 
     @property
     def columns(self) -> list[str]:
@@ -179,11 +187,7 @@ def files_of(given: Sequence[Path], kind: MediaKind) -> list[Path]:
     found: dict[Path, None] = {}
     for one in given:
         if one.is_dir():
-            inside = [
-                path
-                for path in sorted(one.rglob("*"))
-                if path.suffix.lower() in _SUFFIXES[kind] and path.is_file()
-            ]
+            inside = list(_inside(one, kind))
             if not inside:
                 raise InputError(f"{one}: holds no files of kind {kind}")
             found |= dict.fromkeys(inside)
@@ -192,6 +196,18 @@ def files_of(given: Sequence[Path], kind: MediaKind) -> list[Path]:
         else:
             raise InputError(f"{one}: there is no such file or folder")
     return list(found)
+
+
+def _inside(folder: Path, kind: MediaKind) -> Iterator[Path]:
+    """A folder's files that may be of the kind, named as the folder was; DICOM as in training."""
+    if kind == "dicom":
+        base = folder.resolve()
+        for path in list_dicom_files(folder, folder):
+            yield folder / path.relative_to(base)
+        return
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in _SUFFIXES[kind] and path.is_file():
+            yield path
 
 
 @dataclass(frozen=True, kw_only=True)
