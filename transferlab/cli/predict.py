@@ -121,8 +121,7 @@ def _ask(
     *,
     to: Path | None,
     overwrite: bool,
-    batch_samples: int,
-    max_new_tokens: int,
+    **how: int,
 ) -> list[Answer]:
     """All answers in the files' order; what an earlier command has answered is not asked again."""
     from transferlab.cli.output.progress import progress
@@ -137,7 +136,7 @@ def _ask(
             "model": named.identity,
             "question": question.identity,
             "values": values,
-            "max_new_tokens": max_new_tokens,
+            "max_new_tokens": how["max_new_tokens"],
         }  # not the batch: a command that ran out of memory goes on with a smaller one
         kept = AnswerFile(to, facts=facts, overwrite=overwrite)
     done = {} if kept is None else kept.done
@@ -151,16 +150,8 @@ def _ask(
             nullcontext(ignore) if kept is None else progress(output()) as listener,
             stage_events(listener, "answering") as report,
         ):
-            asked = answers(
-                backbone,
-                question,
-                left,
-                values,
-                batch_samples=batch_samples,
-                max_new_tokens=max_new_tokens,
-            )
             answered = 0
-            for batch in asked:
+            for batch in answers(backbone, question, left, values, **how):
                 done |= {one.file: one for one in batch}
                 if kept is not None:
                     kept.add(batch)
