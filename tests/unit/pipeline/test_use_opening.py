@@ -62,6 +62,10 @@ def test_a_strangers_models(tmp_path):
         ({"result": {}}, "is the directory of a run; write one of its models"),
         ({}, "holds no model"),
         ({"adapter_config": {}}, "does not say which backbone it was trained on"),
+        (
+            {"adapter_config": {}, "transferlab": {"backbone": {"model": "gone-base"}}},
+            "in a folder 'gone-base', which is not here; say with --backbone where it lies",
+        ),
         ({"config": {}, "transferlab": "{"}, "is not JSON"),
         ({"config": {}, "transferlab": []}, "is no JSON object"),
         ({"config": {}, "transferlab": {"schema_version": 9}}, "is of version 9, not 1"),

@@ -161,6 +161,12 @@ def _base_of(folder: Path, lineage: Mapping[str, Any]) -> str:
         raise InputError(
             f"{folder}: does not say which backbone it was trained on; name it with --backbone"
         )
+    if "/" not in str(found) and not Path(found).is_dir():
+        # An export keeps a folder's name alone, which is no id: the Hub may have a stranger's.
+        raise InputError(
+            f"{folder}: was trained on the backbone in a folder '{found}', which is not here; say "
+            "with --backbone where it lies"
+        )
     return str(found)
 
 
