@@ -58,11 +58,11 @@ class NamedModel:
                 would answer, and otherwise than it learned to.
             TransferlabError: as ``load_for_use``.
         """
-        trained = self.lineage.get("base_weights")
-        weights = None if self.adapter is None or not trained else fingerprint(self.section)
+        trained = str(self.lineage.get("base_weights") or "")
+        weights = "" if self.adapter is None or not trained else fingerprint(self.section)
         # A commit of the Hub and the digest of a folder say nothing of each other, and a commit
         # may have changed a text alone.
-        if weights != trained and weights and len(weights) == len(trained) == DIGEST_HEX:
+        if weights != trained and len(weights) == len(trained) == DIGEST_HEX:
             raise InputError(
                 f"{self.adapter}: was trained on another backbone than '{self.section.model}' is "
                 "now: name the folder of its own with --backbone"
