@@ -1,5 +1,7 @@
 """What an export tells of how its model was asked: nothing of single rows, nor of other domains."""
 
+import ast
+
 import pytest
 
 from transferlab.core.records import DomainData, Sample
@@ -55,3 +57,25 @@ def test_choices_of_single_rows_stay_in_the_data():
 def test_other_domains_of_the_run_are_not_named():
     both = {name: a_domain(name, ("a", "b"), listed=None) for name in ("public", "private")}
     assert list(prompts_of(both, ["public"])) == ["public"]
+
+
+def test_a_column_of_any_name_is_a_literal_of_the_cards_code():
+    """Somebody else runs it; the name came with the domain."""
+    name = 'x"); import os; print("\\'
+    asked = {"kind": "answer", "prompt": f"<scan> {{{name}}}\n{{a\nprint(1)}}?", "choices": None}
+    card = usage({"model": "org/m"}, kind="merged", prompts={"d": {"t": asked}})
+    code = card.split("```python\n")[1].split("```")[0]
+    tree = ast.parse(code)
+    imported = [one.names[0].name for one in ast.walk(tree) if isinstance(one, ast.Import)]
+    assert imported == ["json", "torch"]
+    texts = [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant)]
+    assert f"{{{name}}}" in texts
+    assert "{a\nprint(1)}" in texts
+
+
+def test_a_card_of_an_adapter_beside_quantized_weights_does_not_claim_its_code_was_tried():
+    backbone = {"model": "org/m", "quantization": {"bits": 4, "library": "bitsandbytes"}}
+    card = usage(backbone, kind="adapter", prompts={})
+    assert "beside weights in 4 bits (bitsandbytes)" in card
+    assert "loaded in this way" not in card
+    assert "loaded in this way" in usage({"model": "org/m"}, kind="adapter", prompts={})
