@@ -94,22 +94,9 @@ def question_of(
     """
     name, label, entry = _entry(prompts, domain, task)
     where = f"task '{label}' of '{name}'"
-    media = entry.get("media") or {}
-    if len(media) != 1:
-        raise InputError(
-            f"{where}: shows {len(media)} media, and files are asked about one by one; ask with "
-            "--prompt"
-        )
-    if entry["kind"] == "retrieve":
-        raise InputError(
-            f"{where}: finds its answer among those of a whole split; ask with --prompt"
-        )
-    if entry["kind"] == "classify" and not entry.get("choices"):
-        raise InputError(
-            f"{where}: each of its samples has its own choices; ask with --prompt and --choice"
-        )
+    _check_askable(entry, where=where)
     try:
-        (shown,) = media.values()
+        (shown,) = entry["media"].values()
         section = MediaSection.model_validate({**shown, "path": "{file}"})
     except ValidationError as error:
         raise InputError(
@@ -132,6 +119,28 @@ def question_of(
         if burned_in
         else PrivacySection(),
     )
+
+
+def _check_askable(entry: Mapping[str, Any], *, where: str) -> None:
+    """Whether a task can be asked about one file after the other.
+
+    Raises:
+        InputError: it shows no medium or several, or has no answer or no choices of its own.
+    """
+    media = entry.get("media") or {}
+    if len(media) != 1:
+        raise InputError(
+            f"{where}: shows {len(media)} media, and files are asked about one by one; ask with "
+            "--prompt"
+        )
+    if entry["kind"] == "retrieve":
+        raise InputError(
+            f"{where}: finds its answer among those of a whole split; ask with --prompt"
+        )
+    if entry["kind"] == "classify" and not entry.get("choices"):
+        raise InputError(
+            f"{where}: each of its samples has its own choices; ask with --prompt and --choice"
+        )
 
 
 def _entry(
