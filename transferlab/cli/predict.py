@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from transferlab.pipeline.use.predicting import Answer
     from transferlab.pipeline.use.questions import Question
 
+FRAMES = 4
 MAX_SHOWN = 8
 """Choices whose probabilities are shown on the terminal; a file has all."""
 Media = list[Path] | None
@@ -49,8 +50,9 @@ def predict(
         typer.Option(metavar="COLUMN=TEXT", help="What the task's prompt asks for; repeatable."),
     ] = None,
     frames: Annotated[
-        int, typer.Option(min=1, help="With --prompt: frames of a film that are shown.")
-    ] = 4,
+        int | None,
+        typer.Option(min=1, help="With --prompt: frames of a film that are shown; default: 4."),
+    ] = None,
     to: Annotated[
         Path | None, typer.Option(help="A .csv or .jsonl file; a stopped command goes on there.")
     ] = None,
@@ -79,11 +81,15 @@ def predict(
         raise InputError("--prompt is a question of your own: leave out --domain and --task")
     if choice and prompt is None:
         raise InputError("--choice belongs to --prompt: a task has its own choices")
+    if frames is not None and (prompt is None or kind != "video"):
+        raise InputError("--frames belongs to --video with --prompt: a task has its own number")
+    if overwrite and to is None:
+        raise InputError("--overwrite replaces the file of --to: name one, or leave it out")
     named = find_model(model, backbone=backbone, device=device, trust_remote_code=trust_remote_code)
     if prompt is None:
         question = question_of(named.prompts, domain=domain, task=task, kind=kind)
     else:
-        question = own_question(prompt, choices=choice or [], kind=kind, frames=frames)
+        question = own_question(prompt, choices=choice or [], kind=kind, frames=frames or FRAMES)
     found = _ask(
         named,
         question,
@@ -115,7 +121,7 @@ def _ask(
     *,
     to: Path | None,
     overwrite: bool,
-    **how: Any,
+    **how: int,
 ) -> list[Answer]:
     """All answers in the files' order; what an earlier command has answered is not asked again."""
     from transferlab.cli.output.progress import progress
@@ -126,23 +132,31 @@ def _ask(
     check_values(question, values)  # before a model is loaded
     kept = None
     if to is not None:
-        facts = {"model": named.identity, "question": question.identity, "values": values} | how
+        facts = {
+            "model": named.identity,
+            "question": question.identity,
+            "values": values,
+            "max_new_tokens": how["max_new_tokens"],
+        }  # not the batch: a command that ran out of memory goes on with a smaller one
         kept = AnswerFile(to, facts=facts, overwrite=overwrite)
-        if kept.done:
-            complain(f"{len(kept.done)} of {len(files)} file(s) were answered before a stop")
     done = {} if kept is None else kept.done
     left = [one for one in files if str(one) not in done]
+    before = len(files) - len(left)
+    if before:
+        complain(f"{before} of {len(files)} file(s) were answered before a stop")
     if left:
         backbone = named.load()
         with (
             nullcontext(ignore) if kept is None else progress(output()) as listener,
             stage_events(listener, "answering") as report,
         ):
+            answered = 0
             for batch in answers(backbone, question, left, values, **how):
                 done |= {one.file: one for one in batch}
                 if kept is not None:
                     kept.add(batch)
-                report(len(done) - len(files) + len(left), len(left))
+                answered += len(batch)
+                report(answered, len(left))
     order = [str(one) for one in files]
     if kept is not None:
         kept.finish(order, question.choices)

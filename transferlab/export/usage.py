@@ -57,10 +57,7 @@ def usage(backbone: Mapping[str, Any], *, kind: str, prompts: Mapping[str, Any])
     if kind == "mlflow":
         return _with_mlflow(found)
     code = _loading(backbone, adapter=kind == "adapter")
-    proof = (
-        "Before it was exported, it was loaded in this way, and its logits were compared with the "
-        "trained model's."
-    )
+    proof = _proof(backbone.get("quantization") if kind == "adapter" else None)
     if found is None:
         return f"## How to load it\n\n```python\n{code}```\n\n{proof}"
     domain, task, question = found
@@ -71,6 +68,21 @@ def usage(backbone: Mapping[str, Any], *, kind: str, prompts: Mapping[str, Any])
         "How the model was asked, by domain and task, stands in `prompts.json`: the template of "
         "the prompt, and the choices among which it answered. DICOM files and films: "
         "`transferlab predict`, which reads them as training did.\n\n" + proof
+    )
+
+
+def _proof(quantization: Mapping[str, Any] | None) -> str:
+    """How the export was compared; the code loads whole weights, which are not always the same."""
+    if quantization is None:
+        return (
+            "Before it was exported, it was loaded in this way, and its logits were compared with "
+            "the trained model's."
+        )
+    return (
+        f"**The adapter was trained beside weights in {quantization['bits']} bits "
+        f"({quantization['library']}), and its logits were compared beside such weights before it "
+        "was exported.** The code above loads whole ones, beside which it may answer otherwise: "
+        "`transferlab predict` loads the backbone as it was trained."
     )
 
 
@@ -123,11 +135,13 @@ def _loading(backbone: Mapping[str, Any], *, adapter: bool) -> str:
 
 
 def _questions(prompts: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Domain, task and question of those that show one medium and can be put in one picture."""
+    """Domain, task and question of those that show one medium and can be put in one picture, with
+    choices that are not each sample's own."""
     for domain, tasks in prompts.items():
         for task, question in tasks.items():
             shows_one = len(_MARK.findall(question.get("prompt") or "")) == 1
-            if shows_one and question["kind"] != "retrieve":
+            closed = question["kind"] != "classify" or question.get("choices")
+            if shows_one and closed and question["kind"] != "retrieve":
                 yield domain, task, question
 
 
@@ -139,7 +153,8 @@ def _asking(domain: str, task: str, question: Mapping[str, Any]) -> str:
         f"[{json.dumps(domain)}][{json.dumps(task)}]",
         'prompt = question["prompt"]',
         *(
-            f'prompt = prompt.replace("{{{column}}}", "...")  # the {column} of your case'
+            # The name is a stranger's: as JSON it is a literal of Python, and nothing else.
+            f'prompt = prompt.replace({json.dumps(f"{{{column}}}")}, "...")  # of your case'
             for column in columns
         ),
         f'before, after = prompt.split("<{mark}>")',

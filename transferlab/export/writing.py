@@ -128,5 +128,9 @@ def _replace(temporary: Path, folder: Path) -> None:
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     os.replace(folder, old)
-    os.replace(temporary, folder)
-    shutil.rmtree(old)
+    try:
+        os.replace(temporary, folder)
+    except OSError:
+        os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)  # the new model is in its place already

@@ -135,3 +135,23 @@ def test_a_tracking_store_that_is_not_there(command, tmp_path):
     done = command("ui", "--tracking-uri", f"sqlite:///{tmp_path}/none.db")
     assert done.code == 2
     assert "there is no tracking store" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], "name files of one kind: --image, --dicom or --video"),
+        (["--image", "a.png", "--video", "a.mp4"], "name files of one kind"),
+        (["--image", "a.png", "--prompt", "?", "--task", "t"], "leave out --domain and --task"),
+        (["--image", "a.png", "--task", "t", "--choice", "a"], "--choice belongs to --prompt"),
+        (["--video", "a.mp4", "--task", "t", "--frames", "9"], "--frames belongs to --video with"),
+        (["--image", "a.png", "--prompt", "?", "--frames", "9"], "--frames belongs to --video"),
+        (["--image", "a.png", "--prompt", "?", "--overwrite"], "--overwrite replaces the file of"),
+    ],
+)
+def test_options_of_predict_that_do_not_fit_each_other(command, tmp_path, options, expected):
+    """None does nothing without a word; none is found out after a model was loaded."""
+    done = command("predict", tmp_path, *options)
+    assert done.code == 2
+    assert expected in done.err
+    assert done.err.count("\n") == 1

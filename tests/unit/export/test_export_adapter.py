@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +15,7 @@ from torch import nn
 
 from transferlab.errors import EnvironmentProblem, InputError, ModelError
 from transferlab.export.formats.adapter import CONFIG, WEIGHTS, export_adapter
+from transferlab.export.formats.merged import MergedExporter
 from transferlab.export.writing import CARD
 
 
@@ -146,3 +150,32 @@ def test_equal_adapters_are_equal_files(trained, save, compare, tmp_path):
     assert records[0].files == records[1].files
     written = json.loads((tmp_path / "1" / CONFIG).read_text("utf-8"))
     assert written["target_modules"] == ["0", "2"]
+
+
+def test_a_model_of_ones_own_is_not_replaced(tmp_path):
+    """It has a config.json as our merged models have; our lineage it has not."""
+    (tmp_path / "merged").mkdir()
+    (tmp_path / "merged" / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="holds files that are no merged model"):
+        MergedExporter().export(
+            SimpleNamespace(whole_difference=None, merged_tolerance=1), tmp_path / "merged"
+        )
+    assert (tmp_path / "merged" / "config.json").is_file()
+
+
+def test_an_earlier_adapter_comes_back_where_the_new_one_cannot_be_put(
+    save, compare, tmp_path, monkeypatch
+):
+    export_adapter(partial(save, card="earlier"), compare, folder=tmp_path / "a")
+    real = os.replace
+
+    def fail_for_the_new(source, target):
+        if str(source).endswith(".partial") and str(target).endswith("/a"):
+            raise OSError(errno.EIO, "the disk does not answer")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_for_the_new)
+    with pytest.raises(EnvironmentProblem, match="the disk does not answer"):
+        export_adapter(save, compare, folder=tmp_path / "a")
+    assert (tmp_path / "a" / CARD).read_text() == "earlier"
+    assert [one.name for one in tmp_path.iterdir()] == ["a"]

@@ -2,7 +2,9 @@
 
 import pytest
 
+from transferlab.config.pipeline import PipelineConfig
 from transferlab.errors import InputError
+from transferlab.pipeline.exports import of_result
 from transferlab.pipeline.exports.models import (
     best_arm,
     mean_best_control,
@@ -119,6 +121,17 @@ def test_a_backbone_that_is_best_untouched_is_not_exported():
         best_arm(result, None)
 
 
+def test_of_the_stream_the_best_on_a_domain_is_the_model_that_was_scored():
+    """Its score on a domain is that after the last step, not that after the domain's own."""
+    result = a_result()
+    result["arms"]["sequential"] = scored(chest=0.85, films=0.6, scenes=1.0)
+    assert names(select(result, best=True, domain="chest")) == ["sequential-2-films"]
+    assert names(select(result, best=True, domain="scenes")) == ["sequential-2-films"]
+    routed = result["pipeline"] | {"strategy": [{"name": "per_domain"}]}
+    chosen = select(result | {"pipeline": routed}, best=True, domain="chest")
+    assert names(chosen) == ["sequential-1-chest"]
+
+
 def test_an_arm_that_was_the_same_training_is_the_streams_model():
     result = a_result(same_training={"single": "sequential"})
     assert names(select(result, arm="single")) == ["sequential-2-films"]
@@ -128,6 +141,17 @@ def test_an_arm_that_was_the_same_training_is_the_streams_model():
 def test_of_a_routed_run_every_domains_adapter_is_meant():
     result = a_result(pipeline={"stream": STREAM, "strategy": [{"name": "per_domain"}]})
     assert names(select(result)) == ["sequential-1-chest", "sequential-2-films"]
+
+
+def test_a_model_from_random_values_is_loaded_again_without_adapter_or_quantization():
+    """Its lineage says so, too: quantized on loading, it would not be what was trained."""
+    backbone = {"model": "transferlab/tiny", "quantization": {"bits": 4}, "dtype": "bfloat16"}
+    config = PipelineConfig(name="x", stream=STREAM, strategy=["naive"], backbone=backbone)
+    first, *_, scratch = trained_models(a_result())
+    assert of_result._config_of(config, first) is config
+    own = of_result._config_of(config, scratch).backbone
+    assert (own.adapter, own.quantization, own.dtype) == (None, None, "bfloat16")
+    assert config.backbone.adapter is not None
 
 
 def test_folders_tell_them_apart():

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from transferlab.errors import InputError
+from transferlab.pipeline.use import opening
 from transferlab.pipeline.use.opening import find_model
 
 
@@ -25,7 +26,10 @@ LINEAGE = {
 
 def test_an_exported_adapter_is_loaded_on_the_backbone_that_it_names(tmp_path):
     folder = write(
-        tmp_path / "a", adapter_config={}, transferlab=LINEAGE, prompts={"chest": {"finding": {}}}
+        tmp_path / "a",
+        adapter_config={},
+        transferlab=LINEAGE,
+        prompts={"chest": {"finding": {"prompt": "?"}}},
     )
     found = find_model(folder)
     assert (found.section.model, found.section.revision) == ("org/base", "abc")
@@ -58,6 +62,10 @@ def test_a_strangers_models(tmp_path):
         ({"result": {}}, "is the directory of a run; write one of its models"),
         ({}, "holds no model"),
         ({"adapter_config": {}}, "does not say which backbone it was trained on"),
+        (
+            {"adapter_config": {}, "transferlab": {"backbone": {"model": "gone-base"}}},
+            "in a folder 'gone-base', which is not here; say with --backbone where it lies",
+        ),
         ({"config": {}, "transferlab": "{"}, "is not JSON"),
         ({"config": {}, "transferlab": []}, "is no JSON object"),
         ({"config": {}, "transferlab": {"schema_version": 9}}, "is of version 9, not 1"),
@@ -65,6 +73,10 @@ def test_a_strangers_models(tmp_path):
             {"config": {}, "transferlab": {"backbone": {"dtype": "int3"}}},
             "transferlab.json describes no backbone",
         ),
+        ({"config": {}, "transferlab": {"backbone": "org/base"}}, "transferlab.json: is damaged"),
+        ({"config": {}, "transferlab": {"trained_on": "chest"}}, "transferlab.json: is damaged"),
+        ({"config": {}, "prompts": {"chest": "?"}}, "prompts.json: is damaged"),
+        ({"config": {}, "prompts": {"chest": {"t": {"kind": "answer"}}}}, "prompts.json: is"),
     ],
 )
 def test_what_is_no_model_is_one_sentence(tmp_path, files, sentence):
@@ -79,3 +91,24 @@ def test_a_backbone_belongs_to_an_adapter(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file"):
         find_model(str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize(
+    ("trained", "now", "is_loaded"),
+    [
+        ("a" * 64, "b" * 64, False),
+        ("a" * 64, "a" * 64, True),
+        ("c" * 40, "b" * 64, True),  # trained from the Hub, and now a folder: not comparable
+    ],
+)
+def test_an_adapter_of_other_weights_is_not_loaded(tmp_path, monkeypatch, trained, now, is_loaded):
+    """A sibling of its backbone has the same shapes, and would answer without a word."""
+    lineage = LINEAGE | {"base_weights": trained}
+    folder = write(tmp_path / "a", adapter_config={}, transferlab=lineage)
+    monkeypatch.setattr(opening, "fingerprint", lambda section: now)
+    monkeypatch.setattr(opening, "load_for_use", lambda *_, **__: "loaded")
+    if is_loaded:
+        assert find_model(folder).load() == "loaded"
+        return
+    with pytest.raises(InputError, match="was trained on another backbone than 'org/base' is now"):
+        find_model(folder).load()

@@ -111,9 +111,42 @@ def test_a_stopped_command_goes_on_and_writes_all_in_order(tmp_path, suffix):
 
 
 def test_answers_of_another_question_are_not_gone_on_with(tmp_path):
-    AnswerFile(tmp_path / "out.csv", facts=FACTS, overwrite=False)
+    begun = AnswerFile(tmp_path / "out.csv", facts=FACTS, overwrite=False)
+    begun.add([Answer(file="a", answer="yes")])
     with pytest.raises(InputError, match="was begun with another model, question"):
         AnswerFile(tmp_path / "out.csv", facts=FACTS | {"model": "n"}, overwrite=False)
+
+
+def test_a_command_that_answered_nothing_bars_no_other(tmp_path):
+    """Its model could not be loaded, say; the next names another."""
+    AnswerFile(tmp_path / "out.csv", facts=FACTS, overwrite=False)
+    AnswerFile(tmp_path / "out.csv", facts=FACTS | {"model": "n"}, overwrite=False)
+    (tmp_path / "b.csv").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        AnswerFile(tmp_path / "b.csv", facts=FACTS, overwrite=True)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"file": "a", "sure": 1}', '{"answer": "yes"}'])
+def test_what_is_no_unfinished_file_is_one_sentence(tmp_path, line):
+    begun = AnswerFile(tmp_path / "out.csv", facts=FACTS, overwrite=False)
+    begun.add([Answer(file="a", answer="yes")])
+    with (tmp_path / ".out.csv.unfinished").open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(InputError, match="is damaged, or none of ours"):
+        AnswerFile(tmp_path / "out.csv", facts=FACTS, overwrite=False)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("text", ["a\u2028b", "a\x85b", "Röntgen", "b\udcff"])
+def test_any_answer_and_any_name_survive_a_stop(tmp_path, text, suffix):
+    """Unicode's line ends, and names that are no Unicode, as os.listdir gives them."""
+    to = tmp_path / f"out{suffix}"
+    AnswerFile(to, facts=FACTS, overwrite=False).add([Answer(file=text, answer=text)])
+    again = AnswerFile(to, facts=FACTS, overwrite=False)
+    assert again.done == {text: Answer(file=text, answer=text)}
+    again.finish([text], [])
+    written = to.read_text("utf-8")
+    assert text.replace("\udcff", "\\udcff") in written
 
 
 def test_an_earlier_file_is_not_lost(tmp_path):

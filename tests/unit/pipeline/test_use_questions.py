@@ -1,5 +1,7 @@
 """From an export's prompts and somebody's files to samples; what does not fit is one sentence."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -124,3 +126,18 @@ def test_files_that_are_not_there(tmp_path):
 def test_burned_in_text_is_refused_where_the_domain_said_so():
     question = ask({"x": {"t": entry(burned_in="refuse")}}, task="t")
     assert (question.privacy.dicom, question.privacy.burned_in) == ("deidentify", "refuse")
+
+
+def test_dicom_files_of_a_folder_are_known_by_their_marker(tmp_path, monkeypatch):
+    """An archive names them by their UID: what looks like a suffix there is a number."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("studies")
+    (folder / "a").mkdir(parents=True)
+    content = bytes(128) + b"DICM"
+    for name in ("a/1.2.840.113619.2.55", "IM000001", "x.dcm"):
+        (folder / name).write_bytes(content)
+    (folder / "broken.dcm").write_text("no picture")  # its name says so: it has a row
+    (folder / "README").write_text("about the studies")
+    names = [str(one) for one in files_of([folder], "dicom")]
+    expected = ["IM000001", "a/1.2.840.113619.2.55", "broken.dcm", "x.dcm"]
+    assert sorted(names) == [f"studies/{one}" for one in expected]

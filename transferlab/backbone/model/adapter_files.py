@@ -19,6 +19,11 @@ from transferlab.backbone.model.adapters import START, quiet, refuse_experts, tr
 from transferlab.errors import ModelError
 
 WEIGHTS = "adapter_model.safetensors"
+_UNFIT = (
+    *(ValueError, RuntimeError, KeyError, OSError, SafetensorError, UserWarning),
+    *(TypeError, AttributeError),
+)
+"""What peft raises of weights that do not fit; the last two, of settings of another kind."""
 
 
 def save_adapter(model: PreTrainedModel, folder: Path) -> None:
@@ -79,7 +84,7 @@ def load_strangers_adapter(base: nn.Module, folder: Path) -> PeftModel:
         warnings.filterwarnings("error", message=".*missing adapter keys.*")
         try:
             return load_adapter(base, folder)
-        except (ValueError, RuntimeError, KeyError, OSError, SafetensorError, UserWarning) as error:
+        except _UNFIT as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise ModelError(
                 f"{folder}: the adapter does not fit this backbone or is damaged "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.core.files import write_text
-from transferlab.export.companions import write_companions
+from transferlab.export.companions import LINEAGE, write_companions
 from transferlab.export.exporter import Exporter, ExportRecord, TunedModel
 from transferlab.export.writing import write_proven
 
@@ -40,7 +40,7 @@ class MergedExporter(Exporter):
             model.whole_difference,
             kind="merged",
             noun="merged model",
-            needed=(CONFIG,),
+            needed=(LINEAGE, CONFIG),  # any model has the second: it may be somebody's own
             folder=folder,
             tolerance=model.merged_tolerance,
         )

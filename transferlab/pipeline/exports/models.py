@@ -119,6 +119,8 @@ def select(
         if arm is not None or step is not None:
             raise InputError("--best chooses the arm itself: leave out --arm and --step")
         arm = best_arm(result, domain)
+        if arm in ("sequential", "joint") and not routed_by(result):
+            domain = None  # the model that was scored is that after the last step, on any domain
     chosen_arm = (result.get("same_training") or {}).get(arm or "sequential", arm or "sequential")
     if chosen_arm not in TRAINED_ARMS:
         raise InputError(

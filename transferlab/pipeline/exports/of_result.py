@@ -61,17 +61,15 @@ def export_result(
         _check_formats(kinds, config, model)
     loaded = load_domains(config, domains)
     facts = facts_of(config, loaded)
-    writer = Writer(
-        config=config, domains=loaded, result=result, weights=facts.weights, base=folder
-    )
     records, written = [], []
     backbone: Backbone | None = None
     for model in models:
+        own = _config_of(config, model)
         stages = StageStore.of_finished(folder, facts, needed=model.stage)
         if backbone is None or _uses_up(kinds):
             backbone = None  # freed before the next is loaded: never two in memory
             backbone = load_backbone(
-                config.backbone,
+                own.backbone,
                 decode=decode,
                 decode_audio=decode_audio,
                 seed=config.seed,
@@ -80,6 +78,9 @@ def export_result(
         state = stages.load_state(model.stage)
         backbone.load_trainable_state(state["backbone"] if model.step else state)
         targets = [(to or folder / EXPORTS) / _folder(model, kind, result) for kind in kinds]
+        writer = Writer(
+            config=own, domains=loaded, result=result, weights=facts.weights, base=folder
+        )
         records += writer.write(kinds, model, backbone, targets)
         written += targets
     if to is None:
@@ -106,12 +107,18 @@ def _check_formats(kinds: Sequence[str], config: PipelineConfig, model: TrainedM
     Raises:
         InputError: it cannot, with the reason.
     """
-    if model.fresh:
-        whole = config.backbone.model_copy(update={"adapter": None, "quantization": None})
-        config = config.model_copy(update={"backbone": whole})
+    own = _config_of(config, model)
     for kind in kinds:
-        for reason in EXPORTERS.get(kind)().misfits(config):
+        for reason in EXPORTERS.get(kind)().misfits(own):
             raise InputError(f"--as {kind}: {model.name} cannot be written so: {reason}")
+
+
+def _config_of(config: PipelineConfig, model: TrainedModel) -> PipelineConfig:
+    """The pipeline by which a model is loaded again: one from random values is whole weights."""
+    if not model.fresh:
+        return config
+    whole = config.backbone.model_copy(update={"adapter": None, "quantization": None})
+    return config.model_copy(update={"backbone": whole})
 
 
 def _refuse_code(folder: Path, pipeline: Mapping[str, Any]) -> None:

@@ -58,7 +58,7 @@ class Writer:
 
     def _tuned(self, model: TrainedModel, backbone: Backbone) -> TunedModel:
         probe = Probe.of(backbone, self._probe_samples())
-        prompts = prompts_of(self.config, self.domains)
+        prompts = prompts_of(self.domains, model.trained_on)
 
         def card(kind: str) -> str:
             subject = Subject(
@@ -67,7 +67,7 @@ class Writer:
                 after=model.domain,
                 trained_on=model.trained_on,
                 routed_by=routed_by(self.result) if model.arm == "sequential" else None,
-                prompts={name: prompts[name] for name in model.trained_on if name in prompts},
+                prompts=prompts,
             )
             return render_card(self.result, subject)
 
@@ -124,19 +124,26 @@ class Writer:
         }
 
 
-def prompts_of(config: PipelineConfig, domains: Mapping[str, DomainData]) -> dict[str, Any]:
-    """By domain of the stream and task: how it was asked; labels are the data's own where
-    domain.yaml lists none. Nothing else of any sample."""
+def prompts_of(
+    domains: Mapping[str, DomainData], trained_on: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """By domain that a model was trained on and task: how it was asked.
+
+    Labels are the data's own where domain.yaml lists none, and None where each sample has its own:
+    those are of rows. Nothing else of any sample, and nothing of other domains.
+    """
     return {
         name: {
-            task: {**question, "choices": question["choices"] or _labels(domains[name], task)}
+            task: {**question, "choices": _labels(domains[name], task, question["choices"])}
             for task, question in domains[name].questions.items()
         }
-        for name in config.stream
+        for name in trained_on
     }
 
 
-def _labels(data: DomainData, task: str) -> list[str] | None:
-    """The choices that all samples of a task share; None for a task of free text."""
-    found = (sample.choices for sample in data.splits["train"] if sample.task == task)
-    return list(next(found, ())) or None
+def _labels(data: DomainData, task: str, given: list[str] | str | None) -> list[str] | None:
+    """The choices that all samples of a task share; ``given`` is what domain.yaml has of them."""
+    if isinstance(given, list):
+        return given
+    found = {sample.choices for sample in data.splits["train"] if sample.task == task}
+    return (list(found.pop()) or None) if len(found) == 1 else None

@@ -23,6 +23,8 @@ from transferlab.export.companions import LINEAGE, PROMPTS
 ADAPTER, WHOLE = "adapter_config.json", "config.json"
 RUN = "result.json"
 LINEAGE_VERSION = 1
+DIGEST_HEX = 64
+"""Characters of a fingerprint of files."""
 _LOADING = ("caption", "max_length_tokens", "dtype", "quantization", "attention")
 """Of the backbone's section, what a model that was trained by it must be loaded with."""
 
@@ -40,7 +42,7 @@ class NamedModel:
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        return tuple(self.lineage.get("trained_on", ()))
+        return tuple(self.lineage.get("trained_on") or ())
 
     @property
     def identity(self) -> str:
@@ -52,8 +54,19 @@ class NamedModel:
         """The backbone, for answering only.
 
         Raises:
+            InputError: the adapter was trained beside other weights; where the shapes fit, it
+                would answer, and otherwise than it learned to.
             TransferlabError: as ``load_for_use``.
         """
+        trained = str(self.lineage.get("base_weights") or "")
+        weights = "" if self.adapter is None or not trained else fingerprint(self.section)
+        # A commit of the Hub and the digest of a folder say nothing of each other, and a commit
+        # may have changed a text alone.
+        if weights != trained and len(weights) == len(trained) == DIGEST_HEX:
+            raise InputError(
+                f"{self.adapter}: was trained on another backbone than '{self.section.model}' is "
+                "now: name the folder of its own with --backbone"
+            )
         return load_for_use(
             self.section, adapter=self.adapter, decode=decode, decode_audio=decode_audio
         )
@@ -101,7 +114,8 @@ def find_model(
         )
     if backbone is not None and not is_adapter:
         raise InputError(f"--backbone: {folder} is a whole model and needs none; leave it out")
-    lineage = _read(folder / LINEAGE)
+    lineage, prompts = _read(folder / LINEAGE), _read(folder / PROMPTS)
+    _check_shape(folder, lineage, prompts)
     if lineage.get("schema_version", LINEAGE_VERSION) != LINEAGE_VERSION:
         raise InputError(
             f"{folder / LINEAGE}: is of version {lineage['schema_version']}, not "
@@ -111,9 +125,32 @@ def find_model(
     return NamedModel(
         section=_section(lineage, base, device, trust_remote_code, where=str(folder)),
         adapter=folder if is_adapter else None,
-        prompts=_read(folder / PROMPTS),
+        prompts=prompts,
         lineage=lineage,
     )
+
+
+def _check_shape(folder: Path, lineage: Mapping[str, Any], prompts: Mapping[str, Any]) -> None:
+    """What is read of them below has the kind that it is taken for.
+
+    Raises:
+        InputError: it has not; the files are damaged or none of ours.
+    """
+    backbone, trained_on = lineage.get("backbone") or {}, lineage.get("trained_on") or []
+    tasks = [one for each in prompts.values() if isinstance(each, dict) for one in each.values()]
+    wrong = {
+        LINEAGE: not isinstance(backbone, dict)
+        or not isinstance(trained_on, list)
+        or not all(isinstance(one, str) for one in trained_on)
+        or not isinstance(lineage.get("base_weights") or "", str),
+        PROMPTS: not all(isinstance(each, dict) for each in prompts.values())
+        or not all(isinstance(one, dict) and isinstance(one.get("prompt"), str) for one in tasks),
+    }
+    for name, is_wrong in wrong.items():
+        if is_wrong:
+            raise InputError(
+                f"{folder / name}: is damaged, or none of ours; export the model again"
+            )
 
 
 def _base_of(folder: Path, lineage: Mapping[str, Any]) -> str:
@@ -123,6 +160,12 @@ def _base_of(folder: Path, lineage: Mapping[str, Any]) -> str:
     if not found:
         raise InputError(
             f"{folder}: does not say which backbone it was trained on; name it with --backbone"
+        )
+    if "/" not in str(found) and not Path(found).is_dir():
+        # An export keeps a folder's name alone, which is no id: the Hub may have a stranger's.
+        raise InputError(
+            f"{folder}: was trained on the backbone in a folder '{found}', which is not here; say "
+            "with --backbone where it lies"
         )
     return str(found)
 
@@ -135,7 +178,7 @@ def _section(
     if trained.get("model") == model and trained.get("revision"):
         keys["revision"] = trained["revision"]
     if "quantization" in keys:
-        keys["adapter"] = trained["adapter"]  # the section allows the one only beside the other
+        keys["adapter"] = trained.get("adapter")  # the section allows the one only beside the other
     else:
         keys["adapter"] = None
     given = {**keys, "model": model, "device": device, "trust_remote_code": trust_remote_code}

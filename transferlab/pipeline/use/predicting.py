@@ -167,10 +167,12 @@ class AnswerFile:
 
         Raises:
             InputError: it has another ending, is there already, or what stands beside it was made
-                by another model or question.
+                by another model or question, or is damaged.
         """
         if to.suffix not in FORMATS:
             raise InputError(f"--to {to}: end it with {' or '.join(FORMATS)}")
+        if to.is_dir():
+            raise InputError(f"--to {to}: is a folder; name a file")
         if to.exists() and not overwrite:
             raise InputError(f"{to}: is there already; choose another --to, or add --overwrite")
         self._to, self._unfinished = to, to.with_name(f".{to.name}.unfinished")
@@ -178,29 +180,38 @@ class AnswerFile:
         self._facts = {"facts": hashlib.sha256(text.encode()).hexdigest()}
         self.done: dict[str, Answer] = {}
         """By file: what was answered before a stop."""
-        if self._unfinished.exists():
-            self._take_up()
-        else:
-            self._begin()
-
-    def _begin(self) -> None:
+        kept = self._kept()
+        if len(kept) > 1:
+            self._take_up(kept)
+        else:  # nothing is lost with what has no answer yet: a model that could not be loaded
+            kept = [json.dumps(self._facts) + "\n"]
         with report_disk_errors(self._unfinished):
             self._to.parent.mkdir(parents=True, exist_ok=True)
-            self._unfinished.write_text(json.dumps(self._facts) + "\n", "utf-8")
+            self._unfinished.write_text("".join(kept), "utf-8")
 
-    def _take_up(self) -> None:
-        lines = self._unfinished.read_text("utf-8", errors="replace").splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]  # the last may be half written
-        if not whole or json.loads(whole[0]) != self._facts:
+    def _kept(self) -> list[str]:
+        """Whole lines of an earlier command; the last that it wrote may be half."""
+        try:
+            text = self._unfinished.read_text("utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        # Not splitlines: an answer may hold one of the other characters that it takes for an end.
+        return [f"{line}\n" for line in text.split("\n")[:-1]]
+
+    def _take_up(self, kept: Sequence[str]) -> None:
+        try:
+            facts, *rest = map(json.loads, kept)
+            self.done = {one["file"]: Answer(**one) for one in rest if facts == self._facts}
+        except (ValueError, TypeError, KeyError):
             raise InputError(
-                f"{self._unfinished}: was begun with another model, question or other files; "
-                "remove it, or choose another --to"
+                f"{self._unfinished}: is damaged, or none of ours; remove it, or choose another "
+                "--to"
+            ) from None
+        if facts != self._facts:
+            raise InputError(
+                f"{self._unfinished}: was begun with another model, question or value; remove it, "
+                "or choose another --to"
             )
-        for line in whole[1:]:
-            one = Answer(**json.loads(line))
-            self.done[one.file] = one
-        with report_disk_errors(self._unfinished):
-            self._unfinished.write_text("".join(whole), "utf-8")
 
     def add(self, given: Sequence[Answer]) -> None:
         """Keep a batch; what is kept survives a kill.
@@ -208,7 +219,8 @@ class AnswerFile:
         Raises:
             EnvironmentProblem: the disk does not take it.
         """
-        text = "".join(json.dumps(one.record(), ensure_ascii=False) + "\n" for one in given)
+        # In ASCII: the name of a file need not be Unicode, and comes back as it was.
+        text = "".join(json.dumps(one.record()) + "\n" for one in given)
         with (
             report_disk_errors(self._unfinished),
             self._unfinished.open("a", encoding="utf-8") as f,
@@ -222,7 +234,8 @@ class AnswerFile:
         """Write the file, a row per name of ``order``, and remove what stands beside it."""
         rows = [self.done[name] for name in order]
         text = _as_csv(rows, choices) if self._to.suffix == ".csv" else _as_lines(rows)
-        write_text(self._to, text)
+        # Bytes of a file's name that are no Unicode are written as \udcff: UTF-8 has none of them.
+        write_text(self._to, text.encode("utf-8", "backslashreplace").decode("utf-8"))
         self._unfinished.unlink()
 
 
@@ -237,7 +250,7 @@ def _as_csv(rows: Sequence[Answer], choices: Sequence[str]) -> str:
     for one in rows:
         given = [one.probabilities.get(choice, math.nan) for choice in choices]
         cells = ["" if math.isnan(value) else f"{value:.6f}" for value in given]
-        writer.writerow([_cell(one.file), _cell(one.answer), *cells, one.reason])
+        writer.writerow([_cell(one.file), _cell(one.answer), *cells, _cell(one.reason)])
     return file.getvalue()
 
 

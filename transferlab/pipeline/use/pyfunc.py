@@ -7,10 +7,10 @@ package's without the weights of the embedded backbone, travels with the model.
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import tempfile
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -75,28 +75,49 @@ class MultimodalModel(PythonModel):
         rows = model_input.to_dict("records")
         how = {"batch_samples": BATCH_SAMPLES, "max_new_tokens": MAX_NEW_TOKENS}
         how |= {key: int(value) for key, value in (params or {}).items() if key in how}
-        found = []
         with tempfile.TemporaryDirectory() as folder:
-            for number, row in enumerate(rows):
-                given = {key: value for key, value in row.items() if not _is_missing(value)}
-                file, kind = _file(given, Path(folder) / str(number), number=number)
-                question = self._question(given, kind)
-                values = {k: str(v) for k, v in given.items() if k not in RESERVED}
-                check_values(question, values)
-                ((one,),) = answers(self._backbone, question, [file], values, **how)
-                found.append(_record(one))
+            asked = [
+                self._asked(row, Path(folder) / f"row-{number}", number=number)
+                for number, row in enumerate(rows)
+            ]
+            found: list[dict[str, Any]] = []
+            # Neighbours with one question are asked together.
+            for _, group in groupby(asked, key=lambda one: (one[0].identity, one[1])):
+                some = list(group)
+                question, values, _ = some[0]
+                files = [file for _, _, file in some]
+                for batch in answers(self._backbone, question, files, values, **how):
+                    found += [_record(one, folder) for one in batch]
         return found
+
+    def _asked(
+        self, row: Mapping[str, Any], target: Path, *, number: int
+    ) -> tuple[Question, dict[str, str], Path]:
+        """A row's question, what it gives the prompt, and its medium as a file."""
+        given = {str(key): value for key, value in row.items() if not _is_missing(value)}
+        file, kind = _file(given, target, number=number)
+        question = self._question(given, kind)
+        values = {key: str(value) for key, value in given.items() if key not in RESERVED}
+        check_values(question, values)
+        return question, values, file
 
     def _question(self, row: Mapping[str, Any], kind: MediaKind) -> Question:
         if PROMPT not in row:
             return question_of(self._prompts, domain=row.get(DOMAIN), task=row.get(TASK), kind=kind)
-        choices = [str(one) for one in row.get(CHOICES, ())]
+        choices = row.get(CHOICES, ())
+        if isinstance(choices, str):
+            raise InputError(f"'{CHOICES}' is a text; give a list of texts")
+        choices = [str(one) for one in choices]
         return own_question(str(row[PROMPT]), choices=choices, kind=kind, frames=FRAMES)
 
 
-def _record(one: Answer) -> dict[str, Any]:
-    """Without the file's name, which is one of ours."""
-    return {key: value for key, value in one.record().items() if key != "file"}
+def _record(one: Answer, folder: str) -> dict[str, Any]:
+    """Without the file's name, and without our folder in a reason: a server tells nobody of it."""
+    found = {key: value for key, value in one.record().items() if key != "file"}
+    reason = one.reason
+    for ours in (f"{Path(folder).resolve()}/", f"{folder}/"):
+        reason = reason.replace(ours, "")
+    return found | {"reason": reason}
 
 
 def _is_missing(value: Any) -> bool:
@@ -126,19 +147,25 @@ def _content(given: Any, *, number: int) -> bytes:
     if isinstance(given, str):
         text = given.partition(",")[2] if given.startswith("data:") else given
         try:
-            return base64.b64decode(text, validate=True)
-        except binascii.Error:
+            return base64.b64decode("".join(text.split()), validate=True)  # may be in lines
+        except ValueError:
             raise InputError(
                 f"row {number}: '{MEDIUM}' is no base64; a file's name goes into '{PATH}'"
             ) from None
-    pixels = np.asarray(given)
-    if pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
+    try:
+        pixels = np.asarray(given, dtype=float)
+    except (ValueError, TypeError):
+        raise InputError(f"row {number}: '{MEDIUM}' is no picture, and no array of one") from None
+    if not pixels.size or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
         raise InputError(
             f"row {number}: an array of shape {pixels.shape} is no picture; give (H, W) or "
             "(H, W, 3)"
         )
     if pixels.min() < 0 or pixels.max() > np.iinfo(np.uint8).max:
         raise InputError(f"row {number}: values of the array lie outside 0 to 255")
+    if (pixels != np.floor(pixels)).any():
+        # Values from 0 to 1, cut to whole numbers, would be a black picture.
+        raise InputError(f"row {number}: values of the array are no whole numbers from 0 to 255")
     file = io.BytesIO()
     Image.fromarray(pixels.astype(np.uint8)).save(file, "PNG")
     return file.getvalue()

@@ -15,6 +15,7 @@ from transferlab.core.records import MEDIA_SLOT, MediaKind, Sample, TaskKind
 from transferlab.core.registry import did_you_mean
 from transferlab.domain.base.rows import WHERE, BadRow, Row
 from transferlab.domain.base.template import columns_of, fill, with_slots
+from transferlab.domain.media.dicom_files import list_dicom_files
 from transferlab.domain.media.resolver import MediaResolver
 from transferlab.errors import InputError
 
@@ -24,12 +25,12 @@ OWN = "own"
 """Domain and task of a question that somebody typed."""
 _PLACEHOLDER = "?"
 """Stands where a sample has its answer, which nobody knows yet and nothing reads."""
-_SUFFIXES: dict[MediaKind, tuple[str, ...]] = {
+_SUFFIXES: dict[str, tuple[str, ...]] = {
     "image": (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-    "dicom": (".dcm", ".dicom", ""),
     "video": (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ogv"),
 }
-"""Files of a folder that are looked at as a kind of medium; DICOM files often have no suffix."""
+"""Files of a folder that are looked at as a kind of medium. DICOM files are known otherwise: an
+archive names them by their UID, which has no suffix or ends in a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,14 @@ class Question:
     @property
     def identity(self) -> list[Any]:
         """What tells it from other questions, as plain data."""
-        return [self.domain, self.task, self.prompt, self.choices, self.media.model_dump()]
+        return [
+            self.domain,
+            self.task,
+            self.prompt,
+            self.choices,
+            self.media.model_dump(),
+            self.privacy.burned_in,
+        ]
 
     @property
     def columns(self) -> list[str]:
@@ -82,22 +90,13 @@ def question_of(
 
     Raises:
         InputError: there is no such task, there are several, it shows another kind of medium, none
-            or several, or it has no answer of its own (retrieval).
+            or several, or it has no answer (retrieval) or no choices of its own.
     """
     name, label, entry = _entry(prompts, domain, task)
     where = f"task '{label}' of '{name}'"
-    media = entry.get("media") or {}
-    if len(media) != 1:
-        raise InputError(
-            f"{where}: shows {len(media)} media, and files are asked about one by one; ask with "
-            "--prompt"
-        )
-    if entry["kind"] == "retrieve":
-        raise InputError(
-            f"{where}: finds its answer among those of a whole split; ask with --prompt"
-        )
+    _check_askable(entry, where=where)
     try:
-        (shown,) = media.values()
+        (shown,) = entry["media"].values()
         section = MediaSection.model_validate({**shown, "path": "{file}"})
     except ValidationError as error:
         raise InputError(
@@ -120,6 +119,28 @@ def question_of(
         if burned_in
         else PrivacySection(),
     )
+
+
+def _check_askable(entry: Mapping[str, Any], *, where: str) -> None:
+    """Whether a task can be asked about one file after the other.
+
+    Raises:
+        InputError: it shows no medium or several, or has no answer or no choices of its own.
+    """
+    media = entry.get("media") or {}
+    if len(media) != 1:
+        raise InputError(
+            f"{where}: shows {len(media)} media, and files are asked about one by one; ask with "
+            "--prompt"
+        )
+    if entry["kind"] == "retrieve":
+        raise InputError(
+            f"{where}: finds its answer among those of a whole split; ask with --prompt"
+        )
+    if entry["kind"] == "classify" and not entry.get("choices"):
+        raise InputError(
+            f"{where}: each of its samples has its own choices; ask with --prompt and --choice"
+        )
 
 
 def _entry(
@@ -175,11 +196,7 @@ def files_of(given: Sequence[Path], kind: MediaKind) -> list[Path]:
     found: dict[Path, None] = {}
     for one in given:
         if one.is_dir():
-            inside = [
-                path
-                for path in sorted(one.rglob("*"))
-                if path.suffix.lower() in _SUFFIXES[kind] and path.is_file()
-            ]
+            inside = list(_inside(one, kind))
             if not inside:
                 raise InputError(f"{one}: holds no files of kind {kind}")
             found |= dict.fromkeys(inside)
@@ -188,6 +205,18 @@ def files_of(given: Sequence[Path], kind: MediaKind) -> list[Path]:
         else:
             raise InputError(f"{one}: there is no such file or folder")
     return list(found)
+
+
+def _inside(folder: Path, kind: MediaKind) -> Iterator[Path]:
+    """A folder's files that may be of the kind, named as the folder was; DICOM as in training."""
+    if kind == "dicom":
+        base = folder.resolve()
+        for path in list_dicom_files(folder, folder):
+            yield folder / path.relative_to(base)
+        return
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in _SUFFIXES[kind] and path.is_file():
+            yield path
 
 
 @dataclass(frozen=True, kw_only=True)
