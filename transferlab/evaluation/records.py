@@ -17,6 +17,7 @@ from transferlab.evaluation.control import Controls
 from transferlab.evaluation.summary import Summary
 from transferlab.metrics.intervals import Interval, score_interval
 from transferlab.metrics.similarity import Similarity
+from transferlab.metrics.subgroups import Subgroups
 from transferlab.metrics.transfer import Gain
 
 
@@ -81,6 +82,49 @@ def score_record(score: DomainScore) -> dict[str, Any]:
                 **({"likelihood": dict(task.likelihood)} if task.likelihood else {}),
             }
             for name, task in score.tasks.items()
+        },
+    }
+
+
+def subgroups_record(
+    arms: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Subgroups]]]],
+) -> dict[str, Any]:
+    """The ``subgroups`` section.
+
+    Args:
+        arms: by arm, domain, task and attribute.
+
+    Returns:
+        By the same ``{"values": {value: {"value", "interval", "confidence", "interval_reason",
+        "samples", "groups"}}, "gap": {"best", "worst", "value", "interval", "confidence",
+        "interval_reason"}}``; tasks and domains without attributes are left out.
+    """
+    found: dict[str, Any] = {}
+    for arm, domains in arms.items():
+        for domain, tasks in domains.items():
+            for task, attributes in tasks.items():
+                if attributes:
+                    by_task = found.setdefault(arm, {}).setdefault(domain, {})
+                    by_task[task] = {name: _subgroups(one) for name, one in attributes.items()}
+    return found
+
+
+def _subgroups(one: Subgroups) -> dict[str, Any]:
+    return {
+        "values": {
+            value: {
+                "value": None if scored.value is None else _number(scored.value),
+                **_interval(scored.interval, scored.reason),
+                "samples": scored.samples,
+                "groups": scored.groups,
+            }
+            for value, scored in one.by_value.items()
+        },
+        "gap": {
+            "best": one.gap.best,
+            "worst": one.gap.worst,
+            "value": None if one.gap.value is None else _number(one.gap.value),
+            **_interval(one.gap.interval, one.gap.reason),
         },
     }
 

@@ -23,7 +23,10 @@ from transferlab.evaluation.records import (
     controls_record,
     gains_record,
     similarity_record,
+    subgroups_record,
 )
+from transferlab.evaluation.scoring import evaluated_samples
+from transferlab.evaluation.subgroups import score_subgroups
 from transferlab.metrics.transfer import Gain, transfer_gain
 from transferlab.pipeline.arms import ArmOutcome
 from transferlab.pipeline.build import Parts
@@ -83,6 +86,7 @@ def assemble(
         ),
         "steps": _steps(matrix, stream),
         "arms": arms_record(scores, confidence=confidence),
+        "subgroups": _subgroups(parts, scores),
         "gains": gains_record(_gains(parts, scores, arms)),
         "controls": controls_record(controls),
         "similarity": similarity_record(stream.similarity),
@@ -173,6 +177,25 @@ def _scores_by_arm(
         found["zero_shot"] = stream.rows[PRETRAINED]
     found["sequential"] = stream.rows[last]
     return found | {arm: outcome.scores for arm, outcome in arms.items()}
+
+
+def _subgroups(parts: Parts, scores: Mapping[str, Mapping[str, DomainScore]]) -> dict[str, Any]:
+    """Every arm's scores by the attributes of the test samples."""
+    section = parts.config.evaluation
+    samples = {
+        name: evaluated_samples(data, section, split=section.split)
+        for name, data in parts.domains.items()
+        if any(name in by_domain for by_domain in scores.values())
+    }
+    return subgroups_record(
+        {
+            arm: {
+                name: score_subgroups(score, samples[name], confidence=section.confidence)
+                for name, score in by_domain.items()
+            }
+            for arm, by_domain in scores.items()
+        }
+    )
 
 
 def _gains(
