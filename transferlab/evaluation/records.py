@@ -67,7 +67,7 @@ def _with_intervals(score: DomainScore, *, confidence: float) -> dict[str, Any]:
 def score_record(score: DomainScore) -> dict[str, Any]:
     """One domain's score: ``{"value", "metric", "tasks"}``; no sample, id or text.
 
-    Closed tasks have ``likelihood``, as ``TaskScore`` has it.
+    Closed tasks have ``likelihood`` and ``calibration``, as ``TaskScore`` has them.
     """
     return {
         "value": _number(score.value),
@@ -76,9 +76,10 @@ def score_record(score: DomainScore) -> dict[str, Any]:
             name: {
                 "metric": task.metric,
                 "value": _number(task.value),
-                "metrics": {metric: _number(value) for metric, value in task.metrics.items()},
+                "metrics": _numbers(task.metrics),
                 "samples": task.samples,
                 "groups": len(set(task.groups)),
+                **({"calibration": _numbers(task.calibration)} if task.calibration else {}),
                 **({"likelihood": dict(task.likelihood)} if task.likelihood else {}),
             }
             for name, task in score.tasks.items()
@@ -215,6 +216,10 @@ def _interval(interval: Interval | None, reason: str) -> dict[str, Any]:
         "confidence": interval.confidence,
         "interval_reason": None,
     }
+
+
+def _numbers(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: _number(value) for name, value in values.items()}
 
 
 def _number(value: float) -> float:

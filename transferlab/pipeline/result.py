@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,15 +103,20 @@ def assemble(
             **parts.tracker.address(),
             "experiment": config.tracking.experiment or config.name,
         },
-        "exports": [
-            {"kind": kind, "path": f"{EXPORTS}/{kind}", "status": PENDING, "reason": ""}
-            for kind in config.export
-        ],
+        "exports": _pending(config.export),
     }
     found = leads(
         scores, config.stream, trained_by=_trained_by(scores, arms), confidence=confidence
     )
     return result | {"answer": answer(result, found)}
+
+
+def _pending(kinds: Sequence[str]) -> list[dict[str, str]]:
+    """The exports that were asked for, none of them made yet."""
+    return [
+        {"kind": kind, "path": f"{EXPORTS}/{kind}", "status": PENDING, "reason": ""}
+        for kind in kinds
+    ]
 
 
 def retire_result(out: Path) -> None:

@@ -94,6 +94,13 @@ def test_matrix_arms_controls_and_gains(result):
     assert "joint is the same training as sequential" in text
 
 
+def test_calibration_is_a_note_of_the_task(result):
+    assert "calibration, lower" not in markdown(result)
+    breed = result["arms"]["single"]["cats"]["tasks"]["breed"]
+    breed["calibration"] = {"ece": 0.21, "ece_if_calibrated": 0.06, "brier": 0.17}
+    assert "Brier score): single 0.210 (0.060), 0.170" in markdown(result)
+
+
 def by_sex(female, male, interval):
     def scored(value, groups, samples):
         few = None if value is not None else f"too few to say: {groups} test group(s)"
