@@ -28,8 +28,8 @@ def subgroups_section(result: Result) -> Section:
         "Each task's score by the value of an attribute. The gap is the best value's score minus "
         "the worst one's; its interval allows for having looked at every pair of values, and it is "
         "bold where that interval excludes zero. Several attributes, tasks and arms are looked "
-        "at: of twenty gaps that are none, about one may be bold by chance. A gap says that the model "
-        "does not serve these groups alike on this test split, and not why."
+        "at: of twenty gaps that are none, about one may be bold by chance. A gap says that the "
+        "model does not serve these groups alike on this test split, and not why."
     )
     return Section(title="Subgroups", paragraphs=[text], blocks=tables)
 
