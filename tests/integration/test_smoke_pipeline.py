@@ -14,7 +14,7 @@ SMOKE = ROOT / "pipelines" / "smoke.yaml"
 KEYS = {
     "schema_version", "digest", "pipeline", "seed", "scoring", "domains", "scores", "summary",
     "steps", "arms", "gains", "controls", "similarity", "data_quantity", "cost", "same_training",
-    "quarantined", "mlflow", "exports", "answer", "environment", "similarity_adapted",
+    "quarantined", "mlflow", "exports", "answer", "environment", "similarity_adapted", "subgroups",
 }  # fmt: skip
 
 pytestmark = pytest.mark.integration
@@ -61,6 +61,10 @@ def test_result_has_every_key(finished):
     assert columns == ["scenes", "chest-xray", "lectures"]
     assert all(set(row["values"]) == set(columns) for row in result["scores"]["rows"])
     assert set(result["arms"]) == {"zero_shot", "scratch", "single", "joint", "sequential"}
+    assert all("sex" in one["chest-xray"]["finding"] for one in result["subgroups"].values())
+    assert set(result["subgroups"]) == set(result["arms"])
+    finding = result["arms"]["single"]["chest-xray"]["tasks"]["finding"]
+    assert set(finding["calibration"]) == {"ece", "ece_if_calibrated", "brier"}
     first, second = result["steps"]
     assert set(first["interference"]) == {"scenes"}
     assert set(second["interference"]) == {"scenes", "chest-xray"}

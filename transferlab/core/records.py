@@ -252,6 +252,9 @@ class TaskScore:
     """Tasks of two labels, per sample: log-likelihood of label 1 minus that of label 0."""
     statistics: Sequence[Sequence[float]] = ()
     """Per sample: what the primary metric notes, where it is one that notes something."""
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    """Closed tasks: ``ece``, ``ece_if_calibrated`` and ``brier`` of ``metrics.calibration``, from
+    the summed log-likelihoods, by whatever rule choices were answered."""
     likelihood: Mapping[str, Any] = field(default_factory=dict)
     """Closed and ranked tasks, plain data: the ``rule`` of ``evaluation.likelihood`` by which
     choices were answered and the ``reason`` for it, ``validation_samples`` and ``cross_entropy``

@@ -17,6 +17,7 @@ from transferlab.evaluation.control import Controls
 from transferlab.evaluation.summary import Summary
 from transferlab.metrics.intervals import Interval, score_interval
 from transferlab.metrics.similarity import Similarity
+from transferlab.metrics.subgroups import Subgroups
 from transferlab.metrics.transfer import Gain
 
 
@@ -66,7 +67,7 @@ def _with_intervals(score: DomainScore, *, confidence: float) -> dict[str, Any]:
 def score_record(score: DomainScore) -> dict[str, Any]:
     """One domain's score: ``{"value", "metric", "tasks"}``; no sample, id or text.
 
-    Closed tasks have ``likelihood``, as ``TaskScore`` has it.
+    Closed tasks have ``likelihood`` and ``calibration``, as ``TaskScore`` has them.
     """
     return {
         "value": _number(score.value),
@@ -75,12 +76,56 @@ def score_record(score: DomainScore) -> dict[str, Any]:
             name: {
                 "metric": task.metric,
                 "value": _number(task.value),
-                "metrics": {metric: _number(value) for metric, value in task.metrics.items()},
+                "metrics": _numbers(task.metrics),
                 "samples": task.samples,
                 "groups": len(set(task.groups)),
+                **({"calibration": _numbers(task.calibration)} if task.calibration else {}),
                 **({"likelihood": dict(task.likelihood)} if task.likelihood else {}),
             }
             for name, task in score.tasks.items()
+        },
+    }
+
+
+def subgroups_record(
+    arms: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Subgroups]]]],
+) -> dict[str, Any]:
+    """The ``subgroups`` section.
+
+    Args:
+        arms: by arm, domain, task and attribute.
+
+    Returns:
+        By the same ``{"values": {value: {"value", "interval", "confidence", "interval_reason",
+        "samples", "groups"}}, "gap": {"best", "worst", "value", "interval", "confidence",
+        "interval_reason"}}``; tasks and domains without attributes are left out.
+    """
+    found: dict[str, Any] = {}
+    for arm, domains in arms.items():
+        for domain, tasks in domains.items():
+            for task, attributes in tasks.items():
+                if attributes:
+                    by_task = found.setdefault(arm, {}).setdefault(domain, {})
+                    by_task[task] = {name: _subgroups(one) for name, one in attributes.items()}
+    return found
+
+
+def _subgroups(one: Subgroups) -> dict[str, Any]:
+    return {
+        "values": {
+            value: {
+                "value": None if scored.value is None else _number(scored.value),
+                **_interval(scored.interval, scored.reason),
+                "samples": scored.samples,
+                "groups": scored.groups,
+            }
+            for value, scored in one.by_value.items()
+        },
+        "gap": {
+            "best": one.gap.best,
+            "worst": one.gap.worst,
+            "value": None if one.gap.value is None else _number(one.gap.value),
+            **_interval(one.gap.interval, one.gap.reason),
         },
     }
 
@@ -171,6 +216,10 @@ def _interval(interval: Interval | None, reason: str) -> dict[str, Any]:
         "confidence": interval.confidence,
         "interval_reason": None,
     }
+
+
+def _numbers(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: _number(value) for name, value in values.items()}
 
 
 def _number(value: float) -> float:

@@ -30,6 +30,7 @@ from transferlab.evaluation.likelihood import (
 )
 from transferlab.evaluation.prediction import candidates_of, predict, rank_answers, select_samples
 from transferlab.metrics.answers import METRICS, Outcomes, measure, undefined_because
+from transferlab.metrics.calibration import calibration
 
 
 def score_domain(
@@ -192,7 +193,15 @@ class RuleScorer:
             },
             "fewest_tokens": fewest_tokens_share(by_rule[chosen.rule]),
         }
-        return replace(score, likelihood=likelihood)
+        return replace(score, likelihood=likelihood, calibration=_calibration(by_rule["sum"]))
+
+
+def _calibration(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """Of closed samples with their summed log-likelihoods; empty for ranked ones."""
+    if not predictions[0].sample.closed:
+        return {}
+    right = [one.sample.choices.index(one.sample.answer) for one in predictions]
+    return calibration([one.log_likelihoods for one in predictions], right)
 
 
 def _metric_of(score: TaskScore) -> str:

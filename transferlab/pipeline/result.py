@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ from transferlab.evaluation.records import (
     controls_record,
     gains_record,
     similarity_record,
+    subgroups_record,
 )
+from transferlab.evaluation.scoring import evaluated_samples
+from transferlab.evaluation.subgroups import score_subgroups
 from transferlab.metrics.transfer import Gain, transfer_gain
 from transferlab.pipeline.arms import ArmOutcome
 from transferlab.pipeline.build import Parts
@@ -83,6 +86,7 @@ def assemble(
         ),
         "steps": _steps(matrix, stream),
         "arms": arms_record(scores, confidence=confidence),
+        "subgroups": _subgroups(parts, scores),
         "gains": gains_record(_gains(parts, scores, arms)),
         "controls": controls_record(controls),
         "similarity": similarity_record(stream.similarity),
@@ -99,15 +103,20 @@ def assemble(
             **parts.tracker.address(),
             "experiment": config.tracking.experiment or config.name,
         },
-        "exports": [
-            {"kind": kind, "path": f"{EXPORTS}/{kind}", "status": PENDING, "reason": ""}
-            for kind in config.export
-        ],
+        "exports": _pending(config.export),
     }
     found = leads(
         scores, config.stream, trained_by=_trained_by(scores, arms), confidence=confidence
     )
     return result | {"answer": answer(result, found)}
+
+
+def _pending(kinds: Sequence[str]) -> list[dict[str, str]]:
+    """The exports that were asked for, none of them made yet."""
+    return [
+        {"kind": kind, "path": f"{EXPORTS}/{kind}", "status": PENDING, "reason": ""}
+        for kind in kinds
+    ]
 
 
 def retire_result(out: Path) -> None:
@@ -173,6 +182,25 @@ def _scores_by_arm(
         found["zero_shot"] = stream.rows[PRETRAINED]
     found["sequential"] = stream.rows[last]
     return found | {arm: outcome.scores for arm, outcome in arms.items()}
+
+
+def _subgroups(parts: Parts, scores: Mapping[str, Mapping[str, DomainScore]]) -> dict[str, Any]:
+    """Every arm's scores by the attributes of the test samples."""
+    section = parts.config.evaluation
+    samples = {
+        name: evaluated_samples(data, section, split=section.split)
+        for name, data in parts.domains.items()
+        if any(name in by_domain for by_domain in scores.values())
+    }
+    return subgroups_record(
+        {
+            arm: {
+                name: score_subgroups(score, samples[name], confidence=section.confidence)
+                for name, score in by_domain.items()
+            }
+            for arm, by_domain in scores.items()
+        }
+    )
 
 
 def _gains(

@@ -20,6 +20,7 @@ from transferlab.reporting.score_sections import (
     gains_section,
     matrix_section,
 )
+from transferlab.reporting.subgroup_section import subgroups_section
 
 Result = Mapping[str, Any]
 
@@ -41,6 +42,7 @@ def run_report(result: Result, *, digest: str) -> Report:
             data_section(result),
             matrix_section(result),
             arms_section(result),
+            subgroups_section(result),
             gains_section(result),
             forgetting_section(result),
             similarity_section(result),

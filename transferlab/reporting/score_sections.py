@@ -102,6 +102,7 @@ def _task_table(
     if "groups" in first:
         counted += f" of {first['groups']} groups"
     notes = [NOT_UNDERSTOOD] if lost else []
+    notes += _calibration(found)
     return Table(
         title=f"{domain}: {task} ({first['metric']}; {counted})",
         head=["arm", "score", ""],
@@ -109,6 +110,22 @@ def _task_table(
         notes=[*notes, *_reasons(found.values())],
         card=True,
     )
+
+
+def _calibration(found: Mapping[str, Result]) -> list[str]:
+    """The arms' calibration as one note; none of a task without choices."""
+    known = {arm: one["calibration"] for arm, one in found.items() if one.get("calibration")}
+    if not known:
+        return []
+    each = [
+        f"{ARMS[arm]} {number(one['ece'])} ({number(one['ece_if_calibrated'])}), "
+        f"{number(one['brier'])}"
+        for arm, one in known.items()
+    ]
+    return [
+        "calibration, lower is better (expected calibration error, in brackets what a calibrated "
+        f"model would have on as many samples; Brier score): {'; '.join(each)}"
+    ]
 
 
 def _score_row(

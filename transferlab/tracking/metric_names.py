@@ -29,12 +29,12 @@ def scores(by_domain: Mapping[str, DomainScore]) -> dict[str, float]:
 
 
 def tasks(by_domain: Mapping[str, DomainScore]) -> dict[str, float]:
-    """``task/<domain>/<task>/<metric>``: every metric of every task."""
+    """``task/<domain>/<task>/<metric>``: every metric of every task, calibration too."""
     return {
         f"task/{domain}/{task}/{metric}": value
         for domain, score in by_domain.items()
         for task, found in score.tasks.items()
-        for metric, value in found.metrics.items()
+        for metric, value in (*found.metrics.items(), *found.calibration.items())
     }
 
 

@@ -98,6 +98,17 @@ def test_an_arm_that_is_not_above_its_best_control_by_an_interval_is_marked(show
     assert row(shown(show_result, result), "finding")[3:5] == ["0.700", "0.900*"]
 
 
+def test_a_gap_between_subgroups_is_a_line(shown, result):
+    values = {"F": {"value": 0.9}, "M": {"value": 0.5}}
+    gap = {"best": "F", "worst": "M", "value": 0.4, "interval": [0.1, 0.7]}
+    by_sex = {"values": values, "gap": gap}
+    result["subgroups"] = {"sequential": {"cats": {"finding": {"sex": by_sex}}}}
+    said = "cats, finding by sex: F 0.900, M 0.500; gap 0.400 [0.100, 0.700]"
+    assert said in shown(show_result, result).splitlines()
+    gap["interval"] = [-0.1, 0.9]
+    assert "by sex" not in shown(show_result, result)
+
+
 def test_what_was_found_comes_first(shown, result):
     found = {"about": "best_arm", "text": "cats: [single] scores best.", "domain": "cats"}
     text = shown(show_result, result | {"answer": [found]})

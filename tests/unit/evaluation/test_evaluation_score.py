@@ -1,4 +1,5 @@
 import json
+import math
 from collections import Counter
 from dataclasses import asdict, replace
 
@@ -11,6 +12,7 @@ from transferlab.config.pipeline import EvaluationSection
 from transferlab.core.records import Prediction, TaskScore
 from transferlab.errors import DataError, ModelError
 from transferlab.evaluation.prediction import predict, select_samples
+from transferlab.evaluation.records import score_record
 from transferlab.evaluation.scoring import score_domain, score_task
 
 ALL = EvaluationSection()
@@ -43,6 +45,24 @@ def test_a_score_survives_json_with_all_that_intervals_need(squares, perfect):
     assert len(task.margins) == 24
     assert set(task.margins) == {2.0, -2.0}
     assert "bright" not in json.dumps(asdict(task))  # codes, not texts
+
+
+def test_closed_tasks_say_how_far_their_probabilities_can_be_believed(squares, perfect):
+    sure = 1 / (1 + math.exp(-2))  # of two choices, 0 and -2
+    found = score_domain(perfect, squares, ALL, trained=True)
+    shade = found.tasks["shade"].calibration
+    assert shade["ece"] == pytest.approx(1 - sure)  # right every time
+    assert shade["brier"] == pytest.approx((1 - sure) ** 2)
+    always_wrong = FakeBackbone(
+        lambda one: next(c for c in one.choices if c != one.answer) if one.closed else one.answer
+    )
+    wrong = score_domain(always_wrong, squares, ALL, trained=True).tasks["shade"].calibration
+    assert wrong["ece"] == pytest.approx(sure)
+    assert wrong["brier"] == pytest.approx(sure**2)
+    assert found.tasks["report"].calibration == {}
+    record = score_record(found)["tasks"]
+    assert record["shade"]["calibration"] == shade
+    assert "calibration" not in record["report"]
 
 
 def test_auroc_reads_margins_and_not_the_order_of_a_samples_choices():

@@ -14,6 +14,7 @@ from transferlab.errors import InputError
 from transferlab.reporting.markdown import render_markdown
 from transferlab.reporting.page import render_html
 from transferlab.reporting.run_report import run_report
+from transferlab.reporting.subgroup_section import gap_sentences
 from transferlab.reporting.writer import write_report
 
 DIGEST = "0123456789abcdef" * 4
@@ -91,6 +92,61 @@ def test_matrix_arms_controls_and_gains(result):
     assert "| sequential over single | -0.100 \\[-0.180, -0.020\\] | negative transfer |" in text
     assert "| single over zero shot | +0.010 | no interval |" in text
     assert "joint is the same training as sequential" in text
+
+
+def test_calibration_is_a_note_of_the_task(result):
+    assert "calibration, lower" not in markdown(result)
+    breed = result["arms"]["single"]["cats"]["tasks"]["breed"]
+    breed["calibration"] = {"ece": 0.21, "ece_if_calibrated": 0.06, "brier": 0.17}
+    assert "Brier score): single 0.210 (0.060), 0.170" in markdown(result)
+
+
+def by_sex(female, male, interval):
+    def scored(value, groups, samples):
+        few = None if value is not None else f"too few to say: {groups} test group(s)"
+        bounds = None if value is None else [value - 0.1, value + 0.1]
+        return {
+            "value": value, "interval": bounds, "interval_reason": few,
+            "samples": samples, "groups": groups,
+        }  # fmt: skip
+
+    gap = {"best": "F", "worst": "M", "value": female - male, "interval": interval}
+    return {"cats": {"breed": {"sex": {
+        "values": {"F": scored(female, 7, 20), "M": scored(male, 8, 30),
+                   "other": scored(None, 3, 4)},
+        "gap": gap | {"interval_reason": None},
+    }}}}  # fmt: skip
+
+
+def test_subgroups_stand_before_and_after_with_their_gaps(result):
+    assert "Nothing was compared: no domain lists attributes" in markdown(result)
+    result["subgroups"] = {
+        "zero_shot": by_sex(0.5, 0.45, [-0.1, 0.2]),
+        "sequential": by_sex(0.8, 0.5, [0.05, 0.55]),
+    }
+    text = markdown(result)
+    table = text[text.index("### cats: breed by sex") :]
+    assert line(table, "| value") == "| value | samples / groups | zero shot | sequential |"
+    assert line(table, "| F") == (
+        "| F | 20 / 7 | 0.500 \\[0.400, 0.600\\] | 0.800 \\[0.700, 0.900\\] |"
+    )
+    assert line(table, "| other") == "| other | 4 / 3 | too few | too few |"
+    assert line(table, "| gap") == (
+        "| gap |  | 0.050 \\[-0.100, 0.200\\] | **0.300** \\[0.050, 0.550\\] |"
+    )
+    assert "other: all values that occur in few test groups, taken together" in table
+    assert "too few to say: 3 test group(s)" in table
+
+
+def test_a_gap_is_a_sentence_only_where_its_interval_excludes_zero(result):
+    result["subgroups"] = {"zero_shot": by_sex(0.8, 0.5, [0.05, 0.55])}
+    assert list(gap_sentences(result)) == []  # nothing was trained yet
+    result["subgroups"]["sequential"] = by_sex(0.8, 0.5, [0.0, 0.6])
+    assert list(gap_sentences(result)) == []
+    result["subgroups"]["sequential"] = by_sex(0.9, 0.5, [0.1, 0.7])
+    assert list(gap_sentences(result)) == [
+        "cats, breed by sex: F 0.900, M 0.500; gap 0.400 [0.100, 0.700], before 0.300"
+    ]
 
 
 def test_a_mark_goes_where_the_score_is_above_its_controls(result):

@@ -106,6 +106,7 @@ def make_score():
             samples=2,
             groups=("a", "b"),
             sample_values=(1.0, 0.0),
+            calibration={"brier": 0.125},
         )
         return DomainScore(
             domain=domain, value=value, metric="accuracy (finding)", tasks={"finding": task}

@@ -195,6 +195,7 @@ def test_a_step_holds_quantity_cost_and_every_metric(
     assert metrics["cost/peak_memory_bytes"] == 1e9
     assert metrics["score/lectures"] == 0.5
     assert metrics["task/lectures/finding/macro_f1"] == 0.25
+    assert metrics["task/lectures/finding/brier"] == 0.125
 
 
 def test_similarity_is_comparable_between_steps_and_gathered_on_the_parent(

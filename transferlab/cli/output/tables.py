@@ -21,6 +21,7 @@ from transferlab.reporting.labels import (
     interval,
     number,
 )
+from transferlab.reporting.subgroup_section import gap_sentences
 
 WIDE_COLUMNS = 100
 Result = Mapping[str, Any]
@@ -44,6 +45,8 @@ def show_result(console: Console, result: Result) -> None:
     rules = zero_shot_rules(result)
     if rules is not None:
         _show(console, rules, [])
+    for sentence in gap_sentences(result):
+        console.print(sentence, markup=False, soft_wrap=False)
     metrics = {column["domain"]: column["metric"] for column in result["scores"]["columns"]}
     console.print()
     for domain, metric in metrics.items():
