@@ -15,6 +15,7 @@ from transferlab.cli import (
     predict,
     similarity,
     strategies,
+    studies,
 )
 from transferlab.cli.doctor import doctor
 from transferlab.cli.domains import app as domains
@@ -39,6 +40,7 @@ app.command()(evaluate.evaluate)
 app.command()(analysis.report)
 app.command()(analysis.compare)
 app.command()(similarity.similarity)
+app.command()(studies.study)
 
 
 @app.callback(invoke_without_command=True)
