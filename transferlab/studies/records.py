@@ -113,7 +113,11 @@ def single_record(settings: Mapping[str, Any], record: Mapping[str, Any]) -> dic
             for arm, row in record["arms"].items()
         },
         "gains": [_alone(one) for one in record["gains"]],
-        "forgetting": {name: _alone(one) for name, one in record["forgetting"].items()},
+        "forgetting": {
+            name: _alone(one)
+            for name, one in record["forgetting"].items()
+            if one["value"] is not None  # a stream of one domain forgets none
+        },
     }
 
 

@@ -106,7 +106,9 @@ class StudySummary:
         text = json.dumps(self.to_record(), indent=1, ensure_ascii=False, allow_nan=False)
         write_text(self._out / STUDY_FILE, escape_json(text) + "\n")
         buffer = io.StringIO()
-        table = csv.DictWriter(buffer, [*COLUMNS, *self._plan.varied], lineterminator="\n")
+        # The seed has its column whether it varies or not.
+        head = dict.fromkeys([*COLUMNS, *self._plan.varied])
+        table = csv.DictWriter(buffer, list(head), lineterminator="\n")
         table.writeheader()
         table.writerows(self._rows())
         write_text(self._out / TABLE_FILE, buffer.getvalue())

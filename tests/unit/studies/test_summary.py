@@ -116,10 +116,12 @@ def test_the_table_has_a_row_per_number(plan, tmp_path, fake_runner):
     out = tmp_path / "out"
     run_all(plan, out, fake_runner(out, failing=("data.max_train_samples=8, seed=0",)))
     rows = list(csv.DictReader((out / "study.csv").open()))
+    head = (out / "study.csv").read_text().splitlines()[0].split(",")
+    assert len(set(head)) == len(head)
     # Four arms, a gain and forgetting of three cells, and the cell that failed.
     assert len(rows) == 3 * 6 + 1
     (failed,) = [row for row in rows if row["status"] == "failed"]
-    assert (failed["data.max_train_samples"], failed["value"]) == ("8", "")
+    assert (failed["data.max_train_samples"], failed["seed"], failed["value"]) == ("8", "0", "")
     (row,) = [
         one
         for one in rows
