@@ -103,8 +103,7 @@ class StudySummary:
         Raises:
             EnvironmentProblem: the disk does not take them.
         """
-        text = json.dumps(self.to_record(), indent=1, ensure_ascii=False, allow_nan=False)
-        write_text(self._out / STUDY_FILE, escape_json(text) + "\n")
+        write_text(self._out / STUDY_FILE, escape_json(_as_json(self.to_record())) + "\n")
         buffer = io.StringIO()
         # The seed has its column whether it varies or not.
         head = dict.fromkeys([*COLUMNS, *self._plan.varied])
@@ -156,6 +155,19 @@ class StudySummary:
                 yield {**shared, "what": "gain", **places, **_numbers(one)}
             for what, one in record["forgetting"].items():
                 yield {**shared, "what": what, "arm": "sequential", **_numbers(one)}
+
+
+def _as_json(record: dict[str, Any]) -> str:
+    """A line for each entry of a list: json without indentation is several times as quick."""
+    parts = []
+    for key, value in record.items():
+        dumped = [
+            json.dumps(one, ensure_ascii=False, allow_nan=False)
+            for one in (value if isinstance(value, list) else [value])
+        ]
+        lines = ",\n  ".join(dumped)
+        parts.append(f'"{key}": ' + (f"[\n  {lines}\n ]" if isinstance(value, list) else lines))
+    return "{\n " + ",\n ".join(parts) + "\n}"
 
 
 def _numbers(entry: dict[str, Any]) -> dict[str, Any]:
