@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from transferlab.studies.plan import StudyPlan
-    from transferlab.studies.runner import Outcome
+    from transferlab.studies.runner import Outcome, Runner
     from transferlab.studies.summary import StudySummary
 
 SHOWN_SETTINGS = 50
@@ -48,7 +48,7 @@ def study(
     from transferlab.config.gallery import find_pipeline
     from transferlab.pipeline.stages import alone_in
     from transferlab.studies.plan import plan_study
-    from transferlab.studies.runner import ProcessRunner, default_workers, run_cells
+    from transferlab.studies.runner import ProcessRunner, default_workers
     from transferlab.studies.summary import StudySummary
 
     folders = domains or []
@@ -62,17 +62,24 @@ def study(
     context.find_root().obj.out = folder
     count = workers or default_workers()
     runner = ProcessRunner(folder, workers=count, domains=folders)
-    waiting = summary.waiting()
-    say(_opening(plan, summary, folder, running=min(count, len(waiting))))
+    say(_opening(plan, summary, folder, running=min(count, len(summary.waiting()))))
     with alone_in(folder):
-        summary.write()
-        for done, outcome in enumerate(run_cells(waiting, runner, workers=count), start=1):
-            reason = summary.add(outcome)
-            summary.write()
-            say(f"{done} of {len(waiting)}: {_ended(outcome, reason)}")
+        _run(summary, runner, workers=count)
     _show_summary(plan, summary, folder)
     if summary.failures():
         raise typer.Exit(1)
+
+
+def _run(summary: StudySummary, runner: Runner, *, workers: int) -> None:
+    """Run what has no result; the files are written, and a line is shown, as each cell ends."""
+    from transferlab.studies.runner import run_cells
+
+    waiting = summary.waiting()
+    summary.write()
+    for done, outcome in enumerate(run_cells(waiting, runner, workers=workers), start=1):
+        reason = summary.add(outcome)
+        summary.write()
+        say(f"{done} of {len(waiting)}: {_ended(outcome, reason)}")
 
 
 def _opening(plan: StudyPlan, summary: StudySummary, folder: Path, *, running: int) -> str:
