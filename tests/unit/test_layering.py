@@ -17,6 +17,7 @@ LAYERS = [  # bottom first; a unit may import layers below its own, and no sibli
     {"domain", "backbone", "continual", "evaluation", "tracking", "export"},
     {"pipeline"},
     {"reporting"},
+    {"studies"},
     {"api", "cli"},
     {"__main__", "__init__"},
 ]

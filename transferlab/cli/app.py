@@ -16,6 +16,7 @@ from transferlab.cli import (
     serve,
     similarity,
     strategies,
+    studies,
 )
 from transferlab.cli.doctor import doctor
 from transferlab.cli.domains import app as domains
@@ -41,6 +42,7 @@ app.command()(serve.serve)
 app.command()(analysis.report)
 app.command()(analysis.compare)
 app.command()(similarity.similarity)
+app.command()(studies.study)
 
 
 @app.callback(invoke_without_command=True)

@@ -20,6 +20,7 @@ from transferlab.config.gallery import (
     shipped_pipelines,
 )
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.config.study import StudyConfig
 from transferlab.config.yaml_sections import read_text
 
 app = typer.Typer(help="The experiments that come with transferlab.", rich_markup_mode=None)
@@ -94,10 +95,16 @@ def _describe(name: str) -> dict[str, Any]:
             "strategy": [spec.name for spec in config.strategy],
             "arms": [*config.arms, "sequential"],
         }
+    if isinstance(config, StudyConfig):
+        listed = dict.fromkeys(key for cell in config.cells for key in cell)
+        content |= {"pipeline": config.pipeline, "varies": [*listed, *config.grid]}
     return content | {"command": _command(name, name), "file": str(path)}
 
 
 def _command(name: str, written: str) -> str:
-    if isinstance(load_shipped(name), PipelineConfig):
+    config = load_shipped(name)
+    if isinstance(config, PipelineConfig):
         return f"transferlab run {written}"
+    if isinstance(config, StudyConfig):
+        return f"transferlab study {written}"
     return f"transferlab pretrain {written} --out DIR"

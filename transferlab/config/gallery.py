@@ -11,6 +11,7 @@ from pathlib import Path
 
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.config.pretrain import PretrainConfig
+from transferlab.config.study import StudyConfig
 from transferlab.config.yaml_sections import load_yaml, read_text
 from transferlab.config.yaml_text import parse_yaml
 from transferlab.core.files import report_disk_errors
@@ -65,15 +66,18 @@ def _comment_lines(text: str) -> Iterator[str]:
         yield line.removeprefix("#")
 
 
-def load_shipped(name: str) -> PipelineConfig | PretrainConfig:
-    """A shipped pipeline, or a shipped recipe of pretraining.
+def load_shipped(name: str) -> PipelineConfig | PretrainConfig | StudyConfig:
+    """A shipped pipeline, recipe of pretraining, or study.
 
     Raises:
         UnknownName: no shipped pipeline has that name.
     """
     path = shipped_file(name)
-    if "stages" in parse_yaml(read_text(path)).value:
+    content = parse_yaml(read_text(path)).value
+    if "stages" in content:
         return load_yaml(path, PretrainConfig)
+    if "pipeline" in content:
+        return load_yaml(path, StudyConfig)
     return load_yaml(path, PipelineConfig)
 
 

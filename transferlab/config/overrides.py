@@ -43,7 +43,7 @@ def apply_overrides(tree: Any, overrides: Sequence[str]) -> tuple[Any, list[Appl
     for text in overrides:
         try:
             key, value = _parse(text)
-            applied.append(Applied(path=_put(tree, key, value), given=key))
+            applied.append(Applied(path=put_value(tree, key, value), given=key))
         except OverrideProblem as problem:
             problems.append(str(problem))
     return tree, applied, problems
@@ -83,8 +83,17 @@ def _parse(text: str) -> tuple[str, Any]:
     return key, parsed.value
 
 
-def _put(tree: Any, key: str, value: Any) -> YamlPath:
-    """Set the value; returns its path, list items as positions."""
+def put_value(tree: Any, key: str, value: Any) -> YamlPath:
+    """Set the value that a dotted key means; returns its path, list items as positions.
+
+    Args:
+        tree: a plain document; changed in place.
+        key: as ``--set`` takes it.
+        value: plain data.
+
+    Raises:
+        OverrideProblem: the document has no place for it.
+    """
     *parents, last = key.split(".")
     path: YamlPath = ()
     node = tree

@@ -63,6 +63,17 @@ def difference_over_seeds(
     return _joined(part, [here, there], confidence), ""
 
 
+def student_interval(values: Sequence[float], *, confidence: float) -> Interval | None:
+    """Student's interval of the mean of one number per seed; None of fewer than two."""
+    if len(values) < 2:
+        return None
+    points = np.array(values)
+    quantile = float(stats.t.ppf((1 + confidence) / 2, df=len(points) - 1))
+    margin = quantile * float(points.std(ddof=1)) / math.sqrt(len(points))
+    mean = float(points.mean())
+    return Interval(low=mean - margin, high=mean + margin, confidence=confidence)
+
+
 def covers_seeds(*sides: Sequence[DomainScore]) -> bool:
     """Whether an interval says anything about other seeds than those that were trained."""
     return min(map(len, sides)) > 1

@@ -46,12 +46,18 @@ def load_pipeline(
     return config
 
 
-def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
+def check(
+    config: PipelineConfig,
+    *,
+    domains: Sequence[Path] = (),
+    entries: Mapping[str, DomainEntry] | None = None,
+) -> list[str]:
     """Every problem with the domains, metrics and strategies that the pipeline names; torch-free.
 
     Args:
         config: a pipeline whose schema is sound.
         domains: folders of domains beside the usual search path.
+        entries: what ``find_domains`` gave for this pipeline's domains; None looks for them.
 
     Returns:
         One sentence per problem; empty when the pipeline can start.
@@ -61,7 +67,8 @@ def check(config: PipelineConfig, *, domains: Sequence[Path] = ()) -> list[str]:
     """
     named = [("source", config.source)] if config.source else []
     named += [(f"stream.{index}", name) for index, name in enumerate(config.stream)]
-    entries = find_domains(domains, needed=[name for _, name in named])
+    if entries is None:
+        entries = find_domains(domains, needed=[name for _, name in named])
     problems = []
     for path, name in named:
         if name not in entries:

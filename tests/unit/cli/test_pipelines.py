@@ -13,6 +13,8 @@ def test_every_shipped_pipeline_is_listed_with_its_question(command):
     assert listed["smoke"]["stream"] == ["chest-xray", "lectures"]
     assert listed["smoke"]["memory"].endswith("GiB")
     assert listed["pretrain-tiny"]["command"] == "transferlab pretrain pretrain-tiny --out DIR"
+    assert listed["study-quantity"]["command"] == "transferlab study study-quantity"
+    assert listed["study-quantity"]["varies"] == ["data.max_train_samples", "seed"]
     table = command("pipelines", "list").out
     assert [name for name in listed if name not in table] == []
     assert "not measured" in table

@@ -8,12 +8,14 @@ from pydantic import ValidationError
 
 from transferlab.config.domain import DomainConfig
 from transferlab.config.pipeline import PipelineConfig
+from transferlab.config.study import StudyConfig
 from transferlab.config.yaml_text import parse_yaml
 from transferlab.continual.options.compatibility import read_options
 from transferlab.continual.options.registry import OPTIONS
 from transferlab.errors import InputError
 
 PIPELINE = {"name": "snippet", "stream": ["chest-xray"]}
+STUDY = {"name": "snippet", "pipeline": "smoke"}
 DOMAIN = {
     "name": "snippet",
     "version": 1,
@@ -60,6 +62,8 @@ def problem(content: Any) -> str | None:
         content.get("source"), dict
     ):
         return _refused(PipelineConfig, PIPELINE | content)
+    if content.keys() <= StudyConfig.model_fields.keys():
+        return _refused(StudyConfig, STUDY | content)
     if content.keys() <= DomainConfig.model_fields.keys():
         return _refused(DomainConfig, _whole_domain(content))
     return f"is neither a pipeline nor a domain: {sorted(content)}"
@@ -75,7 +79,9 @@ def _whole_domain(part: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def _refused(model: type[PipelineConfig | DomainConfig], content: dict[str, Any]) -> str | None:
+def _refused(
+    model: type[PipelineConfig | DomainConfig | StudyConfig], content: dict[str, Any]
+) -> str | None:
     try:
         config = model.model_validate(content)
     except ValidationError as error:
@@ -110,6 +116,8 @@ def test_a_snippet_is_valid(snippet):
         ("source: {kind: table, path: a.csv, media: {...}}", None),
         ("tasks: {ask: {kind: guess}}", "kind"),
         ("training: {epochs: 3}", "neither"),
+        ("grid: {seed: [0, 1]}", None),
+        ("grid: {seed: 0}", "valid list"),
         ("- a list", "neither"),
     ],
 )

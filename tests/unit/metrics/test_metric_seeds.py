@@ -2,9 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from transferlab.metrics.intervals import difference_interval, score_interval
-from transferlab.metrics.seeds import covers_seeds, difference_over_seeds, mean_over_seeds
+from transferlab.metrics.seeds import (
+    covers_seeds,
+    difference_over_seeds,
+    mean_over_seeds,
+    student_interval,
+)
 
 GROUPS = {"t": [f"g{at // 4}" for at in range(80)]}
 
@@ -69,3 +75,11 @@ def test_too_few_groups_have_none(domain_score):
     found, reason = difference_over_seeds([few, few], [few, few], confidence=0.95)
     assert found is None
     assert "2 test group(s)" in reason
+
+
+def test_the_interval_of_one_number_per_seed_is_that_of_scipy():
+    values = [0.1, 0.15, 0.12, 0.3]
+    found = student_interval(values, confidence=0.9)
+    low, high = stats.t.interval(0.9, 3, loc=np.mean(values), scale=stats.sem(values))
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert student_interval([0.1], confidence=0.9) is None

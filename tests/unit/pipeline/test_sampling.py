@@ -36,6 +36,14 @@ def test_larger_limits_contain_smaller_ones_whatever_the_order(first, second, ra
     assert len(few) == small
 
 
+@given(st.integers(1, 25), st.integers(1, 25))
+def test_larger_limits_contain_smaller_ones_task_by_task(first, second):
+    small, large = sorted((first, second))
+    few = {one.id for one in capped(SAMPLES, small, per_task=True)}
+    assert few <= {one.id for one in capped(SAMPLES, large, per_task=True)}
+    assert len(few) == 2 * min(small, 20)
+
+
 def test_only_the_named_tasks_of_a_domain_are_used():
     data = DomainData(
         name="d",
