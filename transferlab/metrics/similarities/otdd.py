@@ -53,7 +53,7 @@ def _gaussians(rows: np.ndarray, codes: np.ndarray) -> Gaussians:
         centred = rows[codes == code] - means[code]
         roots[code, :count] = centred / np.sqrt(max(count - 1, 1))
     if roots.shape[1] > roots.shape[2]:
-        roots = np.linalg.qr(roots, mode="r")
+        roots = np.asarray(np.linalg.qr(roots, mode="r"))
     return means, roots
 
 
