@@ -82,6 +82,7 @@ DOORS = {
     "datasketch": ("domain/",),
     "dicomanonymizer": ("domain/privacy/dicom_profile.py",),
     "mlflow": ("tracking/", "export/", "pipeline/use/pyfunc.py"),
+    "ot": ("metrics/similarities/otdd.py",),
     "jinja2": ("pipeline/", "reporting/", "backbone/processing/chat.py"),
     "matplotlib": ("tracking/", "reporting/figures.py", "tiny/"),
     "typer": ("cli/",),

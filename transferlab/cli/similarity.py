@@ -131,14 +131,24 @@ def _show(found: SimilarityMatrix, shown: Sequence[str]) -> None:
     else:
         for table in _matrices(found, names, shown or SHOWN_FEATURES):
             console.print(table)
+    labels = _label_table(found, shown if len(names) == 2 else shown or SHOWN_FEATURES)
+    if labels.row_count:
+        console.print(labels)
     for one in found.domains:
         bad = f", {one.quarantined} row(s) could not be used" if one.quarantined else ""
         console.print(f"{one.name}: version {one.version}, {one.samples} samples{bad}", style="dim")
-    for sentence in (
+    sentences = [
         "distances: higher means less similar; in brackets the mean over random splits of the same "
         "samples, which is what no difference would look like",
         f"= no difference is shown: p above {NO_DIFFERENCE}",
-    ):
+    ]
+    if labels.row_count:
+        sentences.append(
+            "labels: how well a domain's own features tell its answers; no distance, and higher is "
+            "better; in brackets the mean over shuffled answers, one sample of each group; = no "
+            "better than those is shown"
+        )
+    for sentence in sentences:
         console.print(sentence, style="dim")
 
 
@@ -157,6 +167,27 @@ def _pair_table(found: SimilarityMatrix, names: Sequence[str], shown: Sequence[s
                 f"{one.p_value:.3f}",
                 f"{one.source_samples}, {one.target_samples}",
             )
+    return table
+
+
+def _label_table(found: SimilarityMatrix, shown: Sequence[str]) -> Table:
+    """What was measured of each domain alone; without rows where no domain has labels."""
+    table = Table(title="labels", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("domain")
+    table.add_column("measure")
+    for heading in ("value", "(shuffled)", "p", "samples"):
+        table.add_column(heading, justify="right")
+    for name, measured in found.labels.items():
+        for one in measured:
+            if not shown or one.features in shown:
+                table.add_row(
+                    name,
+                    f"{one.name} ({one.features})",
+                    significant(one.value) + _mark(one),
+                    f"({significant(one.baseline_mean)})",
+                    f"{one.p_value:.3f}",
+                    str(one.target_samples),
+                )
     return table
 
 

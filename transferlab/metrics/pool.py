@@ -70,6 +70,8 @@ class MeasureFacts:
     """The kinds of pools it is for: image, text, joint; or words."""
     labels: bool = False
     """It needs labels, and is left out where there are none."""
+    of: Literal["pair", "target"] = "pair"
+    """Whether it is of two sets, or of the target alone (``metrics/label_measures.py``)."""
 
 
 def similarity_measure(
@@ -94,7 +96,7 @@ SIMILARITIES = Registry(
     modules_of("transferlab.metrics.similarities"),
     group="transferlab.similarities",
 )
-"""Functions of type ``Measure``."""
+"""Functions of type ``Measure``, and those of the target alone, ``LabelMeasure``."""
 
 
 def principal_components(pool: np.ndarray, *, components: int = MAX_COMPONENTS) -> np.ndarray:

@@ -23,24 +23,26 @@ from transferlab.metrics.pool import (
 
 @dataclass(frozen=True, kw_only=True)
 class Similarity:
-    """One measure between two sets of samples, and its permutation baseline."""
+    """One measure between two sets of samples, or of the target's labels, and its permutation
+    baseline."""
 
     name: str
-    """frechet, mmd, proxy_a_distance, sliced_wasserstein, vocabulary_js, linear_cka."""
+    """Of ``SIMILARITIES``, or linear_cka. All but linear_cka are distances, whose higher means
+    less similar; those that begin with ``target_`` are no distance, and higher means that the
+    target's features tell more of its labels."""
     features: str
     """image, text or joint; "words" for the vocabulary."""
     value: float
-    """All but linear_cka are distances: higher means less similar."""
     baseline_mean: float
     """Mean over random splits of the pooled groups, matched in number and size: what "no
-    difference" looks like."""
+    difference" looks like. Of the target's labels: mean over shuffles of them."""
     baseline_std: float
     p_value: float
     """(1 + permutations at or above the value) / (1 + permutations), in (0, 1]."""
     permutations: int
     source_samples: int
     """How many of the source's samples were compared: those with media, for image features, less
-    what ``match_groups`` leaves out."""
+    what ``match_groups`` leaves out. 0 for a measure of the target alone."""
     target_samples: int
 
 
@@ -58,13 +60,15 @@ class SampleSet:
     sets look different. Empty: each sample stands for itself."""
     labels: Sequence[str] = ()
     """N answers with the name of their task, "" where an answer is no label; or none."""
+    tasks: Sequence[str] = ()
+    """N names of tasks; none where there are no labels."""
 
     def check(self, name: str) -> None:
         """
         Raises:
-            ValueError: there is not one text, group or label per sample.
+            ValueError: there is not one text, group, label or task per sample.
         """
-        for what in ("texts", "groups", "labels"):
+        for what in ("texts", "groups", "labels", "tasks"):
             given = len(getattr(self, what))
             if given not in (0, len(self.features.text)):
                 raise ValueError(
@@ -84,8 +88,8 @@ def compare(
 
     A kind of which either side has fewer than ``MIN_SAMPLES`` samples (images of a text-only
     domain; a few groups of very unequal size, which cannot be matched) or one group only has no
-    entry; nor has a measure that needs labels, where there are
-    none.
+    entry; nor has a measure that needs labels, where there are none. Those of the target alone are
+    ``measure_labels``'s.
 
     Args:
         source: features from the same backbone as the target's.
@@ -113,8 +117,10 @@ def compare(
         splits = pool.splits(permutations)
         for name, measure in chosen.items():
             facts = facts_of(measure)
-            if kind in facts.pools and not (facts.labels and pool.labels is None):
-                found.append(_measured(name, kind, measure(pool, splits), pool.sizes))
+            if facts.of != "pair" or (facts.labels and pool.labels is None):
+                continue
+            if kind in facts.pools:
+                found.append(against_baseline(name, kind, measure(pool, splits), pool.sizes))
     return found
 
 
@@ -159,7 +165,7 @@ def compare_paired(
             continue
         values = [linear_cka(one, two)]
         values += [linear_cka(one, rng.permutation(two)) for _ in range(permutations)]
-        found.append(_measured("linear_cka", kind, np.array(values), (len(one), len(two))))
+        found.append(against_baseline("linear_cka", kind, np.array(values), (len(one), len(two))))
     return found
 
 
@@ -176,7 +182,9 @@ def _pooled(
     A row of zeros is a sample without media, or a text without words: there is nothing to compare.
     """
     masks = [np.any(side != 0, axis=1) if drop_empty else np.ones(len(side), bool) for side in rows]
-    units = [np.asarray(names) for names in (_units("source", sets[0]), _units("target", sets[1]))]
+    units = [
+        np.asarray(names) for names in (units_of("source", sets[0]), units_of("target", sets[1]))
+    ]
     names = [side[keep] for side, keep in zip(units, masks, strict=True)]
     if min(map(len, names)) < MIN_SAMPLES or min(len(set(side)) for side in names) < 2:
         return None
@@ -201,7 +209,8 @@ def _label_codes(sets: Sequence[SampleSet], masks: Sequence[np.ndarray]) -> np.n
     return np.where(labels == "", -1, codes)
 
 
-def _units(side: str, one: SampleSet) -> list[str]:
+def units_of(side: str, one: SampleSet) -> list[str]:
+    """What must stay together: a sample's group, or itself, under the name of its side."""
     named = one.groups or [""] * len(one.features.text)
     return [
         f"{side} group {group}" if group else f"{side} sample {index}"
@@ -228,7 +237,10 @@ def _with_media(features: Features, kind: FeatureKind) -> np.ndarray:
     return rows[np.any(rows != 0, axis=1)] if kind == "image" else rows
 
 
-def _measured(name: str, features: str, values: np.ndarray, samples: tuple[int, int]) -> Similarity:
+def against_baseline(
+    name: str, features: str, values: np.ndarray, samples: tuple[int, int]
+) -> Similarity:
+    """The first value beside all others, which are those of random splits or shuffles."""
     value, baseline = values[0], values[1:]
     # Equal splits may differ in the last bits; such a tie counts as "at or above".
     slack = 1e-9 * max(1e-300, float(np.abs(values).max()))

@@ -65,7 +65,7 @@ def similarity_section(result: Result) -> Section:
             paragraphs=["Nothing was compared: the run names no source, or had too few samples."],
         )
     text = (
-        f"How far each domain is from the source {source}. All measures are distances: higher "
+        f"How far each domain is from the source {source}. These measures are distances: higher "
         "means less similar. Beside each stands the mean of random splits of the same samples, "
         "which is what no difference would look like, and the share of splits that reach the value "
         "(p)."
@@ -76,19 +76,31 @@ def similarity_section(result: Result) -> Section:
             " All domains are compared on the backbone before any adaptation, and once more after "
             "the last step, which is what adapting did to them."
         )
-    tables = [
-        _distances(domain, rows, later.get(domain) or [])
-        for domain, rows in measured.items()
-        if rows
-    ]
+    if any(_of_labels(one) for rows in measured.values() for one in rows):
+        text += (
+            " How well a domain's own features tell its labels is no distance: higher is better, "
+            "and what stands beside it is the mean over shuffled labels."
+        )
+    tables = []
+    for domain, rows in measured.items():
+        after = later.get(domain) or []
+        apart = [one for one in rows if not _of_labels(one)]
+        told = [one for one in rows if _of_labels(one)]
+        tables += [_distances(domain, apart, after)] if apart else []
+        tables += [_labels(domain, told, after)] if told else []
     return Section(title="Similarity", paragraphs=[text], blocks=[*tables, *_against_gain(result)])
 
 
-def _distances(
-    domain: str, measured: Sequence[Mapping[str, Any]], later: Sequence[Mapping[str, Any]]
-) -> Table:
+def _of_labels(measured: Mapping[str, Any]) -> bool:
+    """Whether it is of the domain's features and labels alone; such has no samples of a source."""
+    return not measured["source_samples"]
+
+
+def _measure_rows(
+    measured: Sequence[Mapping[str, Any]], later: Sequence[Mapping[str, Any]]
+) -> list[list[Cell | str]]:
     after = {(one["name"], one["features"]): one for one in later}
-    rows: list[list[Cell | str]] = [
+    return [
         [
             f"{one['name'].replace('_', ' ')} ({one['features']})",
             Cell(text=significant(one["value"]), emphasis=one["p_value"] <= 0.05),
@@ -98,16 +110,37 @@ def _distances(
         ]
         for one in measured
     ]
+
+
+def _distances(
+    domain: str, measured: Sequence[Mapping[str, Any]], later: Sequence[Mapping[str, Any]]
+) -> Table:
     sizes = sorted({(one["source_samples"], one["target_samples"]) for one in measured})
     compared = "; ".join(f"{first} and {second}" for first, second in sizes)
     return Table(
         title=domain,
-        head=["measure", "value", "no difference", "p", *(["after adapting"] if after else [])],
-        rows=rows,
+        head=["measure", "value", "no difference", "p", *(["after adapting"] if later else [])],
+        rows=_measure_rows(measured, later),
         notes=[
             f"samples of the source and of the domain that were compared: {compared}; "
             f"{measured[0]['permutations']} random splits, so p is never below "
             f"{1 / (1 + measured[0]['permutations']):.3f}; bold: p at most 0.05"
+        ],
+        card=True,
+    )
+
+
+def _labels(
+    domain: str, measured: Sequence[Mapping[str, Any]], later: Sequence[Mapping[str, Any]]
+) -> Table:
+    samples = "; ".join(map(str, sorted({one["target_samples"] for one in measured})))
+    return Table(
+        title=f"Labels of {domain}",
+        head=["measure", "value", "shuffled labels", "p", *(["after adapting"] if later else [])],
+        rows=_measure_rows(measured, later),
+        notes=[
+            f"samples, one of each group and task: {samples}; {measured[0]['permutations']} "
+            "shuffles of the labels; bold: p at most 0.05, the features tell them"
         ],
         card=True,
     )

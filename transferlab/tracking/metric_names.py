@@ -69,6 +69,8 @@ def similarity(
 ) -> dict[str, float]:
     """``similarity/<measure>_<features>``, and its zero as ``similarity_baseline/...``.
 
+    Measures of the domain's labels alone begin with ``target_``; they are no distances.
+
     Args:
         measured: one domain's measures.
         under: what stands between the prefix and the name, e.g. "lectures/".

@@ -50,7 +50,8 @@ def test_names_that_are_not_registered_are_refused_with_the_nearest():
     found = problems(export=["adaptor"], similarity={"measures": ["frechet", "mdd"]})
     assert found == [
         "similarity.measures: Unknown similarity measure 'mdd'. Did you mean 'mmd'? Known: "
-        "frechet, mmd, proxy_a_distance, sliced_wasserstein, vocabulary_js.",
+        "frechet, mmd, otdd, proxy_a_distance, sliced_wasserstein, target_h_score, "
+        "target_logme, vocabulary_js.",
         "export: Unknown export format 'adaptor'. Did you mean 'adapter'? Known: "
         "adapter, merged, mlflow.",
     ]

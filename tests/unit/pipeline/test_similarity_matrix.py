@@ -1,5 +1,6 @@
 """Domains against each other: negative controls, what is left out, and the command."""
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -115,6 +116,36 @@ def test_the_record_is_plain_and_holds_no_sample(asked):
     }  # fmt: skip
     assert "a question" not in json.dumps(record)
     assert "cats1" not in json.dumps(record)
+
+
+def test_labels_are_measured_per_domain_and_in_no_pair(asked, folder, capsys, monkeypatch):
+    def labelled(entry, **how):
+        data = data_of(entry.name)
+        train = [
+            dataclasses.replace(one, kind="classify", answer="ab"[at // 2 % 2], choices=("a", "b"))
+            for at, one in enumerate(data.splits["train"])
+        ]
+        return dataclasses.replace(data, splits={**data.splits, "train": tuple(train)})
+
+    code, out, _ = call(capsys, folder, "cats", "dogs")
+    assert code == 0
+    assert "target_" not in out  # free text is no label
+    monkeypatch.setattr(matrix, "load_domain", labelled)
+    found = measured("cats", "dogs", measures=None, max_samples=80)
+    assert not any(one.name.startswith("target_") for one in found.of_pair("cats", "dogs"))
+    (cats, dogs) = found.to_record()["labels"]
+    assert (cats["domain"], dogs["domain"]) == ("cats", "dogs")
+    told = {(one["name"], one["features"]): one for one in cats["measures"]}
+    assert set(told) == {
+        (name, kind) for name in ("target_h_score", "target_logme") for kind in ("text", "joint")
+    }
+    assert told["target_logme", "joint"]["target_samples"] == 40  # groups are of two samples
+    code, out, _ = call(capsys, folder, "cats", "dogs", "ships", "--features", "joint")
+    assert code == 0
+    lines = [one.split() for one in out.splitlines() if "target_logme (joint)" in one]
+    assert [one[0] for one in lines] == ["cats", "dogs", "ships"]
+    assert {one[-1] for one in lines} == {"40"}
+    assert "no distance, and higher is better" in " ".join(out.split())
 
 
 @pytest.fixture

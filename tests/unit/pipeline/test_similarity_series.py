@@ -37,8 +37,8 @@ class Backbone:
 
 def samples(domain):
     return tuple(
-        Sample(id=f"{domain}{at}", domain=domain, task="t", kind="describe", media=(), prompt="q",
-               answer="this", group=f"{domain} {at}")
+        Sample(id=f"{domain}{at}", domain=domain, task="t", kind="classify", media=(), prompt="q",
+               answer="ab"[at % 2], choices=("a", "b"), group=f"{domain} {at}")
         for at in range(20)
     )  # fmt: skip
 
@@ -81,6 +81,18 @@ def test_all_domains_lie_in_one_space_and_what_adapting_does_is_a_second_series(
         f"{series}/{domain}" for series in (SIMILARITY, SIMILARITY_ADAPTED) for domain in before
     }
     assert len(backbone.asked) == 6  # finished stages ask nothing
+
+
+def test_a_domains_labels_are_measured_beside_its_distances(parts):
+    made = parts(similarity={"measures": ["frechet", "target_logme"]})
+    found = measure_similarity(made, Backbone(), series=SIMILARITY)
+    for measured in found.values():
+        told = [one for one in measured if one.name == "target_logme"]
+        assert [(one.features, one.source_samples, one.target_samples) for one in told] == [
+            ("joint", 0, 20)
+        ]
+        assert {one.source_samples for one in measured if one.name == "frechet"} == {20}
+    assert measure_similarity(made, Backbone(), series=SIMILARITY) == found
 
 
 def test_without_a_source_or_where_it_is_not_wanted_nothing_is_measured(parts):

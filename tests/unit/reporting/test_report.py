@@ -157,6 +157,20 @@ def test_a_mark_goes_where_the_score_is_above_its_controls(result):
     assert "0.200 \\[0.100" in line(breed, "| zero shot")
 
 
+def test_how_well_labels_are_told_is_no_distance(result):
+    assert "no distance" not in markdown(result)
+    told = result["similarity"]["cats"][0] | {
+        "name": "target_logme", "value": -0.3, "source_samples": 0, "target_samples": 77,
+    }  # fmt: skip
+    result["similarity"]["cats"].append(told)
+    text = markdown(result)
+    assert "is no distance: higher is better" in text
+    labels = text[text.index("Labels of cats") :]
+    assert "| target logme (joint) | **-0.3** | 1.5 ± 0.25 | 0.050 | - |" in labels
+    assert "one of each group and task: 77;" in labels
+    assert "0 and 77" not in text
+
+
 def test_data_similarity_costs_and_how_to_reproduce(result):
     text = markdown(result)
     assert "| stream | 3 | CC-BY-NC-4.0 | 1,400 / 200 / 400 | 320 | 1,001 |" in text

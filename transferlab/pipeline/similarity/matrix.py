@@ -20,6 +20,7 @@ from transferlab.domain.loader import load_domain
 from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
 from transferlab.errors import DataError, InputError
+from transferlab.metrics.label_measures import measure_labels
 from transferlab.metrics.pool import SIMILARITIES
 from transferlab.metrics.similarity import SampleSet, Similarity, compare
 from transferlab.pipeline.sampling import capped
@@ -51,6 +52,8 @@ class SimilarityMatrix:
     domains: Sequence[ComparedDomain]
     pairs: Mapping[tuple[str, str], Sequence[Similarity]]
     """By two domains in the order of ``domains``; the measures are symmetric."""
+    labels: Mapping[str, Sequence[Similarity]]
+    """By domain: how well its features tell its labels; nothing where it has none."""
     left_out: Mapping[str, str]
     """Domains that could not be compared, and why."""
 
@@ -71,6 +74,10 @@ class SimilarityMatrix:
                     "measures": [dataclasses.asdict(one) for one in measured],
                 }
                 for (first, second), measured in self.pairs.items()
+            ],
+            "labels": [
+                {"domain": name, "measures": [dataclasses.asdict(one) for one in measured]}
+                for name, measured in self.labels.items()
             ],
             "left_out": [
                 {"domain": name, "reason": reason} for name, reason in self.left_out.items()
@@ -103,7 +110,8 @@ def measure_matrix(
     leave_out: bool = False,
     listener: Listener = ignore,
 ) -> SimilarityMatrix:
-    """Compare the training splits of domains, each pair as a run compares source and target.
+    """Compare the training splits of domains, each pair as a run compares source and target, and
+    each domain's features with its labels.
 
     Args:
         entries: of the domains, each once.
@@ -137,7 +145,17 @@ def measure_matrix(
         seed=settings.seed,
         domains=[_described(data, len(chosen.texts)) for data, chosen in found.values()],
         pairs=pairs,
+        labels={name: _told(chosen, settings) for name, (_, chosen) in found.items()},
         left_out=left_out,
+    )
+
+
+def _told(domain: SampleSet, settings: MatrixSettings) -> list[Similarity]:
+    return measure_labels(
+        domain,
+        seed=settings.seed,
+        permutations=settings.permutations,
+        measures=settings.measures,
     )
 
 

@@ -10,6 +10,7 @@ import dataclasses
 
 from transferlab.core.events import stage_events
 from transferlab.core.protocols import Backbone
+from transferlab.metrics.label_measures import measure_labels
 from transferlab.metrics.similarity import SampleSet, Similarity, compare
 from transferlab.pipeline.build import Parts
 from transferlab.pipeline.similarity.sample_sets import sample_set
@@ -21,7 +22,8 @@ LABELS = {SIMILARITY: "similarity", SIMILARITY_ADAPTED: "similarity after the st
 def measure_similarity(
     parts: Parts, backbone: Backbone, *, series: str
 ) -> dict[str, list[Similarity]]:
-    """Compare the source with each domain; a finished stage is read, not run.
+    """Compare the source with each domain, and each domain's features with its labels; a finished
+    stage is read, not run.
 
     Args:
         backbone: as it is when the series is measured.
@@ -48,14 +50,18 @@ def measure_similarity(
         record = parts.stages.load(stage)
         if record is None:
             with stage_events(parts.listener, f"{LABELS[series]}: {source} and {domain}"):
-                measured = compare(
-                    set_of(source),
-                    set_of(domain),
-                    seed=parts.config.seed,
-                    permutations=section.permutations,
-                    measures=section.measures,
-                )
+                measured = _measured(parts, set_of(source), set_of(domain))
             record = {"measures": [dataclasses.asdict(one) for one in measured]}
             parts.stages.save(stage, record)
         found[domain] = [Similarity(**one) for one in record["measures"]]
     return found
+
+
+def _measured(parts: Parts, source: SampleSet, target: SampleSet) -> list[Similarity]:
+    """The measures of the two, then those of the target's labels."""
+    seed, section = parts.config.seed, parts.config.similarity
+    count, names = section.permutations, section.measures
+    return [
+        *compare(source, target, seed=seed, permutations=count, measures=names),
+        *measure_labels(target, seed=seed, permutations=count, measures=names),
+    ]
