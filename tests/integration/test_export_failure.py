@@ -54,6 +54,8 @@ def test_each_domains_adapter_of_a_routed_run_is_exported_by_its_name(tmp_path):
     exports = json.loads((out / "result.json").read_text("utf-8"))["exports"]
     assert [one["status"] for one in exports] == ["done"] * len(config.stream)
     for name, folder in zip(config.stream, written, strict=True):
-        assert f"This is the adapter of {name} alone." in (folder / "README.md").read_text("utf-8")
+        assert f"This is the adapter of {name}, and not what was scored." in (
+            folder / "README.md"
+        ).read_text("utf-8")
     weights = {(one / "adapter_model.safetensors").read_bytes() for one in written}
     assert len(weights) == len(written)

@@ -164,7 +164,7 @@ def test_evaluate_gives_the_runs_scores(finished, capsys):
     found = json.loads(capsys.readouterr().out)
     expected = result["arms"]["sequential"]["lectures"]["tasks"]["subject"]
     assert found["scores"]["tasks"]["subject"] == expected
-    assert found["trained"] is True
+    assert (found["trained"], found["same_data"]) == (True, True)
     assert (
         main(["evaluate", str(out / "exports" / "adapter"), "--on", "lectures", "--task", "x"]) == 2
     )

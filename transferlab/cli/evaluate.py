@@ -18,25 +18,30 @@ from transferlab.cli.options import (
 )
 from transferlab.cli.output.terminal import output, say, say_json
 
+Split = Annotated[str, typer.Option(help="test, or validation for choosing.")]
+MaxSamples = Annotated[
+    int | None, typer.Option(min=1, help="Per task, spread over groups; default: all.")
+]
+Controls = Annotated[
+    bool, typer.Option("--controls/--no-controls", help="Measure what needs no understanding.")
+]
+AnswerTokens = Annotated[
+    int | None,
+    typer.Option(min=1, help="Of a free answer; default: the longest reference in training."),
+]
+
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Folder of an exported model, or a Hub id.")],
     on: Annotated[str, typer.Option("--on", metavar="DOMAIN", help="A domain's name or folder.")],
     task: Annotated[list[str] | None, typer.Option(help="Score this task; repeatable.")] = None,
-    split: Annotated[str, typer.Option(help="test, or validation for choosing.")] = "test",
-    max_samples: Annotated[
-        int | None, typer.Option(min=1, help="Per task, spread over groups; default: all.")
-    ] = None,
-    controls: Annotated[
-        bool, typer.Option("--controls/--no-controls", help="Measure what needs no understanding.")
-    ] = True,
+    split: Split = "test",
+    max_samples: MaxSamples = None,
+    controls: Controls = True,
     backbone: AdapterBase = None,
     device: Device = "auto",
     batch_samples: BatchSamples = 8,
-    max_new_tokens: Annotated[
-        int | None,
-        typer.Option(min=1, help="Of a free answer; default: the longest reference in training."),
-    ] = None,
+    max_new_tokens: AnswerTokens = None,
     seed: Annotated[int, typer.Option(min=0, help="Of what controls draw.")] = 0,
     trust_remote_code: TrustRemoteCode = False,
     as_json: AsJson = False,
@@ -63,23 +68,13 @@ def evaluate(
     named = find_model(model, backbone=backbone, device=device, trust_remote_code=trust_remote_code)
     console = output()
 
-    def run(listener: Any) -> dict[str, Any]:
-        return measure(
-            named,
-            on,
-            section,
-            tasks=task,
-            domains=domains or [],
-            data_root=None,
-            seed=seed,
-            listener=listener,
-        )
+    how: dict[str, Any] = {"tasks": task, "domains": domains or [], "data_root": None, "seed": seed}
 
     if as_json:
-        say_json(run(ignore))
+        say_json(measure(named, on, section, **how, listener=ignore))
         return
     with progress(console) as listener:
-        found = run(listener)
+        found = measure(named, on, section, **how, listener=listener)
     _show(console, found)
 
 
@@ -107,9 +102,8 @@ def _show(console: Any, found: Mapping[str, Any]) -> None:
             str(scored["groups"]),
         )
     domain = found["domain"]
-    known = "was trained on it" if found["trained"] else "was not trained on it, as far as it says"
     version = f"version {domain['version']}, {found['split']} split"
-    say(f"{found['model']} on {domain['name']} ({version}): {known}")
+    say(f"{found['model']} on {domain['name']} ({version}): {_history(found)}")
     console.print(table)
     if losing:
         say("* not above the best control by its interval: nothing is shown there")
@@ -117,3 +111,12 @@ def _show(console: Any, found: Mapping[str, Any]) -> None:
     bounds = scored["interval"]
     within = "" if bounds is None else f" [{bounds[0]:.3f}, {bounds[1]:.3f}]"
     say(f"mean {scored['value']:.3f}{within}: {scored['metric']}")
+
+
+def _history(found: Mapping[str, Any]) -> str:
+    """What the model says of itself and these data."""
+    if not found["trained"]:
+        return "was not trained on it, as far as it says"
+    if found["same_data"]:
+        return "was trained on its training split"
+    return "was trained on other data of that name: what is tested may have been trained on"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,29 +33,37 @@ MAX_SHOWN = 8
 Media = list[Path] | None
 
 
+Image = Annotated[Media, typer.Option(help="A picture, or a folder; repeatable.")]
+Dicom = Annotated[Media, typer.Option(help="A DICOM file, or a folder; repeatable.")]
+Video = Annotated[Media, typer.Option(help="A film, or a folder; repeatable.")]
+Choice = Annotated[
+    list[str] | None, typer.Option(help="With --prompt: an answer to choose among; repeatable.")
+]
+Value = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=TEXT", help="What the task's prompt asks for; repeatable."),
+]
+Frames = Annotated[
+    int | None,
+    typer.Option(min=1, help="With --prompt: frames of a film that are shown; default: 4."),
+]
+To = Annotated[
+    Path | None, typer.Option(help="A .csv or .jsonl file; a stopped command goes on there.")
+]
+
+
 def predict(
     model: Annotated[str, typer.Argument(help="Folder of an exported model, or a Hub id.")],
-    image: Annotated[Media, typer.Option(help="A picture, or a folder; repeatable.")] = None,
-    dicom: Annotated[Media, typer.Option(help="A DICOM file, or a folder; repeatable.")] = None,
-    video: Annotated[Media, typer.Option(help="A film, or a folder; repeatable.")] = None,
+    image: Image = None,
+    dicom: Dicom = None,
+    video: Video = None,
     prompt: Annotated[str | None, typer.Option(help="A question of your own.")] = None,
-    choice: Annotated[
-        list[str] | None,
-        typer.Option(help="With --prompt: an answer to choose among; repeatable."),
-    ] = None,
+    choice: Choice = None,
     domain: Annotated[str | None, typer.Option(help="A domain that it was trained on.")] = None,
     task: Annotated[str | None, typer.Option(help="A task that it was trained on.")] = None,
-    value: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN=TEXT", help="What the task's prompt asks for; repeatable."),
-    ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(min=1, help="With --prompt: frames of a film that are shown; default: 4."),
-    ] = None,
-    to: Annotated[
-        Path | None, typer.Option(help="A .csv or .jsonl file; a stopped command goes on there.")
-    ] = None,
+    value: Value = None,
+    frames: Frames = None,
+    to: To = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that file.")] = False,
     backbone: AdapterBase = None,
     device: Device = "auto",
@@ -73,16 +81,7 @@ def predict(
     from transferlab.pipeline.use.questions import files_of, own_question, question_of
 
     given: dict[MediaKind, Media] = {"image": image, "dicom": dicom, "video": video}
-    kinds = [kind for kind, paths in given.items() if paths]
-    if len(kinds) != 1:
-        raise InputError("name files of one kind: --image, --dicom or --video")
-    (kind,) = kinds
-    if prompt is not None and (task is not None or domain is not None):
-        raise InputError("--prompt is a question of your own: leave out --domain and --task")
-    if choice and prompt is None:
-        raise InputError("--choice belongs to --prompt: a task has its own choices")
-    if frames is not None and (prompt is None or kind != "video"):
-        raise InputError("--frames belongs to --video with --prompt: a task has its own number")
+    kind = _kind(given, prompt=prompt, of_task=[domain, task], choice=choice, frames=frames)
     if overwrite and to is None:
         raise InputError("--overwrite replaces the file of --to: name one, or leave it out")
     named = find_model(model, backbone=backbone, device=device, trust_remote_code=trust_remote_code)
@@ -101,6 +100,31 @@ def predict(
         max_new_tokens=max_new_tokens,
     )
     _show(found, question, to=to, as_json=as_json)
+
+
+def _kind(
+    given: Mapping[MediaKind, Media],
+    *,
+    prompt: str | None,
+    of_task: Sequence[str | None],
+    choice: Sequence[str] | None,
+    frames: int | None,
+) -> MediaKind:
+    """What the files are, where the options go together.
+
+    Raises:
+        InputError: they do not.
+    """
+    kinds = [kind for kind, paths in given.items() if paths]
+    if len(kinds) != 1:
+        raise InputError("name files of one kind: --image, --dicom or --video")
+    if prompt is not None and any(of_task):
+        raise InputError("--prompt is a question of your own: leave out --domain and --task")
+    if choice and prompt is None:
+        raise InputError("--choice belongs to --prompt: a task has its own choices")
+    if frames is not None and (prompt is None or kinds != ["video"]):
+        raise InputError("--frames belongs to --video with --prompt: a task has its own number")
+    return kinds[0]
 
 
 def _values(given: Sequence[str]) -> dict[str, str]:

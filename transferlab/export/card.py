@@ -133,9 +133,10 @@ def _answer(sentences: Sequence[Mapping[str, Any]]) -> list[str]:
 def _routing(strategy: str, after: str) -> str:
     """That the scores are of several adapters."""
     return (
-        f"**This is the adapter of {sanitize_markdown(after)} alone.** The scores below are of all "
-        f"adapters of the run, of which the strategy {sanitize_markdown(strategy)} chose one for "
-        "each question; what chooses is not in this folder."
+        f"**This is the adapter of {sanitize_markdown(after)}, and not what was scored.** The "
+        f"scores below are of what the strategy {sanitize_markdown(strategy)} chose, or put "
+        "together, for each question from the adapters of all domains; what does so is not in this "
+        "folder."
     )
 
 

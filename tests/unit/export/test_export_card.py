@@ -230,8 +230,8 @@ def test_nothing_of_data_is_markup_in_the_card(result):
 
 def test_an_adapter_of_several_says_that_the_scores_are_of_all(result):
     card = render_card(result, after="chest-xray", routed_by="per_domain")
-    assert "This is the adapter of chest-xray alone." in card
-    assert "alone" not in render_card(result, after="chest-xray")
+    assert "This is the adapter of chest-xray, and not what was scored." in card
+    assert "not what was scored" not in render_card(result, after="chest-xray")
 
 
 def test_what_was_found_comes_before_the_figures(result):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +108,7 @@ class Writer:
             "data": {name: one["digest"] for name, one in domains.items()},
             "licences": {name: one["licence"] for name, one in domains.items()},
             "base_weights": self.weights,
-            "result": self.result.get("digest"),
+            "settings": _digest(self.result["pipeline"]),
         }
 
     def _write(self, exporter: Exporter, model: TunedModel, folder: Path) -> dict[str, Any]:
@@ -122,6 +124,11 @@ class Writer:
             "max_logit_difference": record.max_logit_difference,
             "tolerance": record.tolerance,
         }
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of a pipeline's settings as JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def prompts_of(

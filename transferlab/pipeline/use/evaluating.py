@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from transferlab.backbone.hf import HFBackbone
 from transferlab.config.pipeline import EvaluationSection
 from transferlab.core.events import Listener, Warned, stage_events
 from transferlab.core.records import SCORING_VERSION, DomainData
@@ -50,8 +51,10 @@ def evaluate(
         listener: is told of every stage.
 
     Returns:
-        ``{"model", "domain", "trained", "split", "scoring_version", "scores", "controls"}``; the
-        last two as ``arms[arm][domain]`` and ``controls[domain]`` of result.json.
+        ``{"model", "domain", "trained", "same_data", "split", "scoring_version", "scores",
+        "controls"}``. ``trained`` and ``same_data`` are what the model's lineage says: whether it
+        was trained on a domain of that name, and on just these data. The last two are as
+        ``arms[arm][domain]`` and ``controls[domain]`` of result.json.
 
     Raises:
         TransferlabError: the domain or the model cannot be used, in one sentence.
@@ -61,12 +64,7 @@ def evaluate(
     with stage_events(listener, "loading the model"):
         backbone = named.load()
     check_answerable(backbone, {data.name: data}, split=section.split)
-    if backbone.writes:
-        known, tokens_of = {data.name: data}, backbone.answer_tokens
-        limits = new_token_limits(section, known, tokens_of)
-        for sentence in too_long_references(section, known, limits, tokens_of):
-            listener(Warned(text=sentence))
-        section = section.model_copy(update={"max_new_tokens": limits.get(data.name)})
+    section = _with_answer_length(section, backbone, data, listener=listener)
     with stage_events(listener, f"scoring {data.name}"):
         score = score_domain(backbone, data, section, trained=trained, split=section.split)
     controls = {}
@@ -85,11 +83,25 @@ def evaluate(
             "licence": data.licence,
         },
         "trained": trained,
+        "same_data": named.lineage.get("data", {}).get(data.name) == data.digest,
         "split": section.split,
         "scoring_version": SCORING_VERSION,
         "scores": scores["model"][data.name],
         "controls": controls_record({data.name: controls})[data.name],
     }
+
+
+def _with_answer_length(
+    section: EvaluationSection, backbone: HFBackbone, data: DomainData, *, listener: Listener
+) -> EvaluationSection:
+    """How long written answers may become, where the section leaves that to the references."""
+    if not backbone.writes:
+        return section
+    known, tokens_of = {data.name: data}, backbone.answer_tokens
+    limits = new_token_limits(section, known, tokens_of)
+    for sentence in too_long_references(section, known, limits, tokens_of):
+        listener(Warned(text=sentence))
+    return section.model_copy(update={"max_new_tokens": limits.get(data.name)})
 
 
 def _domain(
