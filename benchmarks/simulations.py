@@ -18,9 +18,9 @@ from interval_coverage import CONFIDENCE, DRAWS, GROUPS, intervals
 from report import table
 from scipy import stats
 
+from transferlab.metrics.baselines.matched_groups import match_groups
 from transferlab.metrics.forgetting import corrected_forgetting
 from transferlab.metrics.groups import GroupValues
-from transferlab.metrics.matched_groups import match_groups
 from transferlab.metrics.pool import SIMILARITIES, Pool
 
 DOMAINS = 4

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from transferlab.cli.options import Debug, Device
+from transferlab.cli.output.terminal import say
 
 
 def serve(
@@ -22,4 +23,4 @@ def serve(
     from transferlab.pipeline.use.opening import find_model
     from transferlab.pipeline.use.serving import serve as run
 
-    raise typer.Exit(run(find_model(model, device=device), port))
+    raise typer.Exit(run(find_model(model, device=device), port, tell=say))

@@ -71,7 +71,7 @@ class MeasureFacts:
     labels: bool = False
     """It needs labels, and is left out where there are none."""
     of: Literal["pair", "target"] = "pair"
-    """Whether it is of two sets, or of the target alone (``metrics/label_measures.py``)."""
+    """Whether it is of two sets, or of the target alone (``baselines/label_measures.py``)."""
 
 
 def similarity_measure(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transferlab.core.records import Features
-from transferlab.metrics.matched_groups import MIN_SAMPLES, match_groups
+from transferlab.metrics.baselines.matched_groups import MIN_SAMPLES, match_groups
 from transferlab.metrics.pool import (
     FEATURE_KINDS,
     SIMILARITIES,

@@ -15,7 +15,7 @@ from transferlab import __version__
 from transferlab.config.pipeline import PipelineConfig, TrainOverride
 from transferlab.core.records import SCORING_VERSION
 from transferlab.evaluation.control import CONTROLS as REGISTERED_CONTROLS
-from transferlab.metrics.matched_groups import BASELINE
+from transferlab.metrics.baselines.matched_groups import BASELINE
 from transferlab.metrics.pool import SIMILARITIES
 
 Facts = dict[str, str]

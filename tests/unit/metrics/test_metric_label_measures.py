@@ -8,7 +8,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.cross_decomposition import CCA
 
 from transferlab.core.records import Features
-from transferlab.metrics.label_measures import label_measure, measure_labels
+from transferlab.metrics.baselines.label_measures import label_measure, measure_labels
 from transferlab.metrics.similarities.target_h_score import target_h_score
 from transferlab.metrics.similarities.target_logme import target_logme
 from transferlab.metrics.similarity import SampleSet, compare
@@ -183,7 +183,7 @@ def test_tasks_that_ask_the_same_groups_are_shuffled_alike():
     tasks = ["a"] * 30 + ["b"] * 30
     twice = domain(np.concatenate([rows, rows]), np.tile(codes, 2), tasks=tasks, groups=groups)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("transferlab.metrics.label_measures.SIMILARITIES", {"noted": noted})
+        patch.setattr("transferlab.metrics.baselines.label_measures.SIMILARITIES", {"noted": noted})
         measure_labels(twice, seed=0, permutations=5, measures=["noted"])
     assert len(seen) == 2
     np.testing.assert_array_equal(*seen)

@@ -5,7 +5,7 @@ import pytest
 
 from transferlab.config.pipeline import SimilaritySection
 from transferlab.core.records import Features
-from transferlab.metrics.matched_groups import match_groups
+from transferlab.metrics.baselines.matched_groups import match_groups
 from transferlab.metrics.pool import Pool
 from transferlab.metrics.similarity import SampleSet, compare
 

@@ -48,13 +48,13 @@ def test_only_this_machine_is_served_and_in_the_models_precision(whole, tmp_path
 def test_an_adapter_is_refused(whole, tmp_path, free_port):
     named = NamedModel(section=whole.section, adapter=tmp_path)
     with pytest.raises(InputError, match="is an adapter"):
-        serving.serve(named, free_port)
+        serving.serve(named, free_port, tell=print)
 
 
 def test_what_is_missing_is_named(whole, free_port, monkeypatch):
     monkeypatch.setattr(serving, "find_spec", lambda name: None if name == "openai" else object())
     with pytest.raises(MissingExtra, match=r"needs openai: pip install 'transferlab\[serving\]'"):
-        serving.serve(whole, free_port)
+        serving.serve(whole, free_port, tell=print)
 
 
 def test_a_taken_port_is_one_sentence(whole, installed):
@@ -62,20 +62,20 @@ def test_a_taken_port_is_one_sentence(whole, installed):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(EnvironmentProblem, match="choose another --port"):
-            serving.serve(whole, taken.getsockname()[1])
+            serving.serve(whole, taken.getsockname()[1], tell=print)
 
 
 def test_a_command_that_is_not_there_is_one_sentence(whole, installed, free_port, monkeypatch):
     monkeypatch.setattr(serving, "command", lambda *_: ["/nowhere/transformers", "serve", "m"])
     with pytest.raises(EnvironmentProblem, match="is not there"):
-        serving.serve(whole, free_port)
+        serving.serve(whole, free_port, tell=print)
 
 
 def test_ctrl_c_stops_the_server_and_is_no_error(whole, installed, free_port, monkeypatch, capsys):
-    started = []
+    started, start = [], subprocess.Popen
 
     def popen(command, **options):
-        started.append(subprocess.Popen(command, **options))
+        started.append(start(command, **options))
         return started[0]
 
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -88,6 +88,6 @@ def test_ctrl_c_stops_the_server_and_is_no_error(whole, installed, free_port, mo
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     threading.Thread(target=stop).start()
-    assert serving.serve(whole, free_port) == 0
+    assert serving.serve(whole, free_port, tell=print) == 0
     assert started[0].poll() is not None
     assert f"http://127.0.0.1:{free_port}/v1" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.covariance import ledoit_wolf_shrinkage
 
-from transferlab.metrics.label_measures import label_measure
+from transferlab.metrics.baselines.label_measures import label_measure
 
 
 @label_measure()

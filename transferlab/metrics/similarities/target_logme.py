@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from transferlab.metrics.label_measures import label_measure
+from transferlab.metrics.baselines.label_measures import label_measure
 from transferlab.metrics.pool import ROUNDING
 
 DECADES = 10.0

@@ -17,6 +17,7 @@ EXTRAS = {
     "quantization": "backbone.quantization, which also needs a GPU",
     "huggingface": "source.kind: huggingface",
     "webdataset": "source.kind: webdataset",
+    "serving": "transferlab serve",
     "timm": "the vision tower of Gemma 3n",
 }
 """The extras that users install, and what needs them."""

@@ -20,7 +20,7 @@ from transferlab.domain.loader import load_domain
 from transferlab.domain.media.audio import decode_audio
 from transferlab.domain.media.decoder import decode
 from transferlab.errors import DataError, InputError
-from transferlab.metrics.label_measures import measure_labels
+from transferlab.metrics.baselines.label_measures import measure_labels
 from transferlab.metrics.pool import SIMILARITIES
 from transferlab.metrics.similarity import SampleSet, Similarity, compare
 from transferlab.pipeline.sampling import capped

@@ -10,7 +10,7 @@ import dataclasses
 
 from transferlab.core.events import stage_events
 from transferlab.core.protocols import Backbone
-from transferlab.metrics.label_measures import measure_labels
+from transferlab.metrics.baselines.label_measures import measure_labels
 from transferlab.metrics.similarity import SampleSet, Similarity, compare
 from transferlab.pipeline.build import Parts
 from transferlab.pipeline.similarity.sample_sets import sample_set

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,12 +16,13 @@ NEEDED = ("fastapi", "openai", "uvicorn")
 """What transformers' server imports and does not bring."""
 
 
-def serve(named: NamedModel, port: int) -> int:
+def serve(named: NamedModel, port: int, *, tell: Callable[[str], None]) -> int:
     """Serve a model until its server ends or this process is told to stop.
 
     Args:
         named: a whole model.
         port: on 127.0.0.1, from 1 to 65535.
+        tell: says where it is, once its process has been started.
 
     Returns:
         The exit code: 0 when it was stopped by Ctrl-C or a termination signal.
@@ -46,8 +48,8 @@ def serve(named: NamedModel, port: int) -> int:
         raise EnvironmentProblem(f"{run[0]}: transformers' command is not there; install it anew")
     process = subprocess.Popen(run, start_new_session=True)
     model = run[2]
-    print(f"{model}: http://{HOST}:{port}/v1 (OpenAI-compatible; Ctrl-C stops it)", flush=True)
-    print("for research: not a medical device, and not for clinical use", flush=True)
+    tell(f"{model}: http://{HOST}:{port}/v1 (OpenAI-compatible; Ctrl-C stops it)")
+    tell("for research: not a medical device, and not for clinical use")
     return wait_for(process)
 
 

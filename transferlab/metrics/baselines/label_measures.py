@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from transferlab.metrics.matched_groups import MIN_SAMPLES
+from transferlab.metrics.baselines.matched_groups import MIN_SAMPLES
 from transferlab.metrics.pool import (
     FEATURE_KINDS,
     SIMILARITIES,
