@@ -14,13 +14,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from transferlab.backbone.loader import load_backbone
+from transferlab.backbone.reload import Probe
 from transferlab.cli import main
 from transferlab.config.backbone import BackboneSection
 from transferlab.config.pipeline import PipelineConfig
 from transferlab.config.yaml_sections import load_yaml
 from transferlab.core.events import ignore
 from transferlab.domain.media.decoder import decode
-from transferlab.errors import InputError
+from transferlab.errors import InputError, ModelError
 from transferlab.pipeline.build import load_domains
 from transferlab.pipeline.exports.of_result import export_result
 from transferlab.pipeline.run import run
@@ -104,6 +105,21 @@ def test_single_joint_and_scratch_are_exported_too(finished, tmp_path):
     }
     assert len(weights) == 6
     assert "from random values on lectures" in (scratch / "README.md").read_text("utf-8")
+
+
+def test_what_was_written_before_a_model_failed_is_noted(finished, monkeypatch):
+    out, _ = finished
+    before = (out / "result.json").read_bytes()
+    differences = iter([0.0, 7.0])
+    monkeypatch.setattr(Probe, "adapter_difference", lambda *_: next(differences))
+    with pytest.raises(ModelError, match="adapter-single-lectures"):
+        export_result(out, None, arm="single")
+    paths = [one["path"] for one in json.loads((out / "result.json").read_text("utf-8"))["exports"]]
+    assert "exports/adapter-single-chest-xray" in paths
+    assert "exports/adapter-single-lectures" not in paths
+    assert not (out / "exports" / "adapter-single-lectures").exists()
+    shutil.rmtree(out / "exports" / "adapter-single-chest-xray")
+    (out / "result.json").write_bytes(before)  # other tests read it
 
 
 def test_scratch_has_no_adapter_to_export(finished, tmp_path):

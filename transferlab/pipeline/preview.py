@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import wave
 from collections import Counter
@@ -21,7 +20,7 @@ from transferlab.backbone.loader import load_backbone
 from transferlab.config.backbone import BackboneSection
 from transferlab.core.protocols import Backbone
 from transferlab.core.records import SPLITS, DomainData, Sample, SplitName
-from transferlab.core.text.sanitizers import sanitize_html
+from transferlab.core.text.html_pages import content_policy, sanitize_value
 from transferlab.domain.catalog import DomainEntry
 from transferlab.domain.loader import load_domain
 from transferlab.domain.media.audio import RATE, decode_audio
@@ -71,10 +70,10 @@ def write_preview(
     source = (resources.files("transferlab.pipeline") / "preview.jinja").read_text("utf-8")
     # Whatever is put into the page goes through one function.
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, finalize=_sanitize
+        autoescape=True, undefined=jinja2.StrictUndefined, finalize=sanitize_value
     )
     text = environment.from_string(source).render(
-        policy=_policy(source),
+        policy=content_policy(source),
         config=entry.config,
         data=data,
         model=model,
@@ -85,28 +84,6 @@ def write_preview(
     )
     _write(out, text)
     return out
-
-
-class _Html(str):
-    """Sanitized already; by this method's name Jinja knows it."""
-
-    def __html__(self) -> str:
-        return self
-
-
-def _sanitize(value: Any) -> Any:
-    """What stands between the template's braces; its own macros have passed here already."""
-    return value if hasattr(value, "__html__") else _Html(sanitize_html(str(value)))
-
-
-def _policy(source: str) -> str:
-    """What a browser may do with the page: show its own style, pictures and sounds, no more."""
-    style = source.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; media-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
 
 
 def _write(out: Path, text: str) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from importlib import resources
 from typing import Any
 
 import jinja2
 
-from transferlab.core.text.sanitizers import sanitize_html
+from transferlab.core.text.html_pages import content_policy, sanitize_value
 from transferlab.reporting.document import Bar, Figure, Listing, Report, Table, as_cell
 
 BAR_WIDTH, BAR_HEIGHT, BAR_MARGIN = 150, 14, 4
@@ -24,7 +23,7 @@ def render_html(report: Report) -> str:
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_sanitize,
+        finalize=sanitize_value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -35,35 +34,13 @@ def render_html(report: Report) -> str:
         "a_listing": lambda block: isinstance(block, Listing),
     }
     return environment.from_string(source).render(
-        report=report, policy=_policy(source), data_uri=_data_uri
+        report=report, policy=content_policy(source), data_uri=_data_uri
     )
 
 
 def anchor(title: str) -> str:
     """A heading as the name of its place on the page."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-
-
-class _Html(str):
-    """Sanitized already; by this method's name Jinja knows it."""
-
-    def __html__(self) -> str:
-        return self
-
-
-def _sanitize(value: Any) -> Any:
-    """What stands between the template's braces; its own macros have passed here already."""
-    return value if hasattr(value, "__html__") else _Html(sanitize_html(str(value)))
-
-
-def _policy(source: str) -> str:
-    """What a browser may do with the page: show its own style and pictures, no more."""
-    style = source.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
-        "form-action 'none'"
-    )
 
 
 def _data_uri(svg: bytes) -> str:

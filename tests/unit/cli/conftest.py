@@ -28,22 +28,6 @@ def command(capsys):
 
 
 @pytest.fixture
-def domain_folder(tmp_path):
-    """A folder with two sound domains, ``cats`` and ``dogs``."""
-    for name in ("cats", "dogs"):
-        folder = tmp_path / "mine" / name
-        folder.mkdir(parents=True)
-        (folder / "domain.yaml").write_text(
-            f"name: {name}\nversion: 1\ntitle: Pictures of {name}\nfield: animals\n"
-            "licence: CC0-1.0\nsource: {kind: table, media: {image: {kind: image, path: '{f}'}}}\n"
-            "group: animal\ntasks:\n  breed:\n    kind: classify\n"
-            "    prompt: \"<image>\\nWhich breed?\"\n    answer: '{breed}'\n"
-            "    metrics: [accuracy]\n"
-        )
-    return tmp_path / "mine"
-
-
-@pytest.fixture
 def pipeline_file(tmp_path):
     """A sound pipeline over those domains."""
     path = tmp_path / "animals.yaml"

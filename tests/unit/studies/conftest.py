@@ -101,22 +101,6 @@ class FakeRunner:
 
 
 @pytest.fixture
-def domain_folder(tmp_path):
-    """A folder with two sound domains, ``cats`` and ``dogs``."""
-    for name in ("cats", "dogs"):
-        folder = tmp_path / "mine" / name
-        folder.mkdir(parents=True)
-        (folder / "domain.yaml").write_text(
-            f"name: {name}\nversion: 1\ntitle: Pictures of {name}\nfield: animals\n"
-            "licence: CC0-1.0\nsource: {kind: table, media: {image: {kind: image, path: '{f}'}}}\n"
-            "group: animal\ntasks:\n  breed:\n    kind: classify\n"
-            "    prompt: \"<image>\\nWhich breed?\"\n    answer: '{breed}'\n"
-            "    metrics: [accuracy]\n"
-        )
-    return tmp_path / "mine"
-
-
-@pytest.fixture
 def study_file(tmp_path):
     """``study_file("grid: ...")``: a study over a pipeline of cats that lies beside it."""
     (tmp_path / "animals.yaml").write_text(

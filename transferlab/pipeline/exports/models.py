@@ -30,6 +30,8 @@ class TrainedModel:
     """The stage that keeps its parameters."""
     last: bool = False
     """Whether it is the stream's last, which is exported unless another is asked for."""
+    routed: bool = False
+    """Whether it is one of several adapters among which each sample's was chosen."""
 
     @property
     def name(self) -> str:
@@ -43,7 +45,9 @@ class TrainedModel:
         return self.arm == "scratch"
 
     def folder(self, kind: str) -> str:
-        """What its export in a format is called."""
+        """What its export in a format is called; an adapter of several goes by its domain."""
+        if self.routed:
+            return f"{kind}-{self.domain}"
         return kind if self.last else f"{kind}-{self.name}"
 
     def scores(self, result: Result) -> dict[str, Mapping[str, Any]]:
@@ -71,6 +75,7 @@ def trained_models(result: Result) -> list[TrainedModel]:
             step=step,
             stage=f"sequential/{step}/{name}",
             last=step == len(stream),
+            routed=routed_by(result) is not None,
         )
         for step, name in enumerate(stream, start=1)
     ]

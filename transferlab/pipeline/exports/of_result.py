@@ -15,9 +15,10 @@ from transferlab.domain.media.decoder import decode
 from transferlab.errors import InputError
 from transferlab.export.exporter import EXPORTERS
 from transferlab.pipeline.build import facts_of, load_domains
-from transferlab.pipeline.exports.models import TrainedModel, routed_by, select
+from transferlab.pipeline.exports.models import TrainedModel, select
 from transferlab.pipeline.exports.writer import Writer
 from transferlab.pipeline.result import EXPORTS, read_result, write_result
+from transferlab.pipeline.stage_facts import StageFacts
 from transferlab.pipeline.stages import StageStore
 
 
@@ -61,15 +62,45 @@ def export_result(
         _check_formats(kinds, config, model)
     loaded = load_domains(config, domains)
     facts = facts_of(config, loaded)
-    records, written = [], []
+    written: list[Path] = []
+    for model, backbone in _trained(folder, config, facts, models, anew=_uses_up(kinds)):
+        targets = [(to or folder / EXPORTS) / model.folder(kind) for kind in kinds]
+        writer = Writer(
+            config=_config_of(config, model),
+            domains=loaded,
+            result=result,
+            weights=facts.weights,
+            base=folder,
+        )
+        records = writer.write(kinds, model, backbone, targets)
+        del backbone  # or it would be held while the next is loaded
+        if to is None:  # noted at once: a later model may fail
+            result = _with_exports(result, records)
+            write_result(folder, result)
+        written += targets
+    return written
+
+
+def _trained(
+    folder: Path,
+    config: PipelineConfig,
+    facts: StageFacts,
+    models: Sequence[TrainedModel],
+    *,
+    anew: bool,
+) -> Iterator[tuple[TrainedModel, Backbone]]:
+    """Each model's backbone with its parameters, never two in memory.
+
+    Args:
+        anew: whether what is done with one leaves it unfit for the next.
+    """
     backbone: Backbone | None = None
     for model in models:
-        own = _config_of(config, model)
         stages = StageStore.of_finished(folder, facts, needed=model.stage)
-        if backbone is None or _uses_up(kinds):
-            backbone = None  # freed before the next is loaded: never two in memory
+        if backbone is None or anew:
+            backbone = None  # freed before the next is loaded
             backbone = load_backbone(
-                own.backbone,
+                _config_of(config, model).backbone,
                 decode=decode,
                 decode_audio=decode_audio,
                 seed=config.seed,
@@ -77,24 +108,16 @@ def export_result(
             )
         state = stages.load_state(model.stage)
         backbone.load_trainable_state(state["backbone"] if model.step else state)
-        targets = [(to or folder / EXPORTS) / _folder(model, kind, result) for kind in kinds]
-        writer = Writer(
-            config=own, domains=loaded, result=result, weights=facts.weights, base=folder
-        )
-        records += writer.write(kinds, model, backbone, targets)
-        written += targets
-    if to is None:
-        paths = {record["path"] for record in records}
-        others = [one for one in result["exports"] if one["path"] not in paths]
-        write_result(folder, {**result, "exports": [*others, *records]})
-    return written
+        yield model, backbone
 
 
-def _folder(model: TrainedModel, kind: str, result: Mapping[str, Any]) -> str:
-    """A routed run has an adapter per domain: each goes by its name."""
-    if model.arm == "sequential" and routed_by(result):
-        return f"{kind}-{model.domain}"
-    return model.folder(kind)
+def _with_exports(
+    result: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The result with these exports in the place of earlier ones at their paths."""
+    paths = {record["path"] for record in records}
+    others = [one for one in result["exports"] if one["path"] not in paths]
+    return {**result, "exports": [*others, *records]}
 
 
 def _uses_up(kinds: Sequence[str]) -> bool:

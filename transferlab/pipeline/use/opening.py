@@ -93,25 +93,11 @@ def find_model(
         InputError: it is a run's directory, a folder without a model, or its files are damaged.
     """
     folder = Path(given)
-    if not folder.is_dir():
-        if folder.exists():
-            raise InputError(
-                f"{given}: is a file; name the folder of a model, or its id on the Hub"
-            )
+    if not folder.exists():
         return NamedModel(
             section=_section({}, given, device, trust_remote_code, where=given), adapter=None
         )
-    if (folder / RUN).is_file():
-        raise InputError(
-            f"{folder}: is the directory of a run; write one of its models with 'transferlab "
-            "export' and name that folder"
-        )
-    is_adapter = (folder / ADAPTER).is_file()
-    if not is_adapter and not (folder / WHOLE).is_file():
-        raise InputError(
-            f"{folder}: holds no model (neither {ADAPTER} nor {WHOLE}); name the folder of an "
-            "exported model"
-        )
+    is_adapter = _holds_adapter(folder)
     if backbone is not None and not is_adapter:
         raise InputError(f"--backbone: {folder} is a whole model and needs none; leave it out")
     lineage, prompts = _read(folder / LINEAGE), _read(folder / PROMPTS)
@@ -128,6 +114,28 @@ def find_model(
         prompts=prompts,
         lineage=lineage,
     )
+
+
+def _holds_adapter(folder: Path) -> bool:
+    """Whether a folder with a model holds an adapter, and not a whole model.
+
+    Raises:
+        InputError: it holds no model.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is a file; name the folder of a model, or its id on the Hub")
+    if (folder / RUN).is_file():
+        raise InputError(
+            f"{folder}: is the directory of a run; write one of its models with 'transferlab "
+            "export' and name that folder"
+        )
+    is_adapter = (folder / ADAPTER).is_file()
+    if not is_adapter and not (folder / WHOLE).is_file():
+        raise InputError(
+            f"{folder}: holds no model (neither {ADAPTER} nor {WHOLE}); name the folder of an "
+            "exported model"
+        )
+    return is_adapter
 
 
 def _check_shape(folder: Path, lineage: Mapping[str, Any], prompts: Mapping[str, Any]) -> None:
