@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from transferlab.core.files import report_disk_errors, write_text
 from transferlab.core.protocols import Backbone
@@ -138,17 +139,12 @@ def _chooser(
             Answer(
                 file=one.sample.id,
                 answer=one.text,
-                probabilities=dict(zip(one.sample.choices, _softmax(row), strict=True)),
+                probabilities=dict(zip(one.sample.choices, softmax(row).tolist(), strict=True)),
             )
             for one, row in zip(chosen, scores, strict=True)
         ]
 
     return ask
-
-
-def _softmax(scores: np.ndarray) -> list[float]:
-    shifted = np.exp(scores - scores.max())
-    return [float(one) for one in shifted / shifted.sum()]
 
 
 class AnswerFile:

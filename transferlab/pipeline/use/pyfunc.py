@@ -20,6 +20,7 @@ from mlflow.pyfunc import PythonModel
 from PIL import Image
 
 from transferlab.core.records import MediaKind
+from transferlab.domain.base.file_tree import is_dicom
 from transferlab.errors import InputError
 from transferlab.pipeline.use.opening import find_model
 from transferlab.pipeline.use.predicting import Answer, answers
@@ -38,7 +39,6 @@ MEDIUM, PATH, PROMPT, CHOICES, DOMAIN, TASK = (
 RESERVED = (MEDIUM, PATH, PROMPT, CHOICES, DOMAIN, TASK)
 """Columns; any other is a value that a task's prompt asks for."""
 BATCH_SAMPLES, MAX_NEW_TOKENS, FRAMES = 8, 48, 4
-_DICOM_MARK = slice(128, 132)
 
 
 class MultimodalModel(PythonModel):
@@ -129,15 +129,14 @@ def _file(row: Mapping[str, Any], target: Path, *, number: int) -> tuple[Path, M
     if PATH in row:
         path = Path(str(row[PATH]))
         try:
-            with path.open("rb") as file:
-                return path, _kind(file.read(_DICOM_MARK.stop), path)
+            return path, _kind(path)
         except OSError as error:
             raise InputError(f"row {number}: its path cannot be read ({error.strerror})") from None
     if MEDIUM not in row:
         raise InputError(f"row {number}: has no medium; give '{MEDIUM}' or '{PATH}'")
     content = _content(row[MEDIUM], number=number)
     target.write_bytes(content)
-    return target, _kind(content, target)
+    return target, _kind(target)
 
 
 def _content(given: Any, *, number: int) -> bytes:
@@ -171,8 +170,13 @@ def _content(given: Any, *, number: int) -> bytes:
     return file.getvalue()
 
 
-def _kind(start: bytes, path: Path) -> MediaKind:
-    if start[_DICOM_MARK] == b"DICM":
+def _kind(path: Path) -> MediaKind:
+    """What a file is, by what stands in it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if is_dicom(path):
         return "dicom"
     try:
         with Image.open(path):
