@@ -68,6 +68,7 @@ def test_who_stops_early_starts_nothing_more():
 
 
 def test_a_cell_is_a_run_in_its_own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
     programs(monkeypatch, "import sys, os; print(*sys.argv[1:], os.environ['OMP_NUM_THREADS'])")
     cells = ProcessRunner(tmp_path, workers=2, domains=[tmp_path / "mine"])
     assert cells.run(CELLS[0]) == ""
